@@ -1,0 +1,56 @@
+"""Non-maximum suppression against torchvision's compiled kernel, on clustered boxes like those of a proposal network.
+
+Run ``python benchmarks/nms.py``. The boxes come from ``clustered_boxes``.
+"""
+
+from __future__ import annotations
+
+import torch
+from interleaved import Cases, run
+
+COUNTS = (1000, 2000, 5000, 12000)
+THRESHOLD = 0.7
+SIZES = {"boxes": COUNTS, "iou_threshold": THRESHOLD}
+
+
+def ours() -> Cases:
+    from visus.ops import nms
+
+    return _cases(nms)
+
+
+def theirs() -> Cases:
+    from torchvision.ops import nms
+
+    return _cases(nms)
+
+
+def _cases(suppress) -> Cases:
+    cases = {}
+    for count in COUNTS:
+        boxes, scores = clustered_boxes(count, torch.Generator().manual_seed(count))
+        cases[f"nms {count} boxes"] = lambda b=boxes, s=scores: suppress(b, s, THRESHOLD)
+    return cases
+
+
+def clustered_boxes(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Boxes around objects of an 800 x 1088 image, as proposals crowd, and their scores.
+
+    One object for every 20 boxes, with log-uniform sides of 16 to 600 pixels. Three boxes in four belong to a random
+    object: its centre moved by a tenth of its sides and its sides stretched by a factor exp(0.2 z), z normal. The
+    others lie anywhere. The scores are uniform.
+    """
+    objects = max(1, count // 20)
+    sides = 16 * (600 / 16) ** torch.rand(objects, 2, generator=generator)
+    centres = torch.rand(objects, 2, generator=generator) * torch.tensor([1088.0, 800.0])
+    owner = torch.randint(objects, (count,), generator=generator)
+    side = sides[owner] * torch.exp(0.2 * torch.randn(count, 2, generator=generator))
+    centre = centres[owner] + 0.1 * sides[owner] * torch.randn(count, 2, generator=generator)
+    alone = torch.rand(count, generator=generator) < 0.25
+    centre[alone] = torch.rand(count, 2, generator=generator)[alone] * torch.tensor([1088.0, 800.0])
+    boxes = torch.cat((centre - side / 2, centre + side / 2), dim=1)
+    return boxes, torch.rand(count, generator=generator)
+
+
+if __name__ == "__main__":
+    run(__file__, ours, theirs, SIZES)

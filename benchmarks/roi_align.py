@@ -1,0 +1,73 @@
+"""RoIAlign against torchvision's compiled kernel: a pyramid of four levels of 256 channels of an 800 x 1088 image.
+
+Run ``python benchmarks/roi_align.py``. The boxes have log-uniform sides of 16 to 600 pixels at uniform places and go to the
+level that their size asks for. The peer is ``torchvision.ops.MultiScaleRoIAlign``, which chooses the levels itself; ours
+is timed with ``assign_levels`` in it.
+"""
+
+from __future__ import annotations
+
+import torch
+from interleaved import Cases, run
+
+IMAGE = (800, 1088)
+STRIDES = (4, 8, 16, 32)
+CHANNELS = 256
+RUNS = ((100, 7), (1000, 7), (100, 14), (1000, 14))
+SIZES = {"image": IMAGE, "strides": STRIDES, "channels": CHANNELS, "boxes and bins": RUNS, "sampling_ratio": 2}
+
+
+def ours() -> Cases:
+    from visus.ops import assign_levels, roi_align
+
+    def pooled(maps: list[torch.Tensor], boxes: torch.Tensor, bins: int) -> torch.Tensor:
+        image = torch.zeros(len(boxes), dtype=torch.int64)
+        return roi_align(maps, boxes, image, bins, STRIDES, levels=assign_levels(boxes, len(maps)))
+
+    return _cases(pooled, torch.channels_last)
+
+
+def theirs() -> Cases:
+    from torchvision.ops import MultiScaleRoIAlign
+
+    def pooled(maps: list[torch.Tensor], boxes: torch.Tensor, bins: int) -> torch.Tensor:
+        names = [str(level) for level in range(len(maps))]
+        return MultiScaleRoIAlign(names, bins, 2)(dict(zip(names, maps, strict=True)), [boxes], [IMAGE])
+
+    return _cases(pooled, torch.contiguous_format)
+
+
+def _cases(pooled, layout: torch.memory_format) -> Cases:  # noqa: ANN001
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.randn(1, CHANNELS, IMAGE[0] // s, IMAGE[1] // s, generator=generator) for s in STRIDES]
+    maps = [map_.to(memory_format=layout) for map_ in maps]
+    cases = {}
+    for count, bins in RUNS:
+        boxes = random_boxes(count, generator)
+        cases[f"forward {count} boxes {bins}x{bins}"] = lambda b=boxes, n=bins: _forward(pooled, maps, b, n)
+        cases[f"forward and backward {count} boxes {bins}x{bins}"] = lambda b=boxes, n=bins: _both(pooled, maps, b, n)
+    return cases
+
+
+@torch.no_grad()
+def _forward(pooled, maps, boxes, bins) -> None:
+    pooled(maps, boxes, bins)
+
+
+def _both(pooled, maps, boxes, bins) -> None:
+    leaves = [map_.detach().requires_grad_() for map_ in maps]
+    out = pooled(leaves, boxes, bins)
+    torch.autograd.grad(out, leaves, torch.ones_like(out))
+
+
+def random_boxes(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Boxes of log-uniform sides of 16 to 600 pixels at uniform places, cut off at the border of the image."""
+    height, width = IMAGE
+    sides = 16 * (600 / 16) ** torch.rand(count, 2, generator=generator)
+    centre = torch.rand(count, 2, generator=generator) * torch.tensor([width, height])
+    boxes = torch.cat((centre - sides / 2, centre + sides / 2), dim=1)
+    return torch.minimum(boxes.clamp(min=0), torch.tensor([width, height, width, height]))
+
+
+if __name__ == "__main__":
+    run(__file__, ours, theirs, SIZES)

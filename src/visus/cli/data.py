@@ -1,0 +1,152 @@
+"""``visus data``: check a data set for every problem at once, or look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from visus.data.check import CheckReport
+    from visus.data.loader import SampleDataset
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class CheckArguments:
+    """Report everything that is wrong with a data set: pictures, boxes, outlines, keypoints, identifiers.
+
+    The exit status is 1 where there are errors; warnings are tolerated by the readers.
+
+    Args:
+        data: a folder in a known layout, or one annotation file of COCO's format.
+        images: the folder of the pictures of an annotation file; default: looked for near it.
+        decode: decode every picture; --no-decode reads only the heads of the files.
+        all: list every problem, not only the first of each kind.
+    """
+
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|JSON")]
+    images: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    decode: bool = True
+    all: bool = False
+
+
+@dataclass(frozen=True)
+class ShowArguments:
+    """Draw boxes, outlines and skeletons on the pictures of a data set, and a contact sheet of them.
+
+    Args:
+        data: a folder in a known layout, or the name of a generated data set such as vignettes.
+        out: the folder to write to.
+        split: train, val or test.
+        count: how many pictures, spread evenly over the split.
+        keypoints: prefer COCO's annotations with keypoints where there are two files.
+    """
+
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|NAME")]
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    split: str = "train"
+    count: int = 16
+    keypoints: bool = False
+
+
+Arguments = (
+    Annotated[CheckArguments, tyro.conf.subcommand("check", prefix_name=False)]
+    | Annotated[ShowArguments, tyro.conf.subcommand("show", prefix_name=False)]
+)
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``visus data check`` or ``visus data show``; 1 where the check finds errors."""
+    arguments = tyro.cli(Arguments, args=argv, prog="visus data", description="Check a data set, or look at it.")
+    return _check(arguments) if isinstance(arguments, CheckArguments) else _show(arguments)
+
+
+def _check(arguments: CheckArguments) -> int:
+    """Report everything that is wrong with a data set."""
+    from rich.console import Console
+
+    from visus.data.check import check_coco, check_folder
+
+    data = arguments.data
+    if data.is_dir() or data.suffix != ".json":
+        report = check_folder(data, decode=arguments.decode)
+    else:
+        report = check_coco(data, arguments.images, decode=arguments.decode)
+    _print_report(report, Console(), everything=arguments.all)
+    return 1 if report.errors else 0
+
+
+def _show(arguments: ShowArguments) -> int:
+    """Draw the annotations of a data set on its pictures."""
+    from rich.console import Console
+
+    from visus.serve.draw import draw
+    from visus.serve.sheet import contact_sheet
+
+    dataset = _open(arguments)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    count = min(arguments.count, len(dataset))
+    pictures, captions = [], []
+    for turn in range(count):
+        index = turn * len(dataset) // count
+        sample = dataset[index]
+        picture = draw(sample.image, sample.target, dataset.schema)
+        name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
+        picture.save(arguments.out / f"{name}.png")
+        pictures.append(picture)
+        captions.append(f"{Path(sample.path).name or index}: {len(sample.target)} objects")
+    if pictures:
+        contact_sheet(pictures, captions=captions).save(arguments.out / "sheet.png")
+    Console().print(f"{count} of {len(dataset)} pictures drawn; all at a glance: {arguments.out / 'sheet.png'}")
+    return 0
+
+
+def _open(arguments: ShowArguments) -> SampleDataset:
+    """The split of a folder, or of a generated data set of the catalog."""
+    from visus.catalog import DATASETS
+    from visus.data.datasets.coco import open_coco
+    from visus.data.datasets.pennfudan import open_pennfudan
+
+    root = Path(arguments.data)
+    generated = [name for name, entry in DATASETS.items() if entry.write_fake is None]
+    if arguments.data in generated and not root.exists():
+        return DATASETS[arguments.data].open(root, arguments.split, for_training=False)
+    if (root / "masks").is_dir():
+        return open_pennfudan(root, arguments.split)
+    return open_coco(root, arguments.split, keypoints=arguments.keypoints)
+
+
+def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:
+    """A table of the kinds of problem, most frequent first, with examples of each."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "problem", "times", "where, and what", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[2].justify = "right"
+    counts = report.counts
+    ordered = sorted(report.problems, key=lambda p: (p.severity != "error", -counts[p.kind], p.kind))
+    for (severity, kind), group in groupby(ordered, key=lambda problem: (problem.severity, problem.kind)):
+        problems = list(group)
+        shown = problems if everything else problems[:_EXAMPLES]
+        lines = [f"{p.file}{_object(p.annotation_id)}: {p.message}" for p in shown]
+        if len(shown) < len(problems):
+            lines.append(f"... and {len(problems) - len(shown)} more (--all lists them)")
+        colour = "red" if severity == "error" else "yellow"
+        table.add_row(f"[{colour}]{severity}[/]", kind, str(len(problems)), escape("\n".join(lines)))
+    if report.problems:
+        console.print(table)
+    warnings = len(report.problems) - report.errors
+    verdict = "[green]no problems[/]" if not report.problems else f"{report.errors} errors, {warnings} warnings"
+    console.print(f"{report.images} images, {report.objects} objects: {verdict}")
+
+
+def _object(annotation_id: int | None) -> str:
+    return "" if annotation_id is None else f" annotation {annotation_id}"

@@ -1,0 +1,124 @@
+"""From the first word of the command to the module that knows the verb, and from an error to one plain line.
+
+Nothing heavy is imported before a verb is chosen: help, version and typing errors answer at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, TextIO
+
+from visus import __version__
+from visus.errors import VisusError
+
+VERBS: Final[dict[str, tuple[str, str]]] = {
+    "demo": (
+        "visus.cli.demo",
+        "train a small model on drawn scenes and write its report: minutes, offline",
+    ),
+    "list": ("visus.cli.listing", "show models, data sets, recipes, published weights, losses and metrics"),
+    "train": ("visus.cli.train", "train a recipe, on drawn scenes or on your data"),
+    "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
+    "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
+    "data": ("visus.cli.data", "check a data set for every problem at once, or look at it"),
+}
+"""Each verb: where it lives (``module`` means its function ``main``), and what it does."""
+
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the words after ``visus``; None takes them from the process.
+
+    Returns:
+        The exit status: 0 success, 1 the verb reports failures, 2 the command cannot be carried out, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words or os.environ.get("VISUS_DEBUG", "0") not in ("", "0")
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"visus {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        print(_unknown(words[0]), file=sys.stderr)
+        return USAGE_ERROR
+    try:
+        return _verb(words[0])(words[1:])
+    except SystemExit as stop:  # argument parsers leave this way
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("\nvisus: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug or not is_user_error(error):
+            raise
+        print(f"visus: {_style('error', '31;1', sys.stderr)}: {one_line(error)}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Whether the message alone helps: our own errors, wrong values and files; anything else is a defect."""
+    ours = type(error).__module__.partition(".")[0] == "visus"
+    return ours or isinstance(error, VisusError | ValueError | OSError)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, without Python's decoration."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    message = " ".join(str(error).split()) or type(error).__name__
+    expected = type(error).__module__.partition(".")[0] == "visus"
+    return message if expected else f"{message} (--debug shows where)"
+
+
+def _verb(name: str) -> Callable[[list[str]], int]:
+    """The function behind a verb."""
+    module, _, function = VERBS[name][0].partition(":")
+    verb: Callable[[list[str]], int] = getattr(importlib.import_module(module), function or "main")
+    return verb
+
+
+def _help() -> str:
+    """The page of ``visus --help``."""
+    width = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {_style(name, '36;1')}{' ' * (width - len(name))}{what}" for name, (_, what) in VERBS.items())
+    return f"""{_style("visus", "1")} {__version__}: visual perception in pure PyTorch
+
+usage: visus VERB [arguments]        visus VERB --help tells a verb's arguments
+
+{verbs}
+
+  --version          print the version
+  --debug            show the full traceback of an error (or set VISUS_DEBUG=1)
+
+to begin:
+  visus demo
+  visus predict maskrcnn_resnet50_fpn photo.jpg"""
+
+
+def _unknown(word: str) -> str:
+    """What to say of a verb that does not exist."""
+    close = difflib.get_close_matches(word, VERBS, n=1)
+    hint = f"did you mean `visus {close[0]}`?" if close else "`visus --help` explains them."
+    return f"visus: there is no verb {word!r}; there are {', '.join(VERBS)}; {hint}"
+
+
+def _style(text: str, code: str, stream: TextIO | None = None) -> str:
+    """Text in a terminal's colours, where the stream is a terminal that wants them."""
+    wanted = (stream or sys.stdout).isatty() and "NO_COLOR" not in os.environ
+    return f"\x1b[{code}m{text}\x1b[0m" if wanted else text

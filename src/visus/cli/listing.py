@@ -1,0 +1,130 @@
+"""``visus list``: what the catalog holds, as tables."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Kind = Literal["models", "datasets", "recipes", "weights", "losses", "metrics"]
+
+
+@dataclass(frozen=True)
+class ListArguments:
+    """Show what there is to build, train, measure and download.
+
+    Args:
+        kind: one kind only; default: all of them.
+    """
+
+    kind: Annotated[Kind | None, tyro.conf.Positional] = None
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``visus list``."""
+    arguments = tyro.cli(ListArguments, args=argv, prog="visus list")
+    from rich.console import Console
+
+    console = Console()
+    for kind, table in TABLES.items():
+        if arguments.kind in (None, kind):
+            console.print(table(), "")
+    return 0
+
+
+def summary(thing: object) -> str:
+    """The first sentence of an object's documentation, on one line."""
+    text = inspect.getdoc(thing) or ""
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    first, stop, _ = paragraph.partition(". ")
+    return first if stop else paragraph.removesuffix(".")
+
+
+def _models() -> Table:
+    from visus.catalog import MODELS, task_of
+    from visus.nn.published import PUBLISHED
+
+    table = _table("models", "name", "problem", "published", "what it is")
+    for name, builder in MODELS.items():
+        weights = PUBLISHED.get(name)
+        table.add_row(name, task_of(name), _metric(weights.metric) if weights else "", summary(builder))
+    return table
+
+
+def _datasets() -> Table:
+    from visus.catalog import DATASETS
+
+    table = _table("datasets", "name", "what it is")
+    for name, entry in DATASETS.items():
+        table.add_row(name, entry.summary)
+    return table
+
+
+def _recipes() -> Table:
+    from visus.recipes import RECIPES
+
+    return _summaries("recipes", RECIPES)
+
+
+def _weights() -> Table:
+    from visus.catalog import MODELS
+    from visus.nn.published import PUBLISHED
+    from visus.serve.predictor import is_cached
+
+    table = _table("weights", "name", "measured (published)", "MB", "here", "use")
+    table.columns[2].justify = "right"
+    for name, weights in PUBLISHED.items():
+        use = "visus predict" if name in MODELS else "backbone" if "top1" in str(weights.metric).lower() else ""
+        table.add_row(name, _metric(weights.metric), f"{weights.size_mb:.0f}", "yes" if is_cached(name) else "", use)
+    return table
+
+
+def _losses() -> Table:
+    from visus.catalog import LOSSES
+
+    return _summaries("losses", LOSSES)
+
+
+def _metrics() -> Table:
+    from visus.catalog import METRICS
+
+    return _summaries("metrics", METRICS)
+
+
+TABLES: Final[dict[str, Callable[[], Table]]] = {
+    "models": _models,
+    "datasets": _datasets,
+    "recipes": _recipes,
+    "weights": _weights,
+    "losses": _losses,
+    "metrics": _metrics,
+}
+"""What makes the table of each kind."""
+
+
+def _summaries(title: str, entries: Mapping[str, Any]) -> Table:
+    table = _table(title, "name", "what it is")
+    for name, entry in entries.items():
+        table.add_row(name, summary(entry))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[0].style = "cyan"
+    return table
+
+
+def _metric(metric: Mapping[str, float]) -> str:
+    """Numbers such as ``box AP 37.9, mask AP 34.6``."""
+    return ", ".join(f"{name} {value:g}" for name, value in metric.items())

@@ -1,0 +1,209 @@
+"""``visus predict``: find objects in images, folders, lists or videos; write drawings and COCO's JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch import Tensor
+
+    from visus.serve.predictor import Predictor
+    from visus.serve.results import ResultFolder
+    from visus.types import InstancePrediction
+
+
+@dataclass(frozen=True)
+class PredictArguments:
+    """Find objects; write drawings, predictions.json (COCO results) and images.json (which image is which).
+
+    Args:
+        model: a run folder, a .safetensors file, or published weights by name (`visus list weights`), fetched once.
+        source: an image, a folder, a quoted glob, a list file (.txt, one path a line) or a video.
+        out: the folder to write to; default: a new one, runs/predict/ and the name of the source.
+        min_score: draw objects from this score on. The JSON holds all that the model reports.
+        batch_size: images that go through the network together.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        every: of a video, look at every n-th frame.
+        frames: write a video's frames as pictures instead of one mp4.
+        pictures: write drawings; --no-pictures writes the JSON only.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    min_score: float = 0.5
+    batch_size: int = 1
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
+    every: int = 1
+    frames: bool = False
+    pictures: bool = True
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An image to look at: its name, number, pixels, and what else its record keeps."""
+
+    name: str
+    image_id: int
+    image: Tensor
+    details: dict[str, float]
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``visus predict``; 1 where some image could not be read."""
+    arguments = tyro.cli(PredictArguments, args=argv, prog="visus predict")
+    from rich.console import Console
+
+    from visus.errors import VisusError
+
+    if not 0 <= arguments.min_score <= 1 or arguments.batch_size < 1 or arguments.every < 1:
+        raise VisusError("--min-score must lie between 0 and 1, --batch-size and --every must be at least 1")
+    return _predict(arguments, Console(stderr=True))
+
+
+def _predict(arguments: PredictArguments, console: Console) -> int:
+    """Loads the model, looks at every image, writes the results and tells of them."""
+    from visus.serve.predictor import load
+    from visus.serve.results import ResultFolder
+    from visus.serve.sources import is_video, list_images
+
+    video = is_video(arguments.source)
+    # The source comes first: a wrong one fails before anything is downloaded.
+    names = [] if video else [file.name for file in list_images(arguments.source)]
+    predictor = load(arguments.model, device=arguments.device)
+    results = ResultFolder(arguments.out or _new_folder(arguments.source), predictor.schema)
+    start = time.perf_counter()
+    try:
+        items = _video_items(arguments, results) if video else _image_items(arguments, results, names)
+        _look_at(items, _total(arguments, names), predictor, results, arguments, console)
+    finally:  # also after Ctrl-C: what was found until then is kept
+        results.write_json()
+    _tell(results, time.perf_counter() - start, console)
+    return 1 if results.failures else 0
+
+
+def _look_at(
+    items: Iterator[_Item],
+    total: int | None,
+    predictor: Predictor,
+    results: ResultFolder,
+    arguments: PredictArguments,
+    console: Console,
+) -> None:
+    """Predicts batch by batch, draws, and keeps a progress bar."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from visus.serve.draw import draw
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress, ExitStack() as open_files:
+        task = progress.add_task("looking at pictures", total=total)
+        save = _saver(results, arguments, open_files)
+        for batch in _batches(items, arguments.batch_size):
+            predictions = predictor.predict([item.image for item in batch], batch_size=arguments.batch_size)
+            for item, prediction in zip(batch, predictions, strict=True):
+                results.add(item.name, item.image_id, prediction, **item.details)
+                if arguments.pictures:
+                    save(item.name, draw(item.image, prediction, predictor.schema, min_score=arguments.min_score))
+                if total == 1:
+                    _print_objects(prediction, predictor, arguments.min_score, console)
+            progress.update(task, completed=len(results.images) + len(results.failures))
+
+
+def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """The items in groups of ``size``, read no earlier than they are needed."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _image_items(arguments: PredictArguments, results: ResultFolder, names: list[str]) -> Iterator[_Item]:
+    """The readable images of the source; the others are noted as failures."""
+    from visus.serve.results import image_ids
+    from visus.serve.sources import images_from
+
+    ids = dict(zip(names, image_ids(names), strict=True))
+    for name, image in images_from(arguments.source, on_error=results.fail):
+        yield _Item(name, ids[name], image, {})
+
+
+def _video_items(arguments: PredictArguments, results: ResultFolder) -> Iterator[_Item]:
+    """The frames of a video; one that breaks off is a failure, its frames before that count."""
+    from visus.errors import VisusError
+    from visus.serve.video import read_frames
+
+    try:
+        for frame in read_frames(Path(arguments.source), every=arguments.every):
+            details = {"frame": frame.index, "seconds": round(frame.seconds, 4)}
+            yield _Item(frame.name, frame.index + 1, frame.image, details)
+    except VisusError as error:
+        if not results.images:
+            raise
+        results.fail(Path(arguments.source).name, error)
+
+
+def _saver(results: ResultFolder, arguments: PredictArguments, open_files: ExitStack):  # type: ignore[no-untyped-def]
+    """What takes each drawing: the folder, or the video that is being written."""
+    from visus.serve.sources import is_video
+    from visus.serve.video import VideoWriter, video_info
+
+    if arguments.frames or not arguments.pictures or not is_video(arguments.source):
+        return results.save_picture
+    results.path.mkdir(parents=True, exist_ok=True)
+    rate = video_info(Path(arguments.source)).frame_rate / arguments.every
+    writer = open_files.enter_context(VideoWriter(results.path / f"{Path(arguments.source).stem}.mp4", frame_rate=rate))
+    return lambda _, picture: writer.write(picture)
+
+
+def _total(arguments: PredictArguments, names: list[str]) -> int | None:
+    """How many pictures there will be, None where a video does not say."""
+    if names:
+        return len(names)
+    from visus.serve.video import video_info
+
+    return -(-video_info(Path(arguments.source)).frames // arguments.every) or None
+
+
+def _new_folder(source: str) -> Path:
+    """A folder named after the source that does not exist yet."""
+    from visus.training.run import new_run
+
+    stem = Path(source).resolve().stem
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem).strip("-.") or "pictures"
+    return new_run(Path("runs") / "predict" / name).path
+
+
+def _print_objects(prediction: InstancePrediction, predictor: Predictor, min_score: float, console: Console) -> None:
+    """A table of the objects of the only picture."""
+    from rich.table import Table
+
+    table = Table("object", "score", "left", "top", "right", "bottom", box=None, header_style="dim")
+    for label, score, box in zip(prediction.labels, prediction.scores, prediction.boxes_xyxy, strict=True):
+        if score >= min_score:
+            table.add_row(predictor.schema.categories[int(label)], f"{score:.2f}", *(f"{v:.0f}" for v in box.tolist()))
+    console.print(table if table.row_count else f"no object scores {min_score} or more")
+
+
+def _tell(results: ResultFolder, seconds: float, console: Console) -> None:
+    """The last lines: how much was done, where it lies, and what failed."""
+    from rich.markup import escape
+
+    done = len(results.images)
+    speed = f", {done / seconds:.1f} a second" if done > 1 else ""
+    pictures = "1 picture" if done == 1 else f"{done} pictures"
+    console.print(
+        f"{pictures} in {seconds:.1f} s{speed}; results in [bold]{escape(str(results.path))}[/]", soft_wrap=True
+    )
+    if results.failures:
+        console.print(f"[red]{len(results.failures)} could not be read:[/]")
+    for name, cause in results.failures:
+        console.print(f"  [bold]{escape(name)}[/]: {escape(cause)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,64 @@
+"""The outlines of a COCO annotation: polygons, or run lengths in either form, to masks.
+
+Everything is drawn through hotcoco, which fills polygons exactly as pycocotools does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import hotcoco.mask
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+Record = dict[str, Any]
+Segmentation = list[list[float]] | Record
+"""Polygons as flat lists of x and y, or run lengths as ``{"size": [h, w], "counts": ...}``."""
+
+
+def segmentation_of(annotation: Record) -> Segmentation | None:
+    """The polygons of at least three corners, or the run lengths, of an object; None where it has neither."""
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, list):
+        return [polygon for polygon in segmentation if isinstance(polygon, list) and len(polygon) >= 6] or None
+    return segmentation or None
+
+
+def rle_of(segmentation: Segmentation, size: tuple[int, int]) -> Record:
+    """Run lengths of polygons (their union) or of run lengths in either form, drawn as pycocotools draws them.
+
+    Raises:
+        ValueError: run lengths of another size, or that do not fit their size.
+    """
+    height, width = size
+    if isinstance(segmentation, list):
+        pieces = hotcoco.mask.frPyObjects(segmentation, height, width)
+        return dict(hotcoco.mask.merge(pieces))
+    if list(segmentation.get("size", ())) != [height, width]:
+        raise ValueError(f"run lengths of size {segmentation.get('size')}, the image has (h, w) = {[height, width]}")
+    counts = segmentation["counts"]
+    if isinstance(counts, list) and sum(counts) != height * width:
+        raise ValueError(f"run lengths of {sum(counts)} pixels, the image has {height * width}")
+    return dict(hotcoco.mask.frPyObjects(segmentation, height, width))
+
+
+def draw_segments(segments: Sequence[Segmentation], size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
+    """Draw the mask of each object.
+
+    Raises:
+        ValueError: run lengths of another size, or that do not fit their size.
+    """
+    if not segments:
+        return torch.zeros(0, *size, dtype=torch.bool)
+    runs = [rle_of(segmentation, size) for segmentation in segments]
+    by_column = hotcoco.mask.decode(runs).transpose(2, 1, 0)  # [n, w, h]
+    masks = np.zeros((len(runs), *size), dtype=bool)
+    # Exchanging rows and columns is slow, so only the pixels in the bounds of each object are copied.
+    for mask, drawn, bounds in zip(masks, by_column, hotcoco.mask.toBbox(runs), strict=True):
+        left, top, width, height = (int(side) for side in bounds)
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        mask[rows, columns] = drawn[columns, rows].T
+    return torch.from_numpy(masks)

@@ -1,0 +1,13 @@
+"""What is wrong with a data set, said so that it can be mended."""
+
+from __future__ import annotations
+
+from visus.errors import VisusError
+
+
+class AnnotationError(VisusError, ValueError):
+    """Annotations that cannot be used; the message names the file, the record and what is wrong."""
+
+
+class DatasetNotFoundError(VisusError, FileNotFoundError):
+    """A folder that holds no data set of a known layout; the message lists what was looked for."""

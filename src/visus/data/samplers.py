@@ -1,0 +1,133 @@
+"""Which images make up each batch: shuffled from (seed, epoch), grouped by aspect ratio, shared out among processes.
+
+Every process computes the whole epoch's list of batches from the same seed and takes its own share, so that the shares
+are disjoint, complete and independent of timing, and a run resumed at epoch k sees the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.distributed
+from torch import Tensor
+from torch.utils.data import Sampler
+
+
+class EpochBatches(Sampler[list[int]]):
+    """A batch sampler that is a function of (seed, epoch) alone.
+
+    All processes yield the same number of batches, as collective operations need; where the number does not divide, the
+    first batches are repeated (measures leave out images they have seen).
+
+    Args:
+        length: the number of images.
+        batch_size: images of a batch, on each process.
+        shuffle: draw a new order every epoch; otherwise the order of the data set.
+        seed: of the order.
+        drop_last: leave out the batch that is not full.
+        groups: the group of each image; a batch mixes groups only for what remains at the end of the epoch.
+        share: (rank, number of processes); None asks torch.distributed when iterated.
+        on_epoch: called with the epoch by `set_epoch`, for a data set whose augmentation depends on it.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        groups: Sequence[int] | None = None,
+        share: tuple[int, int] | None = None,
+        on_epoch: Callable[[int], None] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if groups is not None and len(groups) != length:
+            raise ValueError(f"groups names {len(groups)} images, the data set has {length}")
+        self.length = length
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_last = drop_last
+        self.groups = None if groups is None else torch.as_tensor(groups)
+        self.share = share
+        self.on_epoch = on_epoch
+        self.epoch = 0
+        self._start = 0
+
+    @property
+    def sampler(self) -> EpochBatches:
+        """Itself: trainers look for ``set_epoch`` at ``loader.batch_sampler.sampler``."""
+        return self
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch of the next iteration; ``start`` leaves out batches that an interrupted epoch has done."""
+        self.epoch = epoch
+        self._start = start
+        if self.on_epoch is not None:
+            self.on_epoch(epoch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rank, processes = self.share or _share_of_this_process()
+        batches = self._all_batches()
+        count = self._batches_each(processes)
+        for turn in range(self._start, count):
+            yield batches[(turn * processes + rank) % len(batches)]
+        self._start = 0
+
+    def __len__(self) -> int:
+        _, processes = self.share or _share_of_this_process()
+        return self._batches_each(processes) - self._start
+
+    def _batches_each(self, processes: int) -> int:
+        whole, rest = divmod(self.length, self.batch_size)
+        count = whole if self.drop_last or not rest else whole + 1
+        return math.ceil(count / processes)
+
+    def _all_batches(self) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.length, generator=generator) if self.shuffle else torch.arange(self.length)
+        full, rest = (order, order[:0]) if self.groups is None else self._by_group(order, self.groups[order])
+        batches = [batch.tolist() for run in (full, rest) for batch in torch.split(run, self.batch_size) if len(run)]
+        if self.drop_last and batches and len(batches[-1]) < self.batch_size:
+            batches.pop()
+        if self.groups is not None and self.shuffle:
+            turns = torch.randperm(len(batches), generator=generator).tolist()
+            batches = [batches[turn] for turn in turns]
+        return batches
+
+    def _by_group(self, order: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """The images whose batches are of one group, batch by batch, and those that remain, group by group."""
+        full, rest = [order[:0]], [order[:0]]
+        for group in torch.unique(groups).tolist():
+            members = order[groups == group]
+            cut = len(members) // self.batch_size * self.batch_size
+            full.append(members[:cut])
+            rest.append(members[cut:])
+        return torch.cat(full), torch.cat(rest)
+
+
+def aspect_ratio_groups(sizes: Sequence[tuple[int, int]], factor: int = 3) -> list[int]:
+    """Group images by aspect ratio w / h, so that a batch pads little.
+
+    The limits are ``2 ** (i / factor)`` for i in -factor..factor, as in torchvision's detection references.
+
+    Args:
+        sizes: (h, w) of each image.
+        factor: groups for each doubling of the ratio; 0 tells only landscape from portrait.
+    """
+    limits = torch.tensor([2.0 ** (i / factor) for i in range(-factor, factor + 1)] if factor else [1.0])
+    ratios = torch.tensor([width / height for height, width in sizes])
+    groups: list[int] = torch.bucketize(ratios, limits, right=True).tolist()
+    return groups
+
+
+def _share_of_this_process() -> tuple[int, int]:
+    """(rank, number of processes); (0, 1) outside torch.distributed."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

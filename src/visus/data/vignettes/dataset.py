@@ -1,0 +1,114 @@
+"""`vignettes`: small drawn scenes with the whole truth about them, made on the fly from numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from visus.data.vignettes.annotate import seen_keypoints, semantic_map, tight_boxes, visible_masks
+from visus.data.vignettes.drawing import Drawing, draw_scene
+from visus.data.vignettes.kinds import CATEGORIES
+from visus.data.vignettes.language import attributes_of, caption, phrase, relationships_of
+from visus.data.vignettes.scene import Cast
+from visus.data.vignettes.skeleton import PERSON_KEYPOINTS
+from visus.types import InstanceTarget, Sample, Schema
+
+Split: TypeAlias = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Vignettes:
+    """Drawn scenes of 1 to 7 objects: sample ``index`` is the same on every machine and in every process.
+
+    Beside the target, `Sample.extras` holds, each in the order of the target's objects where it speaks of objects:
+
+    - ``attributes``: tuple of tuples of words, from `language.ATTRIBUTES`;
+    - ``relationships``: tuple of `language.Relationship` (subject, predicate, object);
+    - ``phrases``: the relationships in words ("man sitting on bench");
+    - ``caption``: a sentence;
+    - ``identities``: Int64 [n], the same number for the same individual wherever it is met in this split;
+    - ``names``: what each object is called ("woman", "dog");
+    - ``semantic``: UInt8 [h, w], the label of each pixel's object, or ``num_classes`` plus its place in ``STUFF``.
+
+    Splits share neither scenes nor individuals.
+
+    Args:
+        split: "train", "val" or "test".
+        length: how many scenes there are.
+        size: pixels of the square picture's side, or (h, w).
+        seed: another seed gives other scenes and other individuals.
+        individuals: how many different individuals each category has.
+    """
+
+    def __init__(
+        self, *, split: Split, length: int, size: int | tuple[int, int] = 192, seed: int = 0, individuals: int = 400
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"vignettes has no split {split!r}; it has {', '.join(SPLITS)}")
+        if length < 0:
+            raise ValueError(f"length must be 0 or more, not {length}")
+        self.split, self.length, self.seed, self.individuals = split, length, seed, individuals
+        self.shape = (size, size) if isinstance(size, int) else (size[0], size[1])
+        if min(self.shape) < 64:
+            raise ValueError(f"vignettes are drawn at 64 pixels or more a side, not {self.shape}")
+        categories = CATEGORIES
+        self.schema = Schema(
+            categories=categories,
+            category_ids=tuple(range(1, len(categories) + 1)),
+            has_masks=True,
+            keypoints=PERSON_KEYPOINTS,
+        )
+
+    def __len__(self) -> int:
+        return self.length
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of sample ``index``."""
+        return self.shape
+
+    def path(self, index: int) -> str:
+        """A name for sample ``index`` in messages."""
+        return f"vignettes/{self.split}/{self.seed}/{index:06d}"
+
+    def stream(self, index: int) -> str:
+        """The key of the random numbers that sample ``index`` is made from; no two samples of any split share one."""
+        return f"visus vignettes scene {self.seed} {self.split} {index}"
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < self.length:
+            raise IndexError(f"vignettes has {self.length} scenes in {self.split!r}, so no scene {index}")
+        cast = Cast(self.schema.categories, f"{self.seed} {self.split}", self.individuals)
+        drawing = draw_scene(Random(self.stream(index)), self.shape, cast)
+        masks = visible_masks(drawing.owners, len(drawing.items))
+        boxes = tight_boxes(masks)
+        labels = [self.schema.categories.index(item.category) for item in drawing.items]
+        target = InstanceTarget(
+            boxes_xyxy=boxes,
+            labels=torch.tensor(labels, dtype=torch.int64),
+            areas=torch.tensor(drawing.areas, dtype=torch.float32),
+            is_crowd=torch.zeros(len(labels), dtype=torch.bool),
+            size=self.shape,
+            image_id=index,
+            masks=masks,
+            keypoints_xyv=seen_keypoints(drawing.landmarks, drawing.parts),
+        )
+        return Sample(torch.from_numpy(drawing.image), target, self.path(index), self._extras(drawing, labels, boxes))
+
+    def _extras(self, drawing: Drawing, labels: Sequence[int], boxes: Tensor) -> dict[str, Any]:
+        """What is known beyond the target."""
+        items = drawing.items
+        relations = relationships_of(items, boxes.tolist())
+        numbers = [label * self.individuals + item.number for label, item in zip(labels, items, strict=True)]
+        return {
+            "attributes": tuple(attributes_of(item) for item in items),
+            "relationships": relations,
+            "phrases": tuple(phrase(items, relation) for relation in relations),
+            "caption": caption(items, relations, indoor=drawing.indoor),
+            "identities": torch.tensor(numbers, dtype=torch.int64),
+            "names": tuple(item.look.noun for item in items),
+            "semantic": semantic_map(drawing.owners, labels, self.schema.num_classes),
+        }

@@ -1,0 +1,267 @@
+"""COCO's average precision and recall of boxes, masks and keypoints (https://cocodataset.org/#detection-eval).
+
+The matching runs in hotcoco; this file gives it complete records, reads the accumulated curves and names the numbers.
+Where there is nothing to measure (no annotation of a size class, say) a number is -1, COCO's own convention.
+
+What decides the size class of a *detection* depends on the kind, as in COCO's official result files: the area of its
+box, of its mask, or of the box around its keypoints. Other keys of a result are left out of account.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import hotcoco
+import torch.distributed as dist
+from torchmetrics import Metric
+
+from visus.metrics.coco_format import Record, prediction_to_coco, schema_to_categories, target_to_coco
+from visus.metrics.coco_summary import CocoResult, summarise
+from visus.types import InstancePrediction, InstanceTarget, Schema
+
+Kind = Literal["box", "mask", "keypoint"]
+_HOTCOCO_NAME = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}
+_GEOMETRY = {"box": "bbox", "mask": "segmentation", "keypoint": "keypoints"}
+
+
+def evaluate_coco(
+    ground_truth: Record | Path, results: list[Record], kind: Kind, sigmas: Sequence[float] | None = None
+) -> CocoResult:
+    """Measures results against annotations in COCO's format.
+
+    Args:
+        ground_truth: an annotation file, or what one holds: ``images``, ``annotations`` and ``categories``. Missing
+            ``iscrowd`` counts as 0, missing ``area`` as the area of the box.
+        results: entries of a results file. They are not changed.
+        kind: what is compared.
+        sigmas: the spread of each keypoint; None stands for COCO's own 17.
+
+    Raises:
+        ValueError: where a result names an image that the ground truth lacks or misses what ``kind`` compares, or where
+            the number of keypoints disagrees with the sigmas.
+    """
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(get_args(Kind))}")
+    data = json.loads(Path(ground_truth).read_text()) if isinstance(ground_truth, str | Path) else ground_truth
+    evaluation = _matched(_completed(data, kind), _measurable(data, results, kind), kind, sigmas)
+    return summarise(evaluation.eval, evaluation.params.iou_thrs, data["categories"], keypoints=kind == "keypoint")
+
+
+def _completed(data: Record, kind: Kind) -> Record:
+    """The ground truth with every field that the measure reads, and annotations numbered from 1.
+
+    COCO's original code treats a match with annotation 0 as no match, which makes files that count from 0 score less.
+    """
+    _check_geometry(data["annotations"], "annotations", kind)
+    annotations = []
+    for number, annotation in enumerate(data["annotations"], start=1):
+        box = annotation["bbox"]
+        record = {
+            "id": number,
+            "image_id": annotation["image_id"],
+            "category_id": annotation["category_id"],
+            "bbox": box,
+            "area": box[2] * box[3] if annotation.get("area") is None else annotation["area"],
+            "iscrowd": int(annotation.get("iscrowd") or 0),
+        }
+        record[_GEOMETRY[kind]] = annotation[_GEOMETRY[kind]]
+        if kind == "keypoint":
+            labelled = sum(v > 0 for v in annotation["keypoints"][2::3])
+            record["num_keypoints"] = annotation.get("num_keypoints", labelled)
+        annotations.append(record)
+    images = [{key: image[key] for key in ("id", "height", "width") if key in image} for image in data["images"]]
+    categories = [{"id": category["id"], "name": category["name"]} for category in data["categories"]]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _measurable(data: Record, results: list[Record], kind: Kind) -> list[Record]:
+    """The results with only the keys that COCO's result files have for this kind."""
+    _check_geometry(results, "results", kind)
+    unknown = {result["image_id"] for result in results} - {image["id"] for image in data["images"]}
+    if unknown:
+        raise ValueError(
+            f"results name images that the ground truth lacks: {sorted(unknown)[:5]} ({len(unknown)} in all). "
+            "Were they made from another split?"
+        )
+    known = {category["id"] for category in data["categories"]}
+    return [
+        {key: result[key] for key in ("image_id", "category_id", "score", _GEOMETRY[kind])}
+        for result in results
+        if result["category_id"] in known
+    ]
+
+
+def _check_geometry(records: list[Record], name: str, kind: Kind) -> None:
+    """Refuses records that lack what is compared, or whose numbers are not finite: matching one would be chance."""
+    geometry = _GEOMETRY[kind]
+    for record in records:
+        if geometry not in record:
+            raise ValueError(f"image {record['image_id']}: one of the {name} has no {geometry!r} to compare")
+        numbers = () if kind == "mask" else record[geometry]
+        if not all(map(isfinite, numbers)) or not isfinite(record.get("score", 0)):
+            raise ValueError(f"image {record['image_id']}: one of the {name} holds numbers that are not finite")
+
+
+def _matched(ground_truth: Record, results: list[Record], kind: Kind, sigmas: Sequence[float] | None) -> Any:
+    """Runs the matching and accumulates the curves. hotcoco prints only in ``summarize``, which nobody calls here."""
+    truth = hotcoco.COCO(ground_truth)
+    evaluation = hotcoco.COCOeval(truth, truth.load_res(results), _HOTCOCO_NAME[kind])
+    if kind == "keypoint":
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = list(sigmas)
+        _check_keypoints([*ground_truth["annotations"], *results], len(evaluation.params.kpt_oks_sigmas))
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation
+
+
+def _check_keypoints(records: Iterable[Record], expected: int) -> None:
+    lengths = Counter(len(record["keypoints"]) for record in records)
+    for length in lengths:
+        if length != 3 * expected:
+            raise ValueError(
+                f"{lengths[length]} objects have {length} numbers for keypoints; {expected} sigmas (COCO's own, unless "
+                f"you give others) expect {3 * expected}: x, y and v for each"
+            )
+
+
+class CocoMetric(Metric):
+    """COCO's numbers over batches and processes.
+
+    ``compute`` returns ``{"box AP": ..., "box AP50": ..., "mask AP": ...}`` for every kind that is measured.
+
+    Args:
+        schema: what the labels, and the keypoints, mean.
+        kinds: what is measured; None stands for boxes, and masks and keypoints where the schema has them.
+
+    Raises:
+        ValueError: where a kind is unknown, or the schema has no masks or keypoints to measure.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = True  # the numbers of one batch cannot be merged into those of all: only the records can
+
+    def __init__(self, *, schema: Schema, kinds: Sequence[str] | None = None) -> None:
+        super().__init__()
+        available = {"box": True, "mask": schema.has_masks, "keypoint": schema.keypoints is not None}
+        chosen = tuple(kinds) if kinds is not None else tuple(kind for kind in available if available[kind])
+        for kind in chosen:
+            if not available.get(kind):
+                offered = ", ".join(kind for kind in available if available[kind])
+                raise ValueError(f"kind {kind!r} cannot be measured; this schema offers {offered}")
+        self.schema = schema
+        self.kinds = chosen
+        self.results: dict[str, CocoResult] = {}
+        self._images: dict[int, _MeasuredImage] = {}
+
+    def update(self, predictions: list[InstancePrediction], targets: list[InstanceTarget]) -> None:
+        """Adds images: what was found in each, and what it holds, both in the pixels of the target's ``size``.
+
+        Raises:
+            ValueError: where sizes differ, masks or keypoints are missing, or two images share an ``image_id``.
+        """
+        self.results = {}
+        for prediction, target in zip(predictions, targets, strict=True):
+            self._check(prediction, target)
+            without = {"masks": "mask", "keypoints_xyv": "keypoint"}
+            dropped: dict[str, Any] = {name: None for name, kind in without.items() if kind not in self.kinds}
+            image_id = int(target.image_id)
+            found = prediction_to_coco(replace(prediction, **dropped), image_id, self.schema)
+            truth = target_to_coco(replace(target, **dropped), self.schema, first_id=1)
+            image = _MeasuredImage(target.size, truth=pickle.dumps(truth), found=pickle.dumps(found))
+            _add_image(self._images, image_id, image)
+
+    def compute(self) -> dict[str, float]:
+        """Every number of every kind, by names like ``"box AP50"``; -1 where there is nothing to measure."""
+        ground_truth, found = self._gathered()
+        sigmas = self.schema.keypoints.sigmas if self.schema.keypoints else None
+        self.results = {kind: evaluate_coco(ground_truth, found, cast(Kind, kind), sigmas) for kind in self.kinds}
+        return {f"{kind} {name}": value for kind in self.kinds for name, value in self.results[kind].stats.items()}
+
+    def per_category(self, kind: str = "box") -> dict[str, float]:
+        """AP of each category by its name, as the last ``compute`` measured it.
+
+        Raises:
+            RuntimeError: before ``compute``. It is not called here because all processes have to take part in it.
+        """
+        if kind not in self.results:
+            raise RuntimeError(f"there is no result for {kind!r}: call compute() first (measured: {self.kinds})")
+        return self.results[kind].per_category
+
+    def reset(self) -> None:
+        """Forgets all images."""
+        super().reset()
+        self.results = {}
+        self._images = {}
+
+    def _check(self, prediction: InstancePrediction, target: InstanceTarget) -> None:
+        if tuple(prediction.size) != tuple(target.size):
+            raise ValueError(
+                f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
+                f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
+            )
+        for kind, field in (("mask", "masks"), ("keypoint", "keypoints_xyv")):
+            for objects, name in ((prediction, "prediction"), (target, "target")):
+                if kind in self.kinds and len(objects) and getattr(objects, field) is None:
+                    raise ValueError(f"image {target.image_id}: the {name} has no {field}, which {kind!r} compares")
+
+    def _gathered(self) -> tuple[Record, list[Record]]:
+        """All images as one annotation file and one results file, in the order of their identifiers.
+
+        The order settles which of two equal scores comes first, so it may not depend on who measured an image.
+        """
+        ids = sorted(self._images)
+        images = [self._images[id_] for id_ in ids]
+        sizes = [image.size for image in images]
+        ground_truth = {
+            "images": [{"id": id_, "height": h, "width": w} for id_, (h, w) in zip(ids, sizes, strict=True)],
+            "annotations": [record for image in images for record in pickle.loads(image.truth)],
+            "categories": schema_to_categories(self.schema),
+        }
+        return ground_truth, [record for image in images for record in pickle.loads(image.found)]
+
+    # torchmetrics gathers tensors of its own states. The state here is Python records, so the two methods by which its
+    # `sync` keeps a copy of the state and gathers it are replaced; its `unsync` sets what the copy holds.
+
+    def _copy_state_dict(self) -> dict[str, Any]:
+        return {"_images": dict(self._images)}
+
+    def _sync_dist(self, dist_sync_fn: Any = None, process_group: Any = None) -> None:
+        """Gives every process the images of all.
+
+        A distributed sampler repeats images to give each process as many; a repeated image counts once.
+        """
+        gathered: list[Any] = [None] * dist.get_world_size(process_group)
+        dist.all_gather_object(gathered, self._images, group=process_group)
+        merged: dict[int, _MeasuredImage] = {}
+        for images in gathered:
+            for image_id, image in images.items():
+                _add_image(merged, image_id, image)
+        self._images = merged
+
+
+@dataclass(frozen=True)
+class _MeasuredImage:
+    """The size (h, w) of an image and its records, pickled: a fifth of the memory, and quick to send."""
+
+    size: tuple[int, int]
+    truth: bytes
+    found: bytes
+
+
+def _add_image(images: dict[int, _MeasuredImage], image_id: int, image: _MeasuredImage) -> None:
+    """Adds an image, once: the first one stays, as a prediction may differ in the last digit from batch to batch."""
+    known = images.setdefault(image_id, image)
+    same = known.size == image.size and (
+        known.truth == image.truth or pickle.loads(known.truth) == pickle.loads(image.truth)
+    )
+    if not same:
+        raise ValueError(f"two different images have image_id {image_id}: give each target its own")

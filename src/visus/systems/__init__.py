@@ -1,0 +1,1 @@
+"""The systems: a room for each problem, with the same doors in each."""

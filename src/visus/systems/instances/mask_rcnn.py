@@ -1,0 +1,179 @@
+"""Mask R-CNN (He et al., arXiv 1703.06870): Faster R-CNN that also outlines what it finds, and points at its joints.
+
+The network is Faster R-CNN with further branches on its regions, so this file holds what those branches add: outlines
+pasted into the image, keypoints in its pixels, and the builders. Those with torchvision's names have its parameter names
+and numbers, so that its published weights load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from visus.nn.pyramid import PyramidBackbone
+from visus.nn.transform import ImageTransform, scale_boxes
+from visus.ops.masks import paste_masks
+from visus.systems.detection.backbones import lite0_pyramid, resnet50_pyramid
+from visus.systems.detection.box_heads import ConvHead
+from visus.systems.detection.faster_rcnn import FasterRCNN, standard_roi_heads, standard_rpn
+from visus.systems.detection.outputs import DetectionOutputs
+from visus.systems.detection.roi_heads import RoIPooling
+from visus.systems.detection.small import small_pooling, small_roi_heads, small_rpn, small_transform
+from visus.systems.instances.heads import (
+    KeypointBranch,
+    KeypointHead,
+    KeypointPredictor,
+    MaskBranch,
+    MaskHead,
+    MaskPredictor,
+)
+from visus.systems.instances.outputs import InstanceDetections
+from visus.systems.instances.roi_heads import InstanceRoIHeads
+from visus.types import InstancePrediction
+
+
+class MaskRCNN(FasterRCNN):
+    """Faster R-CNN whose second stage is `InstanceRoIHeads`.
+
+    ``mask_threshold`` turns the probability of a pixel into yes or no; None keeps the probabilities.
+    """
+
+    mask_threshold: float | None = 0.5
+
+    @torch.no_grad()
+    def postprocess(self, outputs: DetectionOutputs, sizes: Sequence[tuple[int, int]]) -> list[InstancePrediction]:
+        """The objects of each image with outlines and keypoints, in the pixels of images of ``sizes`` (h, w)."""
+        found = self.roi_heads.detect(outputs.features, outputs.rpn.proposals, outputs.image_sizes)
+        assert isinstance(found, InstanceDetections)
+        return [self._of_image(found, i, outputs.image_sizes[i], size) for i, size in enumerate(sizes)]
+
+    def _of_image(self, found: InstanceDetections, image: int, old: Tensor, size: tuple[int, int]) -> InstancePrediction:
+        mine = found.image_index == image
+        height, width = int(old[0]), int(old[1])
+        boxes = scale_boxes(found.boxes_xyxy[mine], (height, width), size)
+        masks = keypoints = scores = None
+        if found.mask_probabilities is not None:
+            masks = paste_masks(found.mask_probabilities[mine], boxes, size, threshold=self.mask_threshold)
+        if found.keypoints_xyv is not None and found.keypoint_scores is not None:
+            keypoints, scores = found.keypoints_xyv[mine], found.keypoint_scores[mine]
+            keypoints = keypoints * keypoints.new_tensor([size[1] / width, size[0] / height, 1])
+        return InstancePrediction(boxes, found.labels[mine], found.scores[mine], size, masks, keypoints, scores)
+
+
+def maskrcnn_resnet50_fpn(
+    *,
+    num_classes: int = 90,
+    pretrained: bool = False,
+    norm: Literal["batch", "frozen"] | None = None,
+    trainable_layers: int | None = None,
+    min_size: int = 800,
+    max_size: int = 1333,
+) -> MaskRCNN:
+    """torchvision's Mask R-CNN with a ResNet-50 pyramid (COCO box AP 37.9, mask AP 34.6).
+
+    Args:
+        num_classes: categories without the background.
+        pretrained: start from torchvision's ImageNet weights (fetched once).
+        norm: batch norm, or frozen batch norm, the default for a pretrained backbone.
+        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained, else 5.
+        min_size: the shorter side of an image in pixels.
+        max_size: the most of its longer side.
+    """
+    backbone = resnet50_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
+    boxes = standard_roi_heads(backbone, num_classes)
+    return MaskRCNN(
+        transform=ImageTransform(min_size=min_size, max_size=max_size),
+        backbone=backbone,
+        rpn=standard_rpn(backbone),
+        roi_heads=InstanceRoIHeads(boxes, mask=_mask_branch(backbone, num_classes)),
+    )
+
+
+def maskrcnn_resnet50_fpn_v2(
+    *,
+    num_classes: int = 90,
+    pretrained: bool = False,
+    trainable_layers: int | None = None,
+    min_size: int = 800,
+    max_size: int = 1333,
+) -> MaskRCNN:
+    """torchvision's second Mask R-CNN (COCO box AP 47.4, mask AP 41.8): batch norm and deeper heads."""
+    backbone = resnet50_pyramid(pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True)
+    boxes = standard_roi_heads(backbone, num_classes, box_head=ConvHead(backbone.out_channels, 7))
+    return MaskRCNN(
+        transform=ImageTransform(min_size=min_size, max_size=max_size),
+        backbone=backbone,
+        rpn=standard_rpn(backbone, depth=2),
+        roi_heads=InstanceRoIHeads(boxes, mask=_mask_branch(backbone, num_classes, norm=True)),
+    )
+
+
+def keypointrcnn_resnet50_fpn(
+    *,
+    num_classes: int = 1,
+    num_keypoints: int = 17,
+    pretrained: bool = False,
+    norm: Literal["batch", "frozen"] | None = None,
+    trainable_layers: int | None = None,
+    min_size: int = 800,
+    max_size: int = 1333,
+) -> MaskRCNN:
+    """torchvision's Keypoint R-CNN with a ResNet-50 pyramid (COCO box AP 54.6, keypoint AP 65.0)."""
+    backbone = resnet50_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
+    head = KeypointHead(backbone.out_channels)
+    branch = KeypointBranch(
+        RoIPooling(14, backbone.strides[:-1]), head, KeypointPredictor(head.width, num_keypoints)
+    )
+    return MaskRCNN(
+        transform=ImageTransform(min_size=min_size, max_size=max_size),
+        backbone=backbone,
+        rpn=standard_rpn(backbone),
+        roi_heads=InstanceRoIHeads(standard_roi_heads(backbone, num_classes), keypoint=branch),
+    )
+
+
+def maskrcnn_lite0_fpn(
+    *,
+    num_classes: int = 90,
+    num_keypoints: int = 0,
+    keypoint_labels: tuple[int, ...] = (),
+    masks: bool = True,
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+    size: int = 192,
+) -> MaskRCNN:
+    """Our small Mask R-CNN for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
+
+    Args:
+        num_classes: categories without the background.
+        num_keypoints: keypoints of an object; 0 for a network without a keypoint branch.
+        keypoint_labels: the categories that carry keypoints; empty for all.
+        masks: whether to outline objects.
+        pretrained: start from the ImageNet weights.
+        trainable_layers: how many of the backbone's stages learn, counted from the last.
+        size: the shorter side of an image in pixels; the longer may be twice that.
+    """
+    backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers)
+    mask = keypoint = None
+    if masks:
+        head = MaskHead(backbone.out_channels, width=64, depth=2)
+        mask = MaskBranch(small_pooling(backbone, 14, size), head, MaskPredictor(64, 64, num_classes))
+    if num_keypoints:
+        points = KeypointHead(backbone.out_channels, width=96, depth=3)
+        predictor = KeypointPredictor(points.width, num_keypoints)
+        keypoint = KeypointBranch(small_pooling(backbone, 14, size), points, predictor, tuple(keypoint_labels))
+    return MaskRCNN(
+        transform=small_transform(backbone, size),
+        backbone=backbone,
+        rpn=small_rpn(backbone, size),
+        roi_heads=InstanceRoIHeads(small_roi_heads(backbone, num_classes, size), mask=mask, keypoint=keypoint),
+    )
+
+
+def _mask_branch(backbone: PyramidBackbone, num_classes: int, norm: bool = False) -> MaskBranch:
+    """The mask branch with the paper's numbers."""
+    head = MaskHead(backbone.out_channels, norm=norm)
+    return MaskBranch(RoIPooling(14, backbone.strides[:-1]), head, MaskPredictor(head.width, 256, num_classes))

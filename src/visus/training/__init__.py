@@ -1,0 +1,20 @@
+"""Training: recipes, run folders, the shared task and the fit.
+
+This door opens without the training engine: only ``visus.training.task`` and ``visus.training.fit`` and what they import
+load it.
+"""
+
+from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe, RecipeError
+from visus.training.run import RunFolder, schema_from_json, schema_to_json
+
+__all__ = [
+    "AugmentRecipe",
+    "DataRecipe",
+    "FitRecipe",
+    "OptimRecipe",
+    "Recipe",
+    "RecipeError",
+    "RunFolder",
+    "schema_from_json",
+    "schema_to_json",
+]

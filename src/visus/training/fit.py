@@ -1,0 +1,157 @@
+"""The fit: a task, its loaders and its recipe on Lightning's Trainer, recorded in a run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+from rich.console import Console
+from torch.utils.data import DataLoader
+
+from visus.training.display import Display
+from visus.training.loaders import EpochLoader
+from visus.training.pace import Pace
+from visus.training.recipe import Recipe
+from visus.training.records import Checkpoints, History
+from visus.training.run import RunFolder, resumable_run
+from visus.training.task import Task
+from visus.types import Batch, Schema
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a fit ended.
+
+    ``history`` has one row an epoch; ``best_measures`` are those of ``best_epoch`` (from 1; 0 without validation), whose
+    weights are the saved ones; ``stop_reason`` is empty where all epochs were trained; ``is_main`` is False in the helping
+    processes of a distributed run.
+    """
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    best_measures: dict[str, float]
+    stop_reason: str
+    is_main: bool
+
+
+def fit(
+    task: Task,
+    train_loader: DataLoader[Batch],
+    val_loader: DataLoader[Batch] | None,
+    recipe: Recipe,
+    run: RunFolder,
+    *,
+    schema: Schema,
+    resume: bool = False,
+    loggers: list[Logger] | None = None,
+) -> FitResult:
+    """Trains ``task`` and leaves weights, checkpoint and history in ``run``.
+
+    Args:
+        task: what learns.
+        train_loader: made by `visus.data.loader.make_loader`, as the order of batches must follow from the epoch.
+        val_loader: as well; None never validates, and the last weights are saved.
+        recipe: how long, on what.
+        run: the folder, which exists.
+        schema: what the labels mean, saved with the weights.
+        resume: go on from the checkpoint in ``run``: to the same numbers as if it had never stopped.
+        loggers: Lightning loggers; TensorBoard's in the run folder when None.
+
+    Raises:
+        TrainingDiverged: a loss is not finite.
+        TrainingInterrupted: somebody pressed Ctrl-C or sent SIGTERM; a checkpoint was written first.
+        RunError: there is no checkpoint to resume.
+    """
+    checkpoint = resumable_run(run.path).checkpoint if resume else None
+    pace = Pace(recipe)
+    history = History(run, pace, recipe.fit.log_every_steps)
+    checkpoints = Checkpoints(run, pace, recipe.fit, schema)
+    display = Display(pace, checkpoints, Console())
+    if loggers is None:
+        loggers = [_tensorboard(run, resume)]
+    with _quiet_engine():
+        trainer = _trainer(recipe, run, [pace, display, history, checkpoints], loggers)
+        train = EpochLoader(train_loader, lambda: trainer.fit_loop.epoch_progress.current.processed)
+        try:
+            trainer.fit(task, train, val_loader, ckpt_path=checkpoint, weights_only=True)
+        finally:
+            train.close()
+    is_main = trainer.is_global_zero
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+    return FitResult(history.rows, checkpoints.best_epoch, checkpoints.best_measures, pace.stop_reason, is_main)
+
+
+def _trainer(recipe: Recipe, run: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
+    """Lightning's Trainer with everything off that visus does itself."""
+    settings = recipe.fit
+    return pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy=_strategy(recipe),
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        max_epochs=settings.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=recipe.optim.clip_norm,
+        check_val_every_n_epoch=settings.val_every_epochs,
+        log_every_n_steps=10**9,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=False,
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=run.path,
+    )
+
+
+def _strategy(recipe: Recipe) -> str | Strategy:
+    """One process, or several with the gradients averaged; `Task.average_buffers` takes care of the buffers."""
+    if recipe.fit.devices * recipe.fit.nodes == 1:
+        return "auto"
+    return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def _tensorboard(run: RunFolder, resume: bool) -> Logger:
+    """Curves in ``run/tensorboard``; points after the checkpoint are hidden, as they will be drawn again."""
+    options: dict[str, Any] = {}
+    if resume:
+        options["purge_step"] = torch.load(run.checkpoint, mmap=True, weights_only=True)["global_step"] + 1
+    folder = run.tensorboard
+    return TensorBoardLogger(folder.parent, name="", version=folder.name, default_hp_metric=False, **options)
+
+
+@contextmanager
+def _quiet_engine() -> Iterator[None]:
+    """Without the engine's own chatter, of which visus says what matters itself."""
+    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+    chatty = [logging.getLogger(f"{name}.utilities.rank_zero") for name in names]
+    levels = [logger.level for logger in chatty]
+    for logger in chatty:
+        logger.setLevel(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
+        warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated.*")
+        warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
+        try:
+            yield
+        finally:
+            for logger, level in zip(chatty, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,145 @@
+"""How far a run has come: sets the learning rate of each step, and stops in time and on request."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from visus.errors import VisusError
+from visus.training.optim import lr_factor, set_lr
+from visus.training.recipe import Recipe
+
+TALK_EVERY = 20
+"""Optimiser steps between two agreements of the processes on the time, of which only the first one's clock counts."""
+
+
+class TrainingInterrupted(VisusError):
+    """Training stopped on request, after a checkpoint from which it can go on."""
+
+
+class Pace(pl.Callback):
+    """The clock of a run.
+
+    ``progress`` is the share of the run that is done: the larger of the share of its steps and the share of its minutes.
+    The minutes keep room for the last validation.
+
+    Args:
+        recipe: the limits and the schedule.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.elapsed = 0.0
+        self.progress = 0.0
+        self.total_steps = 0
+        self.interrupted = False
+        self.stop_reason = ""
+        self._asked_to_stop = False
+        self._began = time.monotonic()
+        self._validation_began = 0.0
+        self._validation_seconds = 0.0
+        self._handlers: dict[int, Any] = {}
+
+    @property
+    def seconds_left(self) -> float:
+        """A guess at the seconds to the end, from how long the share that is done took."""
+        return self.elapsed * (1 - self.progress) / self.progress if self.progress else math.inf
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Counts the steps of the run and starts the clock where a checkpoint stopped it."""
+        fit = self.recipe.fit
+        total = fit.epochs * math.ceil(trainer.num_training_batches / fit.accumulate)
+        self.total_steps = min(total, fit.max_steps or total)
+        self._began = time.monotonic() - self.elapsed
+        self._listen(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last epoch is validated whatever its number."""
+        if trainer.current_epoch + 1 == self.recipe.fit.epochs:
+            trainer.check_val_every_n_epoch = 1
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        """Sets the learning rate."""
+        self._look_at_the_clock(trainer, batch_idx)
+        step, recipe = trainer.global_step, self.recipe
+        self.progress = min(1.0, max(self.progress, step / self.total_steps, self._time_share()))
+        factor = lr_factor(recipe.optim, step=step, progress=self.progress, epochs=recipe.fit.epochs)
+        set_lr(trainer.optimizers[0], factor)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stops at the limit of steps or of minutes, after one more validation."""
+        fit = self.recipe.fit
+        if fit.max_steps is not None and trainer.global_step >= fit.max_steps:
+            self._stop(trainer, f"fit.max_steps = {fit.max_steps} reached")
+        elif fit.max_minutes is not None and self._time_share() >= 1:
+            self._stop(trainer, f"fit.max_minutes = {fit.max_minutes:g} used up")
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Times the validation, to keep room for the last one."""
+        self._validation_began = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Ends the timing; all processes take the first one's."""
+        seconds = time.monotonic() - self._validation_began
+        self._validation_seconds = trainer.strategy.broadcast(seconds) if trainer.world_size > 1 else seconds
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Gives Ctrl-C its old meaning back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The time that is used up, and how far it led."""
+        return {"elapsed": self.elapsed, "validation_seconds": self._validation_seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from ``state_dict``."""
+        self.elapsed, self._validation_seconds = state_dict["elapsed"], state_dict["validation_seconds"]
+
+    def _look_at_the_clock(self, trainer: pl.Trainer, batch: int) -> None:
+        """Reads the clock and the wish to stop; processes must agree on both, or their weights and counts part."""
+        now = time.monotonic() - self._began
+        wish = self._asked_to_stop or trainer.received_sigterm
+        if trainer.world_size == 1:
+            self.elapsed, self.interrupted = now, wish
+        elif batch % (TALK_EVERY * self.recipe.fit.accumulate) == 0:
+            told = torch.tensor([now, float(wish)], device=trainer.strategy.root_device, dtype=torch.float32)
+            torch.distributed.broadcast(told, src=0)
+            self.elapsed, self.interrupted = float(told[0]), bool(told[1])
+
+    def _time_share(self) -> float:
+        """The share of the minutes that is used, 0 without a limit."""
+        minutes = self.recipe.fit.max_minutes
+        if minutes is None:
+            return 0.0
+        # Half the time at most is kept back, should a first validation be slower than the whole limit.
+        return self.elapsed / max(60 * minutes - 1.1 * self._validation_seconds, 30 * minutes)
+
+    def _stop(self, trainer: pl.Trainer, reason: str) -> None:
+        self.stop_reason = reason
+        trainer.check_val_every_n_epoch = 1
+        trainer.should_stop = True
+
+    def _listen(self, trainer: pl.Trainer) -> None:
+        """Makes a first Ctrl-C ask to stop after the batch; a second one stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self._asked_to_stop:
+                raise KeyboardInterrupt
+            self._asked_to_stop = True
+            if trainer.is_global_zero:
+                print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
+
+        self._handlers = {signal.SIGINT: signal.signal(signal.SIGINT, ask)}

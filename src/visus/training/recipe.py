@@ -1,0 +1,242 @@
+"""A recipe: everything that decides a training run, as frozen dataclasses that check themselves.
+
+A variant of a recipe is ``dataclasses.replace``; the command line sets single fields (``--optim.lr 0.01``). A recipe is
+written into its run folder as JSON by ``visus.training.recipe_json``. Nothing here imports the training engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from visus.errors import VisusError
+
+Option = bool | int | float | str
+
+
+class RecipeError(VisusError, ValueError):
+    """A recipe asks for something that cannot be; the message names the field, its value and what is allowed."""
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    """Raises ``RecipeError`` unless ``holds``."""
+    if not holds:
+        raise RecipeError(f"{name} must be {allowed}, not {value!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentRecipe:
+    """How training pictures are changed at random.
+
+    Args:
+        size: side in pixels of the square canvas every picture is drawn on; 0 keeps each picture's own size.
+        flip: probability of a mirrored picture.
+        scale: smallest and largest zoom, 1 being the picture as it fits.
+        translate: largest shift, as a share of the canvas.
+        rotate: largest rotation, in degrees.
+        colour: strength of the changes of brightness, contrast, saturation and hue, 0 to 1.
+    """
+
+    size: int = 0
+    flip: float = 0.5
+    scale: tuple[float, float] = (1.0, 1.0)
+    translate: float = 0.0
+    rotate: float = 0.0
+    colour: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 0, "data.augment.size", self.size, "0 (keep the size) or a number of pixels")
+        _require(0 <= self.flip <= 1, "data.augment.flip", self.flip, "a probability from 0 to 1")
+        low, high = self.scale
+        _require(0 < low <= high, "data.augment.scale", self.scale, "two numbers above 0, the smaller one first")
+        _require(0 <= self.translate <= 1, "data.augment.translate", self.translate, "a share from 0 to 1")
+        _require(0 <= self.rotate <= 180, "data.augment.rotate", self.rotate, "an angle from 0 to 180 degrees")
+        _require(0 <= self.colour <= 1, "data.augment.colour", self.colour, "a strength from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecipe:
+    """Which pictures, and how they are fed.
+
+    Args:
+        dataset: name of an entry of ``visus.catalog.DATASETS``.
+        root: folder of the data set; empty for generated data.
+        train: name of the split that is learned from.
+        val: name of the split that is measured on.
+        train_length: use only this many training pictures; all when None.
+        val_length: use only this many validation pictures; all when None.
+        batch_size: pictures in a batch, on each device.
+        workers: processes that prepare pictures; 0 prepares them in the training process, -1 chooses by the machine.
+        augment: how training pictures are changed at random.
+    """
+
+    dataset: str = "vignettes"
+    root: str = ""
+    train: str = "train"
+    val: str = "val"
+    train_length: int | None = None
+    val_length: int | None = None
+    batch_size: int = 8
+    workers: int = -1
+    augment: AugmentRecipe = field(default_factory=AugmentRecipe)
+
+    def __post_init__(self) -> None:
+        _require(bool(self.dataset), "data.dataset", self.dataset, "the name of a data set")
+        _require(bool(self.train), "data.train", self.train, "the name of a split")
+        _require(bool(self.val), "data.val", self.val, "the name of a split")
+        for name in ("train_length", "val_length"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"data.{name}", value, "at least 1, or None for all")
+        _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "at least 1")
+        _require(self.workers >= -1, "data.workers", self.workers, "at least 0, or -1 to choose by the machine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimRecipe:
+    """The optimiser and its learning rate over time.
+
+    The rate of a step is ``lr * warm-up * schedule``: the warm-up rises linearly over ``warmup_steps`` (and is over, at the
+    latest, when a tenth of the run is done), the schedule falls with the share of the run that is done.
+
+    Args:
+        name: stochastic gradient descent with momentum, or AdamW.
+        lr: learning rate after the warm-up.
+        weight_decay: decay of weights; norms and biases never decay.
+        momentum: momentum of SGD, beta1 of AdamW.
+        schedule: cosine to zero, steps down at ``milestones``, or constant.
+        warmup_steps: optimiser steps of the linear warm-up, from a thousandth.
+        milestones: epochs at which the step schedule multiplies the rate by ``gamma``.
+        gamma: factor of the step schedule.
+        clip_norm: largest norm of the gradient; None does not clip.
+        backbone_lr_factor: factor on the learning rate of the parameters under ``backbone``.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.01
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    warmup_steps: int = 100
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    clip_norm: float | None = None
+    backbone_lr_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(self.name in ("sgd", "adamw"), "optim.name", self.name, "'sgd' or 'adamw'")
+        _require(0 < self.lr < float("inf"), "optim.lr", self.lr, "above 0")
+        _require(self.weight_decay >= 0, "optim.weight_decay", self.weight_decay, "at least 0")
+        _require(0 <= self.momentum < 1, "optim.momentum", self.momentum, "from 0 to below 1")
+        schedules = ("cosine", "step", "constant")
+        _require(self.schedule in schedules, "optim.schedule", self.schedule, f"one of {', '.join(schedules)}")
+        _require(self.warmup_steps >= 0, "optim.warmup_steps", self.warmup_steps, "at least 0")
+        rising = all(a < b for a, b in zip((0, *self.milestones), self.milestones, strict=False))
+        _require(rising, "optim.milestones", self.milestones, "rising epochs from 1")
+        _require(
+            self.schedule != "step" or bool(self.milestones),
+            "optim.milestones",
+            self.milestones,
+            "at least one epoch, as optim.schedule is 'step'",
+        )
+        _require(0 < self.gamma <= 1, "optim.gamma", self.gamma, "above 0 and at most 1")
+        _require(self.clip_norm is None or self.clip_norm > 0, "optim.clip_norm", self.clip_norm, "above 0, or None")
+        factor = self.backbone_lr_factor
+        _require(0 <= factor <= 1, "optim.backbone_lr_factor", factor, "from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRecipe:
+    """How long, on what, and how the best weights are chosen.
+
+    Args:
+        epochs: passes over the training split.
+        max_steps: stop after this many optimiser steps.
+        max_minutes: stop in time for this wall clock limit, validation and resumed parts included; the learning rate
+            schedule runs by the clock where the clock is the tighter limit, so that it always reaches its end.
+        accumulate: batches whose gradients make one optimiser step.
+        precision: float32, or bfloat16 for what tolerates it.
+        ema_decay: decay of the running average of the weights that is validated and saved; None keeps none.
+        early_stop_patience: validations without improvement after which to stop; None never stops early.
+        monitor: the measure whose largest value picks the best weights (``loss`` counts down); empty takes the first.
+        accelerator: kind of device; auto takes a GPU where there is one.
+        devices: processes on this machine, one a device.
+        nodes: machines.
+        seed: seed of everything random.
+        val_every_epochs: epochs from validation to validation; the last epoch is always validated.
+        log_every_steps: optimiser steps from record to record in TensorBoard.
+        save_every_minutes: minutes from checkpoint to checkpoint inside an epoch; each epoch's end writes one as well.
+    """
+
+    epochs: int = 12
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    accumulate: int = 1
+    precision: Literal["32", "bf16"] = "32"
+    ema_decay: float | None = None
+    early_stop_patience: int | None = None
+    monitor: str = ""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = 1
+    nodes: int = 1
+    seed: int = 0
+    val_every_epochs: int = 1
+    log_every_steps: int = 20
+    save_every_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "accumulate", "devices", "nodes", "val_every_epochs", "log_every_steps"):
+            _require(getattr(self, name) >= 1, f"fit.{name}", getattr(self, name), "at least 1")
+        for name in ("max_steps", "early_stop_patience"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"fit.{name}", value, "at least 1, or None")
+        minutes = self.max_minutes
+        _require(minutes is None or minutes > 0, "fit.max_minutes", minutes, "above 0, or None")
+        _require(self.precision in ("32", "bf16"), "fit.precision", self.precision, "'32' or 'bf16'")
+        decay = self.ema_decay
+        _require(decay is None or 0 < decay < 1, "fit.ema_decay", decay, "between 0 and 1, or None")
+        kinds = ("auto", "cpu", "cuda", "mps")
+        _require(self.accelerator in kinds, "fit.accelerator", self.accelerator, f"one of {', '.join(kinds)}")
+        _require(0 <= self.seed < 2**31, "fit.seed", self.seed, "from 0 to 2147483647")
+        _require(self.save_every_minutes > 0, "fit.save_every_minutes", self.save_every_minutes, "above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One training run: what is learned, from what, and how.
+
+    Args:
+        name: name of the recipe; its runs are called by it.
+        model: name of an entry of ``visus.catalog.MODELS``.
+        model_options: named numbers for the model's builder, beyond what the data set decides.
+        data: which pictures, and how they are fed.
+        optim: the optimiser and its learning rate over time.
+        fit: how long, on what, and how the best weights are chosen.
+    """
+
+    name: str
+    model: str
+    model_options: dict[str, Option] = field(default_factory=dict)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    optim: OptimRecipe = field(default_factory=OptimRecipe)
+    fit: FitRecipe = field(default_factory=FitRecipe)
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name) and "/" not in self.name, "name", self.name, "a name without a slash")
+        _require(bool(self.model), "model", self.model, "the name of a model")
+
+    def to_json(self) -> str:
+        """The recipe as JSON text."""
+        from visus.training.recipe_json import to_json
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that ``to_json`` wrote.
+
+        Raises:
+            RecipeError: for a key that no recipe has, a missing one or a value of the wrong kind.
+        """
+        from visus.training.recipe_json import from_json
+
+        return from_json(text)

@@ -1,0 +1,200 @@
+"""What a run leaves behind while it trains: the history, the loggers' curves, the best weights, the checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+
+from visus.errors import VisusError
+from visus.training.pace import Pace, TrainingInterrupted
+from visus.training.recipe import FitRecipe
+from visus.training.run import RunFolder
+from visus.training.task import Task
+from visus.types import Schema
+
+
+class History(pl.Callback):
+    """One row of numbers an epoch, in ``metrics.csv`` and in every logger; losses inside an epoch in the loggers only.
+
+    Args:
+        run: where the rows are written.
+        pace: tells the time.
+        log_every_steps: optimiser steps from record to record.
+    """
+
+    def __init__(self, run: RunFolder, pace: Pace, log_every_steps: int) -> None:
+        self.run, self.pace, self.log_every_steps = run, pace, log_every_steps
+        self.rows: list[dict[str, float]] = []
+        self._logged_step = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Records the mean losses of the epoch so far."""
+        step = trainer.global_step
+        if step % self.log_every_steps or step == self._logged_step or not trainer.is_global_zero:
+            return
+        self._logged_step = step
+        losses = _task(pl_module).train_means.compute(over_processes=False)
+        _log(trainer, {f"train/{name}": value for name, value in losses.items()} | {"train/lr": current_lr(trainer)})
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Records the measures of the validation."""
+        measures = _task(pl_module).measures
+        _log(trainer, {_tag(name): value for name, value in measures.items()})
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the row of the epoch."""
+        task = _task(pl_module)
+        task.guard.look()
+        row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        row |= {"minutes": round(self.pace.elapsed / 60, 4), "lr": current_lr(trainer)}
+        row |= task.train_means.compute(over_processes=True) | task.measures
+        task.train_means.reset()
+        task.measures = {}
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self.run.write_history(self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on below those rows; rows of epochs after the checkpoint are dropped, as they will be trained again."""
+        self.rows = state_dict["rows"]
+
+
+class Checkpoints(pl.Callback):
+    """Keeps the best weights and the last checkpoint, and stops a run that no longer improves.
+
+    Args:
+        run: where they are written.
+        pace: tells the time and the wish to stop.
+        recipe: what is monitored, how patient to be, how often to save.
+        schema: goes with the weights.
+    """
+
+    def __init__(self, run: RunFolder, pace: Pace, recipe: FitRecipe, schema: Schema) -> None:
+        self.run, self.pace, self.recipe, self.schema = run, pace, recipe, schema
+        self.best = -math.inf
+        self.best_measures: dict[str, float] = {}
+        self.best_epoch = 0
+        self.without_improvement = 0
+        self._saved_at = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Counts the minutes to the first checkpoint from here."""
+        self._saved_at = self.pace.elapsed
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves inside an epoch, every few minutes and when asked to stop."""
+        if batch_idx + 1 == trainer.num_training_batches or trainer.should_stop:
+            return  # the end of the epoch saves
+        late = self.pace.elapsed - self._saved_at >= 60 * self.recipe.save_every_minutes
+        stepped = (batch_idx + 1) % self.recipe.accumulate == 0  # else gradients that no checkpoint holds would be lost
+        if stepped and (late or self.pace.interrupted):
+            self._save(trainer, _task(pl_module))
+            self._leave_if_asked(trainer, f"batch {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keeps the weights when they are the best so far; counts the validations when not."""
+        task = _task(pl_module)
+        value = monitored(task.measures, self.recipe.monitor)
+        if value > self.best or not self.best_epoch:
+            self.best, self.best_epoch, self.without_improvement = value, trainer.current_epoch + 1, 0
+            self.best_measures = dict(task.measures)
+            self._save_weights(trainer, task)
+            return
+        self.without_improvement += 1
+        patience = self.recipe.early_stop_patience
+        if patience is not None and self.without_improvement >= patience:
+            self.pace.stop_reason = f"no improvement in {patience} validations"
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves."""
+        task = _task(pl_module)
+        self._save(trainer, task)
+        self._leave_if_asked(trainer, f"epoch {trainer.current_epoch + 1}")
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Without any validation the last weights are the best ones."""
+        task = _task(pl_module)
+        if not self.best_epoch:
+            if task.ema is None:
+                self._save_weights(trainer, task)
+            else:
+                with task.ema.applied(task.model):
+                    self._save_weights(trainer, task)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was best so far, and how long ago."""
+        names = ("best", "best_measures", "best_epoch", "without_improvement")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from ``state_dict``."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    def _save(self, trainer: pl.Trainer, task: Task) -> None:
+        """Writes the checkpoint whole: beside its place first."""
+        task.guard.look()
+        task.average_buffers()
+        part = self.run.checkpoint.with_suffix(".part")
+        trainer.save_checkpoint(part, weights_only=False)
+        if trainer.is_global_zero:
+            part.replace(self.run.checkpoint)
+        self._saved_at = self.pace.elapsed
+
+    def _save_weights(self, trainer: pl.Trainer, task: Task) -> None:
+        if trainer.is_global_zero:
+            state = {name: value.detach().cpu().contiguous() for name, value in task.model.state_dict().items()}
+            self.run.save_weights(state, task.recipe, self.schema)
+
+    def _leave_if_asked(self, trainer: pl.Trainer, where: str) -> None:
+        if self.pace.interrupted:
+            raise TrainingInterrupted(f"Stopped after {where}, as asked; add --resume to go on from there ({self.run.path}).")
+
+
+def monitored(measures: Mapping[str, float], monitor: str) -> float:
+    """The number that is to grow: ``measures[monitor]``, negated for losses; minus infinity where it is not a number.
+
+    An empty ``monitor`` takes the first measure that is no loss, or the loss where there is no other.
+
+    Raises:
+        VisusError: for a name that the validation did not measure.
+    """
+    key = f"val {monitor}" if f"val {monitor}" in measures else monitor
+    if not monitor:
+        key = next((name for name in measures if not name.startswith("val ")), "val loss")
+    if key not in measures:
+        raise VisusError(f"fit.monitor must be one of {', '.join(measures)}, not {monitor!r}.")
+    value = -measures[key] if key.startswith("val ") else measures[key]
+    return -math.inf if math.isnan(value) else value
+
+
+def current_lr(trainer: pl.Trainer) -> float:
+    """The learning rate of the fastest group."""
+    return max(group["lr"] for group in trainer.optimizers[0].param_groups)
+
+
+def _task(module: pl.LightningModule) -> Task:
+    assert isinstance(module, Task)
+    return module
+
+
+def _tag(name: str) -> str:
+    """TensorBoard's name of a measure: ``val/loss``, ``box/AP50``."""
+    return name.replace(" ", "/", 1) if " " in name else f"val/{name}"
+
+
+def _log(trainer: pl.Trainer, values: dict[str, float]) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics(values, step=trainer.global_step)

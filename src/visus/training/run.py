@@ -1,0 +1,187 @@
+"""The folder of a run: recipe, weights, checkpoint, history and measures, each under one name, each written whole or not.
+
+=====================  ==============================================================================
+``recipe.json``        the recipe
+``weights.safetensors``  the best weights (the average, where one is kept), with model and schema as metadata
+``last.ckpt``          everything that ``--resume`` needs
+``metrics.csv``        one row an epoch
+``metrics.json``       what the best weights measure
+``tensorboard/``       the same curves, and the losses inside an epoch
+=====================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visus.errors import VisusError
+from visus.training.recipe import Recipe
+from visus.types import Keypoints, Schema
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class RunError(VisusError):
+    """A run folder is not what the command needs; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk.
+
+    Args:
+        path: the folder; made by ``create``.
+    """
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe, as JSON."""
+        return self.path / "recipe.json"
+
+    @property
+    def weights(self) -> Path:
+        """The best weights."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state that ``--resume`` goes on from."""
+        return self.path / "last.ckpt"
+
+    @property
+    def history_file(self) -> Path:
+        """The measures of each epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The measures of the best weights."""
+        return self.path / "metrics.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's records."""
+        return self.path / "tensorboard"
+
+    def create(self, recipe: Recipe) -> None:
+        """Makes the folder and writes the recipe into it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_whole(self.recipe_file, recipe.to_json())
+
+    def recipe(self) -> Recipe:
+        """The recipe of the run.
+
+        Raises:
+            RunError: where the folder holds no recipe.
+        """
+        if not self.recipe_file.is_file():
+            raise RunError(f"{self.path} is no run folder: it has no recipe.json. Runs lie in runs/ unless --run says else.")
+        return Recipe.from_json(self.recipe_file.read_text())
+
+    def save_weights(self, state: dict[str, Tensor], recipe: Recipe, schema: Schema) -> None:
+        """Writes the weights with all that rebuilds the model: its name, its options and the schema."""
+        from visus import __version__
+        from visus.nn.weights import save_weights
+
+        metadata = {
+            "visus": __version__,
+            "model": recipe.model,
+            "options": json.dumps(recipe.model_options),
+            "schema": schema_to_json(schema),
+        }
+        save_weights(self.weights, state, metadata)
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Writes one line an epoch; a measure that an epoch lacks stays empty. Six digits are kept."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+        write_whole(self.history_file, text.getvalue())
+
+    def history(self) -> list[dict[str, float]]:
+        """The measures of each epoch, oldest first; empty before the first epoch ends."""
+        if not self.history_file.is_file():
+            return []
+        with self.history_file.open(newline="") as lines:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+    def write_metrics(self, metrics: Mapping[str, object]) -> None:
+        """Writes what the best weights measure."""
+        write_whole(self.metrics_file, json.dumps(metrics, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file so that a reader or a crash sees the old content or the new, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def new_run(wanted: Path) -> RunFolder:
+    """The first free folder of ``wanted``, ``wanted-2``, ``wanted-3`` ...; an existing one is never written over.
+
+    An empty folder counts as free. The free folder is made at once, so that two commands started together never share it.
+    """
+    for number in range(1, 10_000):
+        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            if not path.is_dir() or any(path.iterdir()):
+                continue
+        return RunFolder(path)
+    raise RunError(f"{wanted} and ten thousand numbered folders beside it are taken; clear some or name another --run.")
+
+
+def resumable_run(path: Path) -> RunFolder:
+    """The run at ``path``, checked to hold a checkpoint.
+
+    Raises:
+        RunError: where there is none.
+    """
+    run = RunFolder(path)
+    if not run.checkpoint.is_file():
+        raise RunError(f"Nothing to resume: {run.checkpoint} does not exist. Leave --resume out to start a new run.")
+    return run
+
+
+def schema_to_json(schema: Schema) -> str:
+    """The schema as JSON text on one line."""
+    return json.dumps(asdict(schema))
+
+
+def schema_from_json(text: str) -> Schema:
+    """The schema that ``schema_to_json`` wrote."""
+    values = json.loads(text)
+    keypoints = values["keypoints"]
+    return Schema(
+        categories=tuple(values["categories"]),
+        category_ids=tuple(values["category_ids"]),
+        has_masks=values["has_masks"],
+        keypoints=None
+        if keypoints is None
+        else Keypoints(
+            names=tuple(keypoints["names"]),
+            flip_pairs=_pairs(keypoints["flip_pairs"]),
+            sigmas=tuple(keypoints["sigmas"]),
+            skeleton=_pairs(keypoints["skeleton"]),
+            labels=tuple(keypoints.get("labels", ())),
+        ),
+    )
+
+
+def _pairs(lists: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    """JSON's lists of two as pairs."""
+    return tuple((first, second) for first, second in lists)

@@ -1,0 +1,162 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from visus.cli import main
+from visus.types import InstancePrediction, Schema
+
+
+class Frames:
+    """Stands for a predictor: one sure and one doubtful object in the middle of every picture."""
+
+    schema = Schema(categories=("cat", "dog"), category_ids=(3, 7))
+
+    def predict(self, images, *, batch_size=1):
+        assert len(images) <= batch_size
+        found = []
+        for image in images:
+            height, width = image.shape[-2:]
+            box = torch.tensor([[0.25, 0.25, 0.75, 0.75]]) * torch.tensor([width, height, width, height])
+            scores = torch.tensor([0.9, 0.1])
+            found.append(InstancePrediction(box.repeat(2, 1), torch.tensor([0, 1]), scores, (height, width)))
+        return found
+
+
+@pytest.fixture(autouse=True)
+def predictor(monkeypatch, tmp_path):
+    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: Frames())
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def save(path, value=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((480, 640, 3), value, np.uint8)).save(path)
+    return path
+
+
+def read(folder):
+    return [json.loads((folder / name).read_text()) for name in ("predictions.json", "images.json")]
+
+
+def test_one_image(tmp_path, capsys):
+    save(tmp_path / "photo.jpg")
+    assert main(["predict", "some_model", "photo.jpg"]) == 0
+    told = capsys.readouterr().err
+    assert "cat" in told
+    assert "0.90" in told
+    assert "dog" not in told
+    results, about = read(tmp_path / "runs" / "predict" / "photo")
+    assert [(r["category_id"], r["score"]) for r in results] == [(3, pytest.approx(0.9)), (7, pytest.approx(0.1))]
+    assert about["images"][0]["file_name"] == "photo.jpg"
+    drawn = np.asarray(Image.open(tmp_path / "runs" / "predict" / "photo" / "photo.jpg")).astype(int)
+    assert drawn.shape == (480, 640, 3)
+    assert abs(drawn[240, 160] - 100).max() > 30
+
+
+def test_a_second_time_makes_a_second_folder(tmp_path):
+    save(tmp_path / "photo.jpg")
+    assert [main(["predict", "m", "photo.jpg"]) for _ in range(2)] == [0, 0]
+    assert {p.name for p in (tmp_path / "runs" / "predict").iterdir()} == {"photo", "photo-2"}
+
+
+def test_a_broken_image_is_named_and_the_others_are_done(tmp_path, capsys):
+    save(tmp_path / "in" / "000000000007.png")
+    save(tmp_path / "in" / "deep" / "000000000139.jpg")
+    (tmp_path / "in" / "000000000008.jpg").write_bytes(b"")
+    assert main(["predict", "m", "in", "--out", "out", "--batch-size", "2"]) == 1
+    told = capsys.readouterr().err
+    assert "1 could not be read" in told
+    assert "000000000008.jpg" in told
+    results, about = read(tmp_path / "out")
+    assert {r["image_id"] for r in results} == {7, 139}
+    assert [f["file_name"] for f in about["failures"]] == ["000000000008.jpg"]
+    assert (tmp_path / "out" / "deep" / "000000000139.jpg").is_file()
+
+
+def test_json_only(tmp_path):
+    save(tmp_path / "photo.jpg")
+    assert main(["predict", "m", "photo.jpg", "--out", "out", "--no-pictures"]) == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"predictions.json", "images.json"}
+
+
+def test_an_interrupt_keeps_what_was_done(tmp_path, monkeypatch, capsys):
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.png")
+    calls = []
+
+    def predict(images, *, batch_size):
+        calls.append(images)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return Frames().predict(images, batch_size=batch_size)
+
+    predictor = Frames()
+    predictor.predict = predict
+    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: predictor)
+    assert main(["predict", "m", "in", "--out", "out"]) == 130
+    assert len(read(tmp_path / "out")[1]["images"]) == 2
+
+
+def test_a_wrong_source_or_number_is_one_line(tmp_path, capsys):
+    for argv, message in (
+        (["nowhere.jpg"], "nowhere.jpg: no such file"),
+        ([str(save(tmp_path / "a.png")), "--min-score", "2"], "--min-score must lie between 0 and 1"),
+    ):
+        assert main(["predict", "m", *argv]) == 2
+        told = capsys.readouterr().err
+        assert message in told
+        assert "Traceback" not in told
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def clip(tmp_path):
+    pytest.importorskip("av")
+    from fractions import Fraction
+
+    from visus.serve.video import VideoWriter
+
+    with VideoWriter(tmp_path / "clip.mp4", frame_rate=Fraction(10)) as video:
+        for value in range(6):
+            video.write(Image.new("RGB", (640, 480), (40 * value,) * 3))
+    return tmp_path / "clip.mp4"
+
+
+def test_a_video_becomes_a_video_and_json_by_frame(tmp_path, clip):
+    from visus.serve.video import read_frames, video_info
+
+    assert main(["predict", "m", str(clip), "--out", "out", "--every", "2"]) == 0
+    results, about = read(tmp_path / "out")
+    assert [(i["frame"], i["seconds"]) for i in about["images"]] == [(0, 0.0), (2, 0.2), (4, 0.4)]
+    assert sorted({r["image_id"] for r in results}) == [1, 3, 5]
+    assert len(list(read_frames(tmp_path / "out" / "clip.mp4"))) == 3
+    assert video_info(tmp_path / "out" / "clip.mp4").frame_rate == 5
+
+
+def test_a_video_becomes_pictures(tmp_path, clip):
+    assert main(["predict", "m", str(clip), "--out", "out", "--frames"]) == 0
+    assert len(list((tmp_path / "out").glob("frame_*.jpg"))) == 6
+    assert not (tmp_path / "out" / "clip.mp4").exists()
+
+
+def test_a_video_that_breaks_off_keeps_its_frames(tmp_path, monkeypatch, clip):
+    from visus.errors import VisusError
+    from visus.serve import video
+
+    whole = video.read_frames
+
+    def broken(path, *, every):
+        for frame in whole(path, every=every):
+            if frame.index == 3:
+                raise VisusError("clip.mp4: cannot be decoded after frame 2")
+            yield frame
+
+    monkeypatch.setattr(video, "read_frames", broken)
+    assert main(["predict", "m", str(clip), "--out", "out"]) == 1
+    _, about = read(tmp_path / "out")
+    assert len(about["images"]) == 3
+    assert about["failures"][0]["file_name"] == "clip.mp4"

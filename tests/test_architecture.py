@@ -1,0 +1,240 @@
+"""The rules of STYLE.md that a machine can hold: floors, sizes, names, signatures, imports, docstrings and examples."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PYTHON_FILES = SOURCES + [
+    path for room in ("tests", "benchmarks", "examples", "scripts") for path in sorted((ROOT / room).rglob("*.py"))
+]
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _where(path: Path, line: int | None = None) -> str:
+    """A place as an editor opens it."""
+    return f"{path.relative_to(ROOT)}:{line}" if line else str(path.relative_to(ROOT))
+
+
+def _functions() -> Iterator[tuple[Path, Function]]:
+    """Every function and method of the sources."""
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, Function):
+                yield path, node
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every absolutely imported module of a file, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module), node.lineno
+
+
+def _run_fresh(code: str) -> str:
+    """What a fresh interpreter prints for ``code``."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- floors ---
+
+
+def test_imports_keep_the_floors() -> None:
+    """The contracts of pyproject.toml hold."""
+    tool = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"
+    done = subprocess.run([tool, "--no-cache"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_training_engine_stays_in_its_rooms() -> None:
+    """Lightning takes seconds to import: only visus.training and the tasks of the systems may name it."""
+    strays = [
+        _where(path, line)
+        for path, tree in TREES.items()
+        for module, line in _imports(tree)
+        if module.split(".")[0] in {"pytorch_lightning", "lightning"}
+        and not path.is_relative_to(ROOT / "src/visus/training")
+        and path.name != "task.py"
+    ]
+    assert not strays, f"move what needs the engine to visus.training or to a task.py: {strays}"
+
+
+def test_every_imported_package_is_declared() -> None:
+    """A package that the sources import stands in pyproject.toml, as a dependency or in an extra for users."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = text[: text.index("\ndev = [")].lower().replace("_", "-")
+    owners = packages_distributions()
+    missing = set()
+    for path, tree in TREES.items():
+        for module, line in _imports(tree):
+            top = module.split(".")[0]
+            if top in sys.stdlib_module_names or top in {"visus", "__future__"}:
+                continue
+            names = [name.lower().replace("_", "-") for name in owners.get(top, [top])]
+            if not any(re.search(rf'"{re.escape(name)}[\[<>=!~"]', declared) for name in names):
+                missing.add(f"{_where(path, line)} imports {top}")
+    assert not missing, f"declare these in pyproject.toml and constraints.txt: {sorted(missing)}"
+
+
+def test_importing_visus_is_light() -> None:
+    """``import visus`` brings in no engine and no model, and costs less than a second of work beyond torch."""
+    code = (
+        "import json, sys, time, torch; start = time.process_time(); import visus; took = time.process_time() - start; "
+        "print(json.dumps([took, sorted(sys.modules)]))"
+    )
+    took, modules = json.loads(_run_fresh(code))
+    heavy = ("torchvision", "pytorch_lightning", "torchmetrics", "hotcoco", "tensorboard", "tyro")
+    ours = ("visus.systems", "visus.data", "visus.training", "visus.cli", "visus.catalog")
+    assert not [name for name in modules if name.split(".")[0] in heavy or name.startswith(ours)]
+    assert took < 1.0
+
+
+# --- sizes and names ---
+
+
+def test_files_are_short() -> None:
+    """Sources hold at most 300 lines, everything else at most 400."""
+    limits = {path: 300 if path in TREES else 400 for path in PYTHON_FILES}
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON_FILES}
+    long = [f"{_where(path)}: {lengths[path]} lines" for path in PYTHON_FILES if lengths[path] > limits[path]]
+    assert not long, f"is each of these still one thing? {long}"
+
+
+def test_functions_are_short() -> None:
+    """A function holds at most 50 lines, its docstring included."""
+    long = [
+        f"{_where(path, node.lineno)} {node.name}: {length} lines"
+        for path, node in _functions()
+        if (length := int(node.end_lineno or 0) - node.lineno + 1) > 50
+    ]
+    assert not long, f"give the parts names of their own: {long}"
+
+
+def test_files_are_named_for_what_they_hold() -> None:
+    """No file or folder is a drawer for anything."""
+    drawers = re.compile(r"(^|_)(utils?|misc|common|helpers?)(_|$)")
+    bad = [
+        _where(path)
+        for path in PYTHON_FILES
+        for part in path.relative_to(ROOT).parts
+        if drawers.search(Path(part).stem)
+    ]
+    assert not bad, f"name these for what they hold: {bad}"
+
+
+def test_rooms_only_show_their_names() -> None:
+    """An ``__init__.py`` has a docstring, imports, constants and perhaps a lazy ``__getattr__``, and no work."""
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.If)
+    bad = []
+    for path, tree in TREES.items():
+        if path.name != "__init__.py":
+            continue
+        for node in tree.body:
+            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            is_lazy = isinstance(node, ast.FunctionDef) and node.name in {"__getattr__", "__dir__"}
+            if not (isinstance(node, allowed) or is_text or is_lazy):
+                bad.append(_where(path, node.lineno))
+    assert not bad, f"move these out of __init__.py: {bad}"
+
+
+# --- signatures ---
+
+
+def test_no_keyword_arguments_are_passed_through() -> None:
+    """A function that hands its ``**kwargs`` on hides what it accepts."""
+    bad = []
+    for path, node in _functions():
+        name = node.args.kwarg.arg if node.args.kwarg else None
+        calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+        handed_on = [k.value for call in calls for k in call.keywords if k.arg is None]
+        if name and any(isinstance(value, ast.Name) and value.id == name for value in handed_on):
+            bad.append(f"{_where(path, node.lineno)} {node.name}")
+    assert not bad, f"name the arguments: {bad}"
+
+
+def test_constructors_are_flat() -> None:
+    """A constructor takes at most eight arguments, and those of a module by keyword where there are more than four."""
+    bad = [
+        f"{_where(path, node.lineno)}: {count} arguments"
+        for path, node in _functions()
+        if node.name == "__init__" and (count := len([*node.args.args, *node.args.kwonlyargs]) - 1) > 8
+    ]
+    assert not bad, f"more than eight arguments are two objects: {bad}"
+
+
+def test_no_default_is_mutable() -> None:
+    """A list, dict or set as default would be shared by all calls."""
+    mutable = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+    bad = [
+        f"{_where(path, node.lineno)} {node.name}"
+        for path, node in _functions()
+        for default in [*node.args.defaults, *node.args.kw_defaults]
+        if isinstance(default, mutable)
+    ]
+    assert not bad, f"use None or a tuple: {bad}"
+
+
+# --- words ---
+
+
+def test_everything_public_says_what_it_is() -> None:
+    """Every module and every public class and function of the sources opens with a docstring."""
+    silent = [_where(path) for path, tree in TREES.items() if not ast.get_docstring(tree)]
+    for path, tree in TREES.items():
+        for node in tree.body:
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if not ast.get_docstring(node):
+                silent.append(f"{_where(path, node.lineno)} {node.name}")
+    assert not silent, f"say in one line what these are: {silent}"
+
+
+WITH_EXAMPLES = [path for path in SOURCES if re.search(r"^\s*>>> ", path.read_text(encoding="utf-8"), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=_where)
+def test_examples_in_docstrings_run(path: Path) -> None:
+    """What a docstring shows after ``>>>`` prints what it says."""
+    parts = path.relative_to(ROOT / "src").with_suffix("").parts
+    module = importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    result = doctest.testmod(module)
+    assert result.attempted > 0, "no example ran: it is skipped, or stands where doctest does not look"
+    assert result.failed == 0
+
+
+def test_files_name_nobody_s_machine() -> None:
+    """Paths of one machine and hosts of package indexes mean nothing to a reader elsewhere."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("not a git checkout")
+    words = ["/" + folder + "/" for folder in ("work", "root", "farm", "home")]
+    words += [f"{host}.org" for host in ("pypi", "pythonhosted", "npmjs", "debian")]
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, capture_output=True, text=True, cwd=ROOT, check=True).stdout.splitlines()
+    found = []
+    for name in names:
+        path = ROOT / name
+        if not path.is_file() or path.is_symlink():
+            continue
+        text = path.read_bytes().decode("utf-8", errors="ignore")
+        found += [f"{name}: {word}" for word in words if word in text]
+    assert not found
