@@ -1,7 +1,8 @@
 """Time our operator and a peer's in turns: A B A B ..., so that a busy machine slows both alike and the ratio stays true.
 
-Each side is a long-lived process of its own Python environment (ours: the one that runs this file; the peer's: ``.peers``
-beside ``src``), with the same number of threads, fed with the names of cases through a pipe. A benchmark is a script with
+Each side is a long-lived process of its own Python environment (ours: the one that runs this file; the peer's:
+``.peers`` beside ``src``), with the same number of threads, fed with the names of cases through a pipe. A benchmark is
+a script with
 
     def ours() -> Cases: ...      # imports visus
     def theirs() -> Cases: ...    # imports the peer
@@ -49,12 +50,14 @@ def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], siz
     if not PEER_PYTHON.exists():
         sys.exit(f"{PEER_PYTHON} is absent: make the environment of the peer first (make peers)")
     path = Path(script).resolve()
-    with _Side(sys.executable, path, "ours", options.threads) as a, _Side(PEER_PYTHON, path, "theirs", options.threads) as b:
+    with _Side(sys.executable, path, "ours", options.threads) as a, _Side(PEER_PYTHON, path, "theirs", options.threads)
+    as b:
         names = [name for name in a.hello["cases"] if options.only in name]
         rows = {name: _compare(a, b, name, options.rounds) for name in names}
         versions = {**a.hello["versions"], "peer": b.hello["versions"]}
     for name, row in rows.items():
-        print(f"{name:40s} ours {row['ours_s'] * 1e3:9.3f} ms  theirs {row['theirs_s'] * 1e3:9.3f} ms  ratio {row['ratio']:.3f}")
+        print(f"{name:40s} ours {row['ours_s'] * 1e3:9.3f} ms  theirs {row['theirs_s'] * 1e3:9.3f} ms  ratio
+        {row['ratio']:.3f}")
     record = {
         "command": f"python benchmarks/{path.name} --threads {options.threads} --rounds {options.rounds}",
         "commit": _commit(),

@@ -1,8 +1,8 @@
 """RoIAlign against torchvision's compiled kernel: a pyramid of four levels of 256 channels of an 800 x 1088 image.
 
-Run ``python benchmarks/roi_align.py``. The boxes have log-uniform sides of 16 to 600 pixels at uniform places and go to the
-level that their size asks for. The peer is ``torchvision.ops.MultiScaleRoIAlign``, which chooses the levels itself; ours
-is timed with ``assign_levels`` in it.
+Run ``python benchmarks/roi_align.py``. The boxes have log-uniform sides of 16 to 600 pixels at uniform places and go to
+the level that their size asks for. The peer is ``torchvision.ops.MultiScaleRoIAlign``, which chooses the levels itself;
+ours is timed with ``assign_levels`` in it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def _cases(pooled, layout: torch.memory_format) -> Cases:  # noqa: ANN001
     for count, bins in RUNS:
         boxes = random_boxes(count, generator)
         cases[f"forward {count} boxes {bins}x{bins}"] = lambda b=boxes, n=bins: _forward(pooled, maps, b, n)
-        cases[f"forward and backward {count} boxes {bins}x{bins}"] = lambda b=boxes, n=bins: _both(pooled, maps, b, n)
+        gradient = torch.ones(count, CHANNELS, bins, bins).to(memory_format=layout)
+        both = lambda b=boxes, n=bins, g=gradient: _both(pooled, maps, b, n, g)
+        cases[f"forward and backward {count} boxes {bins}x{bins}"] = both
     return cases
 
 
@@ -54,10 +56,10 @@ def _forward(pooled, maps, boxes, bins) -> None:
     pooled(maps, boxes, bins)
 
 
-def _both(pooled, maps, boxes, bins) -> None:
+def _both(pooled, maps, boxes, bins, gradient) -> None:
     leaves = [map_.detach().requires_grad_() for map_ in maps]
     out = pooled(leaves, boxes, bins)
-    torch.autograd.grad(out, leaves, torch.ones_like(out))
+    torch.autograd.grad(out, leaves, gradient)
 
 
 def random_boxes(count: int, generator: torch.Generator) -> torch.Tensor:

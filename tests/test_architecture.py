@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+import torch
+
+from visus.ops.boxes import box_area
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -192,6 +195,12 @@ def test_no_default_is_mutable() -> None:
         if isinstance(default, mutable)
     ]
     assert not bad, f"use None or a tuple: {bad}"
+
+
+def test_shapes_are_checked_while_tests_run() -> None:
+    """The hook that pyproject.toml names is at work: a box of five numbers is refused."""
+    with pytest.raises(TypeError, match=r"(?i)type-check"):
+        box_area(torch.zeros(3, 5))
 
 
 # --- words ---

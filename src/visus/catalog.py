@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from visus.data.datasets.coco import write_fake as write_fake_coco
 from visus.data.datasets.pennfudan import open_pennfudan
 from visus.data.datasets.pennfudan import write_fake as write_fake_pennfudan
 from visus.data.loader import SampleDataset
-from visus.data.vignettes import open_vignettes
+from visus.data.vignettes import Vignettes
 from visus.metrics.coco import CocoMetric
 from visus.nn.published import PUBLISHED
 from visus.systems import detection, instances
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class OpenDataset(Protocol):
     """Opens one split of a data set."""
 
-    def __call__(self, root: Path, split: str, *, for_training: bool) -> SampleDataset: ...
+    def __call__(self, root: Path, split: str, *, for_training: bool) -> SampleDataset:
+        """The split of the data set in ``root``."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,24 @@ class DatasetEntry:
     summary: str
 
 
+VIGNETTES_LENGTH = {"train": 100_000, "val": 5_000, "test": 5_000}
+
+
+def _open_vignettes(root: Path, split: str, *, for_training: bool) -> SampleDataset:
+    length = find(VIGNETTES_LENGTH, split, "split of vignettes")
+    return Vignettes(split=cast(Any, split), length=length)
+
+
 MODELS: dict[str, Callable[..., nn.Module]] = {**detection.MODELS, **instances.MODELS}
 LOSSES: dict[str, Callable[..., Any]] = {**detection.LOSSES, **instances.LOSSES}
 METRICS: dict[str, Callable[..., Any]] = {"coco": CocoMetric}
 WEIGHTS = PUBLISHED
 DATASETS: dict[str, DatasetEntry] = {
     "coco": DatasetEntry(open_coco, write_fake_coco, "COCO json: boxes, polygons or RLE, crowds, keypoints"),
-    "pennfudan": DatasetEntry(open_pennfudan, write_fake_pennfudan, "Penn-Fudan pedestrians: images and instance masks"),
-    "vignettes": DatasetEntry(open_vignettes, None, "drawn scenes with complete ground truth, made while you train"),
+    "pennfudan": DatasetEntry(
+        open_pennfudan, write_fake_pennfudan, "Penn-Fudan pedestrians: images and instance masks"
+    ),
+    "vignettes": DatasetEntry(_open_vignettes, None, "drawn scenes with complete ground truth, made while you train"),
 }
 
 

@@ -10,8 +10,9 @@
 | h, w   | rows and columns of pixels or of a feature map   |
 | k      | keypoints of an object                           |
 
-Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels count
-from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and length.
+Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
+count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
+length.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class Schema:
 
     Args:
         categories: the name of each label; label ``i`` is ``categories[i]``.
-        category_ids: the identifier of each label in the data set's own files (COCO's are sparse: 1 to 90 for 80 names).
-        has_masks: whether objects carry masks.
-        keypoints: the meaning of the keypoints, or None where objects carry none.
+        category_ids: the identifier of each label in the data set's own files (COCO's are sparse: 1 to 90 for 80
+        names). has_masks: whether objects carry masks. keypoints: the meaning of the keypoints, or None where objects
+        carry none.
     """
 
     categories: tuple[str, ...]
@@ -94,9 +95,10 @@ class _OnDevice:
 class InstanceTarget(_OnDevice):
     """The annotated objects of one image.
 
-    ``keypoints_xyv`` holds x, y in pixels and v in {0: not labelled, 1: hidden, 2: visible}; an object without keypoints
-    in a data set with them has all v = 0. ``areas`` is the annotated area (COCO's ``area``), which is what the size classes
-    of COCO's measure look at. A crowd marks a region that is neither right nor wrong: training leaves it out.
+    ``keypoints_xyv`` holds x, y in pixels and v in {0: not labelled, 1: hidden, 2: visible}; an object without
+    keypoints in a data set with them has all v = 0. ``areas`` is the annotated area (COCO's ``area``), which is what
+    the size classes of COCO's measure look at. A crowd marks a region that is neither right nor wrong: training leaves
+    it out.
     """
 
     boxes_xyxy: Float[Tensor, "n 4"]
@@ -139,15 +141,15 @@ _Objects = TypeVar("_Objects", InstanceTarget, InstancePrediction)
 
 def _indexed(record: _Objects, index: Tensor) -> _Objects:
     """The objects of ``record`` that ``index`` names, in its order."""
-    picked = {f.name: value[index] for f in fields(record) if isinstance(value := getattr(record, f.name), Tensor)}
-    return replace(record, **picked)
+    picked: dict[str, Any] = {f.name: value[index] for f in fields(record) if isinstance(value := getattr(record,
+    f.name), Tensor)} return replace(record, **picked)
 
 
 @dataclass(frozen=True)
 class Sample:
     """One image and what is known of it.
 
-    ``path`` says where the image came from, for messages; ``extras`` holds what a single problem needs beyond the target.
+    ``path`` says where the image came from, for messages; ``extras`` holds what one problem needs beyond the target.
     """
 
     image: UInt8[Tensor, "3 h w"]

@@ -38,7 +38,9 @@ def test_without_a_kind_all_are_listed(capsys):
 
 def test_published_numbers_are_shown(capsys):
     assert main(["list", "weights"]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("maskrcnn_resnet50_fpn ")]
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.lstrip().startswith("maskrcnn_resnet50_fpn ")
+    ]
     assert "37.9" in line
     assert "34.6" in line
     assert "170" in line

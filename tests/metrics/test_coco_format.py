@@ -88,5 +88,5 @@ def test_categories() -> None:
 
 def test_a_label_that_the_schema_lacks_is_refused() -> None:
     wrong = InstancePrediction(torch.zeros(1, 4), torch.tensor([2]), torch.ones(1), (8, 10))
-    with pytest.raises(ValueError, match="image 9 holds labels from 2 to 2, .* has labels 0 to 1: cat, dog"):
+    with pytest.raises(ValueError, match=r"image 9 holds labels from 2 to 2, .* has labels 0 to 1: cat, dog"):
         prediction_to_coco(wrong, 9, SCHEMA)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from visus.metrics.coco import CocoMetric, Kind, evaluate_coco
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
@@ -83,7 +84,7 @@ def test_equals_the_function_on_files() -> None:
         "annotations": annotations,
         "categories": schema_to_categories(SCHEMA),
     }
-    expected = {}
+    expected: dict[str, float] = {}
     kinds: tuple[Kind, ...] = ("box", "mask", "keypoint")
     for kind in kinds:
         stats = evaluate_coco(truth, results, kind, (0.1, 0.2, 0.05) if kind == "keypoint" else None).stats
@@ -124,7 +125,8 @@ def test_per_category_needs_compute() -> None:
     per_category = metric.per_category("mask")
     assert list(per_category) == ["dog", "cat"]  # by the identifiers of the categories
     assert sum(per_category.values()) / 2 == pytest.approx(numbers["mask AP"])
-    metric.update(*([item] for item in image(1, 2)))
+    prediction, target = image(1, 2)
+    metric.update([prediction], [target])
     with pytest.raises(RuntimeError):
         metric.per_category()
 
@@ -182,21 +184,25 @@ class TestRefusals:
         CocoMetric(schema=SCHEMA, kinds=["box"]).update([other], [target])
 
 
-def _measure(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    torch.set_num_threads(1)
+def _measure(rank: int, folder: Path) -> None:
+    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     # Five images padded to six, as a distributed sampler does: the first image is measured by both processes.
     shares = ([PAIRS[0], PAIRS[2], PAIRS[4]], [PAIRS[1], PAIRS[3], PAIRS[0]])
     metric = metric_of(shares[rank])
     numbers = metric.compute()
     metric.update([], [])
     again = metric.compute()  # what was gathered is not gathered twice
-    torch.save((numbers, again, metric.per_category("keypoint"), len(metric._images)), f"{folder}/{rank}.pt")
+    torch.save((numbers, again, metric.per_category("keypoint"), len(metric._images)), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    mp.spawn(_measure, args=(str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, tmp_path))
+    other.start()
+    _measure(0, tmp_path)
+    other.join(60)
+    assert other.exitcode == 0
     alone = metric_of(PAIRS)
     numbers = alone.compute()
     for rank in range(2):

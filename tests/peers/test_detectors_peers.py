@@ -76,7 +76,10 @@ def _images() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
     smooth = [torch.rand(3, 9, 12, generator=generator), torch.rand(3, 11, 8, generator=generator)]
     sizes = [(180, 240), (230, 170)]
-    grown = [torch.nn.functional.interpolate(s[None], size=size, mode="bicubic")[0].clamp(0, 1) for s, size in zip(smooth, sizes, strict=True)]
+    grown = [
+        torch.nn.functional.interpolate(s[None], size=size, mode="bicubic")[0].clamp(0, 1)
+        for s, size in zip(smooth, sizes, strict=True)
+    ]
     return {f"image{i}": image for i, image in enumerate(grown)}
 
 

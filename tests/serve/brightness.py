@@ -1,4 +1,4 @@
-"""A model that needs no training: it frames the bright pixels of a picture. For the tests of predictor and command line."""
+"""A model that needs no training: it frames the bright pixels of a picture, for the tests of the predictor."""
 
 import json
 
@@ -18,7 +18,7 @@ class Brightness(nn.Module):
     def __init__(self, *, num_classes, threshold):
         super().__init__()
         self.transform = ImageTransform(min_size=None)
-        self.level = nn.Parameter(torch.tensor(0.0))
+        self.head = nn.ParameterDict({"level": torch.tensor(0.0)})
         self.num_classes, self.threshold = num_classes, threshold
         self.batches = []
 
@@ -38,7 +38,7 @@ class Brightness(nn.Module):
                 InstancePrediction(
                     torch.tensor(edges * 2, dtype=torch.float32).view(n, 4),
                     torch.arange(n),
-                    self.level.expand(n) - torch.arange(n) * 0.5,
+                    self.head["level"].expand(n) - torch.arange(n) * 0.5,
                     (height, width),
                 )
             )
@@ -55,5 +55,5 @@ def write_run(folder, *, level=0.9, model=NAME, options=None, without=()):
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"model": model, "options": json.dumps(options or {"threshold": 0.6}), "schema": schema_to_json(SCHEMA)}
     metadata = {key: value for key, value in metadata.items() if key not in without}
-    save_weights(folder / "weights.safetensors", {"level": torch.tensor(level)}, metadata)
+    save_weights(folder / "weights.safetensors", {"head.level": torch.tensor(level)}, metadata)
     return folder

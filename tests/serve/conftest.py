@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def _offer(name):
-    """Makes a file beside this one importable as ``serve_<name>``; pytest's importlib mode puts no folder on the path."""
+    """Makes a file of this folder importable as ``serve_<name>``; pytest's importlib mode does not."""
     spec = importlib.util.spec_from_file_location(f"serve_{name}", Path(__file__).with_name(f"{name}.py"))
     sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -49,3 +49,14 @@ def test_bars_show_hundredths_and_a_dash_for_nothing():
     bars = bar_chart([("cat", [0.5, -1.0]), ("dog", [None, 1.2])], ["box", "mask"])
     assert re.findall(r"<em>([^<]+)</em>", bars) == ["50.0", "–", "–", "120.0"]
     assert re.findall(r"width:([\d.]+)%", bars) == ["50.0", "100.0"]
+
+
+def test_many_points_get_round_labels():
+    chart = line_chart("loss", [7.0 * i for i in range(1, 60)], {"a": [1.0] * 59}, x_name="step")
+    labels = [float(v) for v in re.findall(r'text-anchor="middle">([\d.]+)</text>', chart)]
+    assert labels == [100, 200, 300, 400]
+
+
+def test_few_points_are_labelled_themselves():
+    chart = line_chart("loss", [1.0, 2.0, 3.0], {"a": [1.0] * 3})
+    assert re.findall(r'text-anchor="middle">([\d.]+)</text>', chart) == ["1", "2", "3"]

@@ -17,6 +17,6 @@ def test_a_turn_changes_the_colour_a_little():
     assert sum(abs(a - b) for a, b in zip(plain, turned, strict=True)) < 120
 
 
-@pytest.mark.parametrize(("background", "expected"), [((255, 255, 255), INK), ((255, 240, 0), INK), ((0, 0, 90), PAPER)])
+@pytest.mark.parametrize(("background", "expected"), [(PAPER, INK), ((255, 240, 0), INK), ((0, 0, 90), PAPER)])
 def test_text_contrasts_with_its_background(background, expected):
     assert text_colour(background) == expected

@@ -50,7 +50,9 @@ class Balance(HTMLParser):
 
 def test_the_page_is_whole_and_asks_for_nothing(tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "recipe.json").write_text(json.dumps({"model": "fasterrcnn_lite0", "data": {"dataset": "coco"}}))
+    (tmp_path / "run" / "recipe.json").write_text(
+        json.dumps({"model": "fasterrcnn_lite0", "data": {"dataset": "coco"}})
+    )
     page = report(tmp_path / "run")
     parser = Balance()
     parser.feed(page)
@@ -94,7 +96,9 @@ def test_best_and_worst_examples_do_not_repeat(tmp_path):
     assert re.findall(r"quality ([\d.]+)", worst) == ["0.00", "0.10"]
 
 
-@pytest.mark.parametrize("history", [[], HISTORY[2:], [{"step": 20, "train loss": 1.0}, {"step": 40, "train loss": 0.5}]])
+@pytest.mark.parametrize(
+    "history", [[], HISTORY[2:], [{"step": 20, "train loss": 1.0}, {"step": 40, "train loss": 0.5}]]
+)
 def test_short_histories(tmp_path, history):
     page = report(tmp_path / "run", history=history, per_category={}, examples=[], metrics={})
     assert ("Training loss" in page) == bool(history)

@@ -29,7 +29,8 @@ def test_json_is_a_coco_results_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "written"), [("a.jpg", "a.jpg"), ("deep/a.PNG", "deep/a.PNG"), ("a.tif", "a.tif.jpg"), ("frame_1", "frame_1.jpg")]
+    ("name", "written"),
+    [("a.jpg", "a.jpg"), ("deep/a.PNG", "deep/a.PNG"), ("a.tif", "a.tif.jpg"), ("f_1", "f_1.jpg")],
 )
 def test_pictures_keep_their_names(tmp_path, name, written):
     path = ResultFolder(tmp_path, SCHEMA).save_picture(name, Image.new("RGB", (8, 6)))

@@ -58,8 +58,10 @@ def test_a_turned_video_is_read_upright(tmp_path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     data = path.read_bytes()
-    upright = bytes.fromhex("000100000000000000000000000000000001000000000000000000000000000040000000")
-    turned = bytes.fromhex("0000000000010000000000 00ffff000000000000 00000000 0000000000000000 40000000".replace(" ", ""))
+    # The 3 x 3 matrix of the track header, 16.16 fixed point: the identity becomes a quarter turn.
+    one, zero, minus, last = "00010000", "00000000", "ffff0000", "40000000"
+    upright = bytes.fromhex(one + zero * 3 + one + zero * 3 + last)
+    turned = bytes.fromhex(zero + one + zero + minus + zero * 4 + last)
     track = data.index(b"tkhd")
     at = data.index(upright, track)
     path.write_bytes(data[:at] + turned + data[at + 36 :])

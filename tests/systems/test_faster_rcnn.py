@@ -5,18 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from visus.nn.rpn import ProposalLimits, RegionProposalNetwork
+from visus.nn.rpn import ProposalLimits, RegionProposalNetwork, RPNOutputs
 from visus.nn.transform import ImageTransform, stack_images
 from visus.ops.boxes import encode_boxes
 from visus.systems.detection.faster_rcnn import fasterrcnn_lite0_fpn, fasterrcnn_resnet50_fpn
 from visus.systems.detection.losses import AnchorSampling, DetectionCriterion, region_losses, rpn_losses
 from visus.systems.detection.outputs import Regions
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
-from visus.nn.rpn import RPNOutputs
 from visus.types import ImageBatch
 
 
-@pytest.mark.parametrize(("layers", "expected"), enumerate([30, 40, 59, 72, 82, 83]))
+@pytest.mark.parametrize(("layers", "expected"), list(enumerate([30, 40, 59, 72, 82, 83])))
 def test_number_of_trainable_tensors_is_the_published_one(layers: int, expected: int) -> None:
     model = fasterrcnn_resnet50_fpn(norm="frozen", trainable_layers=layers)
     assert sum(p.requires_grad for p in model.parameters()) == expected

@@ -71,7 +71,9 @@ class Finder(nn.Module):
     def __init__(self, dropout: float = 0.2, norm: bool = True) -> None:
         super().__init__()
         layers = [nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
-        self.backbone = nn.Sequential(*layers, nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten())
+        self.backbone = nn.Sequential(
+            *layers, nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(128, 3 + 4)
         self.frozen = nn.Linear(1, 1).requires_grad_(False)

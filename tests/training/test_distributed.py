@@ -55,6 +55,6 @@ def test_two_processes_train_as_one_with_the_double_batch(squares: SimpleNamespa
     assert len(histories[0]) == len(histories[1]) == 3
     for expected, row in zip(*histories, strict=True):
         assert row["step"] == expected["step"]
-        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert row["train loss"] == pytest.approx(expected["train loss"], rel=1e-4)
         assert row["val loss"] == pytest.approx(expected["val loss"], rel=1e-4)
         assert row["box AP"] == expected["box AP"]

@@ -43,9 +43,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> Non
     monkeypatch.setattr(Pace, "on_train_batch_start", ask)
 
 
-@pytest.mark.parametrize(
-    ("epoch", "batch", "accumulate"), [(1, 4, 1), (1, 2, 1), (2, 0, 1), (1, 3, 2), (1, 4, 2)]
-)
+@pytest.mark.parametrize(("epoch", "batch", "accumulate"), [(1, 4, 1), (1, 2, 1), (2, 0, 1), (1, 3, 2), (1, 4, 2)])
 def test_resumed_run_repeats_an_uninterrupted_one(
     squares: SimpleNamespace,
     tmp_path: Path,
@@ -64,6 +62,7 @@ def test_resumed_run_repeats_an_uninterrupted_one(
     parts, parts_run = run_fit(squares, tmp_path / "parts", recipe, resume=True)
     assert without_time(parts.history) == without_time(whole.history)
     assert len(parts_run.history()) == 4
+    assert parts_run.curves() == whole_run.curves()
     expected, _ = read_weights(whole_run.weights)
     weights, _ = read_weights(parts_run.weights)
     last, expected_last = (torch.load(run.checkpoint, weights_only=True) for run in (parts_run, whole_run))
@@ -173,7 +172,7 @@ def test_accumulated_steps_equal_one_large_batch(squares: SimpleNamespace, tmp_p
         weights.append(task.model.state_dict())
     for one, two in zip(results[0].history, results[1].history, strict=True):
         assert one["step"] == two["step"]
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+        assert two["train loss"] == pytest.approx(one["train loss"], rel=1e-4)
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-5)
 
 
@@ -191,8 +190,8 @@ def test_bfloat16_gives_float32_losses_and_weights(squares: SimpleNamespace, tmp
     assert seen == {torch.float32}
     assert read_weights(run.weights)[0]["head.weight"].dtype == torch.float32
     full, _ = run_fit(squares, tmp_path / "full", squares.recipe(epochs=2, ema_decay=0.9))
-    assert result.history[-1]["loss"] == pytest.approx(full.history[-1]["loss"], rel=0.1)
-    assert result.history[-1]["loss"] != full.history[-1]["loss"]
+    assert result.history[-1]["train loss"] == pytest.approx(full.history[-1]["train loss"], rel=0.1)
+    assert result.history[-1]["train loss"] != full.history[-1]["train loss"]
 
 
 def test_diverged_training_names_batch_pictures_and_term(squares: SimpleNamespace, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from visus.data.errors import DatasetNotFoundError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -110,14 +112,17 @@ def _show(arguments: ShowArguments) -> int:
 
 def _open(arguments: ShowArguments) -> SampleDataset:
     """The split of a folder, or of a generated data set of the catalog."""
-    from visus.catalog import DATASETS
     from visus.data.datasets.coco import open_coco
     from visus.data.datasets.pennfudan import open_pennfudan
 
     root = Path(arguments.data)
-    generated = [name for name, entry in DATASETS.items() if entry.write_fake is None]
-    if arguments.data in generated and not root.exists():
-        return DATASETS[arguments.data].open(root, arguments.split, for_training=False)
+    if not root.exists():
+        from visus.catalog import DATASETS
+
+        entry = DATASETS.get(arguments.data)
+        if entry is None or entry.write_fake is not None:
+            raise DatasetNotFoundError(f"{root}: no such folder, and no generated data set has this name")
+        return entry.open(root, arguments.split, for_training=False)
     if (root / "masks").is_dir():
         return open_pennfudan(root, arguments.split)
     return open_coco(root, arguments.split, keypoints=arguments.keypoints)

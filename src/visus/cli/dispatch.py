@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug or not is_user_error(error):
             raise
-        print(f"visus: {_style('error', '31;1', sys.stderr)}: {one_line(error)}", file=sys.stderr)
+        print(f"visus: {_style('error', '31;1', sys.stderr)}: {message_of(error)}", file=sys.stderr)
         return USAGE_ERROR
 
 
@@ -77,13 +77,13 @@ def is_user_error(error: BaseException) -> bool:
     return ours or isinstance(error, VisusError | ValueError | OSError)
 
 
-def one_line(error: BaseException) -> str:
-    """What an error says, without Python's decoration."""
+def message_of(error: BaseException) -> str:
+    """What an error says, without Python's decoration: one line, unless the error is ours and lists several things."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    message = " ".join(str(error).split()) or type(error).__name__
-    expected = type(error).__module__.partition(".")[0] == "visus"
-    return message if expected else f"{message} (--debug shows where)"
+    if type(error).__module__.partition(".")[0] == "visus":
+        return str(error).strip() or type(error).__name__
+    return f"{' '.join(str(error).split()) or type(error).__name__} (--debug shows where)"
 
 
 def _verb(name: str) -> Callable[[list[str]], int]:

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 def summary(thing: object) -> str:
     """The first sentence of an object's documentation, on one line."""
     text = inspect.getdoc(thing) or ""
-    paragraph = " ".join(text.partition("\n\n")[0].split())
+    paragraph = " ".join(text.partition("\n\n")[0].replace("``", "`").split())
     first, stop, _ = paragraph.partition(". ")
     return first if stop else paragraph.removesuffix(".")
 
@@ -73,15 +73,17 @@ def _recipes() -> Table:
 
 
 def _weights() -> Table:
-    from visus.catalog import MODELS
     from visus.nn.published import PUBLISHED
-    from visus.serve.predictor import is_cached
+    from visus.serve.predictor import architecture_of, is_cached
 
-    table = _table("weights", "name", "measured (published)", "MB", "here", "use")
+    table = _table("weights", "name", "published measure", "MB", "cached", "licence", "use")
     table.columns[2].justify = "right"
     for name, weights in PUBLISHED.items():
-        use = "visus predict" if name in MODELS else "backbone" if "top1" in str(weights.metric).lower() else ""
-        table.add_row(name, _metric(weights.metric), f"{weights.size_mb:.0f}", "yes" if is_cached(name) else "", use)
+        use = (
+            "visus predict" if architecture_of(name) else "backbone" if weights.num_classes == 1000 else "no model yet"
+        )
+        here = "yes" if is_cached(name) else ""
+        table.add_row(name, _metric(weights.metric), f"{weights.size_mb:.0f}", here, weights.licence, use)
     return table
 
 

@@ -206,4 +206,5 @@ def _tell(results: ResultFolder, seconds: float, console: Console) -> None:
     if results.failures:
         console.print(f"[red]{len(results.failures)} could not be read:[/]")
     for name, cause in results.failures:
-        console.print(f"  [bold]{escape(name)}[/]: {escape(cause)}", soft_wrap=True, highlight=False)
+        line = cause if name in cause else f"{name}: {cause}"
+        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)

@@ -118,8 +118,11 @@ def _annotation_problems(
     if not _hashable(category) or category not in points:
         yield problem("unknown category", "error", f"has category {_short(category)}, which is not listed")
     for key in ("area", "iscrowd"):
-        if annotation.get(key) is None:
+        value = annotation.get(key)
+        if value is None:
             yield problem(f"missing {key}", "warning", f"has no {key}")
+        elif not _is_number(value) or not math.isfinite(value) or value < 0:
+            yield problem(f"malformed {key}", "error", f"the {key} is {_short(value)}")
     size = sizes.get(image) if _hashable(image) else None
     for kind, severity, message in _box_findings(annotation.get("bbox"), size):
         yield problem(kind, severity, message)

@@ -156,7 +156,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 def _as_tensor(pixels: np.ndarray) -> UInt8[Tensor, "3 h w"]:
     # A copy that owns its memory: rows and columns may be views turned around, which torch cannot hold.
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy(order="C"))
 
 
 def _cause(error: BaseException) -> str:

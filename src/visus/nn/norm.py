@@ -1,7 +1,8 @@
 """Batch norm that never changes, and a convolution that swallows the norm behind it.
 
-A norm with fixed statistics is one scale and one shift a channel. `conv_norm` multiplies the scale into the weights of the
-convolution instead of into its output, which is hundreds of times larger: the norm costs nothing, forward or backward.
+A norm with fixed statistics is one scale and one shift a channel. `conv_norm` multiplies the scale into the weights of
+the convolution instead of into its output, which is hundreds of times larger: the norm costs nothing, forward or
+backward.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ NormName = Literal["batch", "frozen"]
 class FrozenBatchNorm2d(nn.Module):
     """Batch norm with fixed statistics and a fixed affine map: for pretrained networks and batches of a few images.
 
-    All four vectors are buffers, so that no optimiser sees them. Trained from scratch a network of these diverges: nothing
-    normalises. Loads states of `torch.nn.BatchNorm2d` too.
+    All four vectors are buffers, so that no optimiser sees them. Trained from scratch a network of these diverges:
+    nothing normalises. Loads states of `torch.nn.BatchNorm2d` too.
 
     Args:
         num_features: channels of the input.
@@ -54,6 +55,15 @@ class FrozenBatchNorm2d(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         state_dict.pop(f"{prefix}num_batches_tracked", None)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution (layer 0), its norm (layer 1) and, where given, an activation (layer 2)."""
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d e f"]:
+        """The activation of the normed convolution."""
+        y = conv_norm(x, self[0], self[1])
+        return self[2](y) if len(self) == 3 else y
 
 
 def scale_and_shift(norm: FrozenBatchNorm2d | nn.BatchNorm2d) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:

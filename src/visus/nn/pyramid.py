@@ -1,4 +1,4 @@
-"""Feature pyramid (Lin et al., Feature Pyramid Networks, arXiv 1612.03144): every scale gets the deepest layers' meaning.
+"""Feature pyramid (Lin et al., Feature Pyramid Networks, arXiv 1612.03144): meaning from deep layers at every scale.
 
 Coarse features are enlarged and added to finer ones, level by level. Parameter names are torchvision's: ``body.*``,
 ``fpn.inner_blocks.{level}.0`` (the 1x1 convolutions of the paper's figure 3), ``fpn.layer_blocks.{level}.0`` (its 3x3
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.nn.backbones.body import Body
-from visus.nn.norm import MakeNorm, conv_norm
+from visus.nn.norm import ConvNorm, MakeNorm
 
 
 class PyramidBackbone(nn.Module):
@@ -90,17 +90,10 @@ class FeaturePyramid(nn.Module):
         return [layer(level) for layer, level in zip(self.layer_blocks, reversed(merged), strict=True)]
 
 
-class _ConvNorm(nn.Sequential):
-    """A convolution (layer 0) and its norm (layer 1)."""
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        return conv_norm(x, self[0], self[1])
-
-
 def _block(channels: int, width: int, kernel: int, norm: MakeNorm | None) -> nn.Sequential:
     """A convolution that keeps the resolution, with a bias or a norm."""
     conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=norm is None)
     nn.init.kaiming_uniform_(conv.weight, a=1)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv) if norm is None else _ConvNorm(conv, norm(width))
+    return nn.Sequential(conv) if norm is None else ConvNorm(conv, norm(width))

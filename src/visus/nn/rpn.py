@@ -1,7 +1,8 @@
 """Region proposal network (Ren et al., Faster R-CNN, arXiv 1506.01497, section 3; on pyramids, arXiv 1612.03144, 4.1).
 
-A small convolution slides over every pyramid level and says, for each anchor, whether it covers an object and how to move
-it onto that object. All levels of all images go through one non-maximum suppression. Parameter names are torchvision's.
+A small convolution slides over every pyramid level and says, for each anchor, whether it covers an object and how to
+move it onto that object. All levels of all images go through one non-maximum suppression. Parameter names are
+torchvision's.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class RPNHead(nn.Module):
 def _top_of_levels(objectness: Tensor, counts: list[int], limit: int) -> Tensor:
     """Indices [b, t] of the ``limit`` best anchors of each level."""
     start, best = 0, []
-    for scores in objectness.split(counts, dim=1):
+    for scores in torch.split(objectness, counts, dim=1):
         best.append(scores.topk(min(limit, scores.shape[1]), dim=1).indices + start)
         start += scores.shape[1]
     return torch.cat(best, 1)
@@ -148,5 +149,3 @@ def _clip_each(boxes: Float[Tensor, "b t 4"], sizes: Int64[Tensor, "b 2"]) -> Fl
     """Boxes of each image cut at its own (h, w)."""
     limit = sizes.flip(1).repeat(1, 2)[:, None].to(boxes)  # [b, 1, 4] as w, h, w, h
     return torch.minimum(boxes.clamp(min=0), limit)
-
-

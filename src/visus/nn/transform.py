@@ -1,8 +1,8 @@
 """From images of any size to one normalised batch, and targets along with them.
 
 The first box of Faster R-CNN's figure. Resizing and padding (`ImageTransform.batch`) happen once, in the loader or the
-predictor; normalising (`ImageTransform.forward`) is the first step of a network, so that padding is zero after it, as the
-published weights expect.
+predictor; normalising (`ImageTransform.forward`) is the first step of a network, so that padding is zero after it, as
+the published weights expect.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Anchors: the boxes of fixed sizes and shapes around every cell of a feature map that proposals start from.
 
 Source: Faster R-CNN, arXiv 1506.01497, section 3.1.1, with the conventions of the published weights: base anchors are
-rounded to whole pixels, and the anchors of cell i are centred on i strides, the upper left corner of what the cell covers.
+rounded to whole pixels, and the anchors of cell i are centred on i strides, the upper left corner of what the cell
+covers.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _highest_pixel(maps: Float[Tensor, "r k h w"]) -> tuple[Float[Tensor, "r k"]
 
 
 def flip_keypoints(
-    keypoints_xyv: Float[Tensor, "n k 3"], width: float, flip_pairs: Sequence[tuple[int, int]]
+    keypoints_xyv: Float[Tensor, "n k 3"], width: int | float, flip_pairs: Sequence[tuple[int, int]]
 ) -> Float[Tensor, "n k 3"]:
     """Mirrors keypoints left to right in an image of ``width`` pixels.
 

@@ -1,8 +1,9 @@
 """Greedy non-maximum suppression: of boxes that overlap too much, the one with the best score stays.
 
-The result is exactly the greedy one: boxes are visited from the best score down, and each one that overlaps a box kept so
-far by more than the threshold is dropped. We visit them in blocks. A block is first held against the boxes kept so far,
-then what is left of it against itself, so that no n x n matrix is made and boxes that were dropped cost nothing later.
+The result is exactly the greedy one: boxes are visited from the best score down, and each one that overlaps a box kept
+so far by more than the threshold is dropped. We visit them in blocks. A block is first held against the boxes kept so
+far, then what is left of it against itself, so that no n x n matrix is made and boxes that were dropped cost nothing
+later.
 
 On the CPU a pair is divided only where it passes a cheaper test that lets a little too much through:
 ``intersection > (area_a + area_b) * t / (1 + t)``, which is ``intersection / union > t`` without the union. On other
@@ -53,10 +54,12 @@ def batched_nms(
 ) -> Int64[Tensor, " m"]:
     """Suppress in each group apart: a class, a pyramid level, an image, or a number that stands for all of them.
 
-    No coordinates are shifted to keep groups apart, so nothing is lost with many groups, large images or half precision.
+    No coordinates are shifted to keep groups apart, so nothing is lost with many groups, large images or half
+    precision.
 
     Returns:
-        The indices of the kept boxes of all groups, best score first; of equal scores the lower index is the better one.
+        The indices of the kept boxes of all groups, best score first; of equal scores the lower index is the better
+        one.
 
     Raises:
         ValueError: if ``iou_threshold`` is not between 0 and 1.

@@ -2,8 +2,9 @@
 
 RoIAlign (He et al., Mask R-CNN, arXiv 1703.06870, section 3) averages bilinear samples of a feature map in each bin of
 a region. The weight of a cell in a bin is a product of one number along y and one along x. So a bin is a weighted sum
-of at most ``(2 * sampling_ratio)**2`` cells, each a row of ``c`` numbers of a channels-last map: an embedding bag, which
-every device has a fast kernel for. Samples that lie close together share cells, which the CPU's way counts only once.
+of at most ``(2 * sampling_ratio)**2`` cells, each a row of ``c`` numbers of a channels-last map: an embedding bag,
+which every device has a fast kernel for. Samples that lie close together share cells, which the CPU's way counts only
+once.
 """
 
 from __future__ import annotations
@@ -123,14 +124,6 @@ class _Samples:
         share = inside.to(low.dtype) / ratio
         return cls(position.view(-1, bins, ratio), share.view(-1, bins, ratio), last[:, :, None])
 
-    def __getitem__(self, index: Tensor) -> _Samples:
-        return _Samples(self.position[index], self.share[index], self.last[index])
-
-    def fit_window(self) -> Tensor:
-        """Which boxes have the samples of each bin so close that they share cells: Bool [r]."""
-        reach = self.position.amax(2).floor() - self.position.amin(2).floor()
-        return (reach + 2 <= self.position.shape[2] + 1).all(1)
-
     def in_pairs(self) -> tuple[Tensor, Tensor]:
         """The two cells around each sample and their weights, each [r, bins, 2 s]."""
         before = self.position.floor()
@@ -138,33 +131,38 @@ class _Samples:
         cells = torch.cat((before, torch.minimum(before + 1, self.last)), dim=2)
         return cells, torch.cat((self.share * (1 - fraction), self.share * fraction), dim=2)
 
-    def in_window(self) -> tuple[Tensor, Tensor]:
-        """The s + 1 neighbouring cells that hold all samples of a bin, and their weights, each [r, bins, s + 1]."""
-        count = self.position.shape[2] + 1
-        first = self.position.amin(2, keepdim=True).floor()
-        cells = first + torch.arange(count, device=first.device, dtype=first.dtype)
-        near = (1 - (cells[..., None] - self.position[:, :, None]).abs()).clamp(min=0)  # [r, bins, cells, samples]
-        return torch.minimum(cells, self.last), (near * self.share[:, :, None]).sum(3)
+    def in_few(self) -> tuple[Tensor, Tensor, Tensor]:
+        """As ``in_pairs``, but with shared cells joined where samples are close: cells, weights, and where, Bool [r].
+
+        There, the s + 1 neighbouring cells from the first one on hold all samples of a bin, and the others count as 0.
+        """
+        cells, weights = self.in_pairs()
+        first = cells.amin(2, keepdim=True)
+        joined = first + torch.arange(cells.shape[2], device=first.device, dtype=first.dtype)
+        near = (1 - (joined[..., None] - self.position[:, :, None]).abs()).clamp(min=0)  # [r, bins, cells, samples]
+        joined_weights = (near * self.share[:, :, None]).sum(3)
+        close = (self.position.amax(2).floor() < first[:, :, 0] + self.position.shape[2]).all(1)
+        there = close[:, None, None]
+        return torch.where(there, joined.minimum(self.last), cells), torch.where(there, joined_weights, weights), close
 
 
 def _sums_by_parts(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Samples, x: _Samples) -> Tensor:
     """Sum with as few cells as possible, in parts of boxes that have the level and the number of cells in common."""
-    narrow_y, narrow_x = y.fit_window(), x.fit_window()
-    kind, order = (levels * 4 + narrow_y * 2 + narrow_x).sort(stable=True)
-    kinds, counts = kind.unique_consecutive(return_counts=True)
-    parts = []
-    for key, boxes in zip(kinds.tolist(), order.split(counts.tolist()), strict=True):
-        level, some_y, some_x = key // 4, y[boxes], x[boxes]
-        y_cells, y_weights = some_y.in_window() if key & 2 else some_y.in_pairs()
-        x_cells, x_weights = some_x.in_window() if key & 1 else some_x.in_pairs()
-        images, height, width, _ = maps[level].shape
-        index = torch.int32 if images * height * width < 2**31 else torch.int64
-        start = (image[boxes] * height * width).to(index)
-        rows = _outer(torch.add, start[:, None, None] + y_cells.to(index) * width, x_cells.to(index))
-        parts.append(RowSums(level, boxes, rows, _outer(torch.mul, y_weights, x_weights)))
-    return weighted_row_sums(
-        [map_.flatten(0, 2) for map_ in maps], parts, len(image), y.share.shape[1] * x.share.shape[1]
-    )
+    (y_cells, y_weights, y_close), (x_cells, x_weights, x_close) = y.in_few(), x.in_few()
+    sizes = image.new_tensor([map_.shape[1:3] for map_ in maps])[levels]  # [r, 2]
+    index = torch.int32 if max(map_.shape[:3].numel() for map_ in maps) < 2**31 else torch.int64
+    y_start = ((image * sizes[:, 0])[:, None, None] + y_cells.long()) * sizes[:, 1, None, None]
+    y_start, x_cells = y_start.to(index), x_cells.to(index)
+    kind, order = (levels * 4 + y_close * 2 + x_close).sort(stable=True)
+    kinds, counts = torch.unique_consecutive(kind, return_counts=True)
+    few, parts = y.position.shape[2] + 1, []
+    for key, boxes in zip(kinds.tolist(), torch.split(order, counts.tolist()), strict=True):
+        of_y = (boxes, slice(None), slice(few if key & 2 else None))
+        of_x = (boxes, slice(None), slice(few if key & 1 else None))
+        rows = _outer(torch.add, y_start[of_y], x_cells[of_x])
+        weights = _outer(torch.mul, y_weights[of_y], x_weights[of_x])
+        parts.append(RowSums(key // 4, boxes, rows, weights))
+    return weighted_row_sums([map_.flatten(0, 2) for map_ in maps], parts, len(image), y.position.shape[1] * x.position.shape[1])
 
 
 def _sums_at_once(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Samples, x: _Samples) -> Tensor:
@@ -180,8 +178,10 @@ def _sums_at_once(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Sam
 
 
 def _outer(combine: Callable[[Tensor, Tensor], Tensor], y: Tensor, x: Tensor) -> Tensor:
-    """Each number along y of each bin with each along x: [r, oh, m] and [r, ow, n] -> [r * oh * ow, m * n]."""
-    return combine(y[:, :, None, :, None], x[:, None, :, None, :]).flatten(3).flatten(0, 2)
+    """Combine all numbers of a bin along y with all along x: [r, oh, m] and [r, ow, n] -> [r * oh * ow, m * n]."""
+    m, n = y.shape[2], x.shape[2]
+    every_y, every_x = y.repeat_interleave(n, dim=2), x.repeat(1, 1, m)  # first: long rows add up faster
+    return combine(every_y[:, :, None], every_x[:, None]).flatten(0, 2)
 
 
 def _check(features: Sequence[Tensor], strides: Sequence[Stride], levels: Tensor | None, sampling_ratio: int) -> None:

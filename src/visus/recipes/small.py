@@ -1,4 +1,4 @@
-"""Recipes for a laptop: EfficientNet-Lite0 with the ImageNet weights that come with the install, trained on two cores."""
+"""Recipes for a laptop: EfficientNet-Lite0 with the ImageNet weights of the install, trained on two cores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRec
 
 
 def maskrcnn_vignettes() -> Recipe:
-    """Mask R-CNN with keypoints on drawn scenes, in five minutes: ``visus demo`` or ``visus train maskrcnn_vignettes``."""
+    """Mask R-CNN with keypoints on drawn scenes, in five minutes: ``visus demo``."""
     return Recipe(
         name="maskrcnn_vignettes",
         model="maskrcnn_lite0_fpn",
@@ -22,7 +22,7 @@ def maskrcnn_vignettes() -> Recipe:
 
 
 def maskrcnn_lite0() -> Recipe:
-    """Mask R-CNN, with keypoints where the data has them, on a COCO folder: ``visus train maskrcnn_lite0 --data.root FOLDER``."""
+    """Mask R-CNN on a COCO folder, with its keypoints if any: ``visus train maskrcnn_lite0 --data.root FOLDER``."""
     return Recipe(
         name="maskrcnn_lite0",
         model="maskrcnn_lite0_fpn",

@@ -82,13 +82,20 @@ def _axes(x: Sequence[float], x_name: str, y_ticks: Sequence[float], frame: tupl
         _, y = _place(frame[0], value, frame)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    every = math.ceil(len(x) / 8)
-    for value in x[(len(x) - 1) % every :: every]:
+    for value in _x_labels(x):
         across, _ = _place(value, frame[2], frame)
         parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{value:g}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 1}" text-anchor="middle">{escape(x_name)}</text>')
     return "".join(parts)
+
+
+def _x_labels(x: Sequence[float]) -> Sequence[float]:
+    """About eight of the values themselves where they are few, else round numbers between them."""
+    if len(x) > 30:
+        return [value for value in ticks(x[0], x[-1], 7) if x[0] <= value <= x[-1]]
+    every = math.ceil(len(x) / 8)
+    return x[(len(x) - 1) % every :: every]
 
 
 def _line(points: Sequence[tuple[float, float]], index: int) -> str:

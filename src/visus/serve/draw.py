@@ -81,9 +81,9 @@ def draw(
         if thing.mask is not None:
             _paint_shape(picture, thing.mask, thing.colour, unit)
     _paint_lines(picture, things, schema.keypoints, unit)
-    crowded = 0.85 if len(things) > 20 else 1.0
     tags = [Tag(thing.text, thing.box, thing.colour) for thing in things]
-    write_tags(picture, tags, font_size=max(11.0, 7.8 * unit * crowded) * text_scale)
+    crowding = min(1.0, max(0.6, math.sqrt(20 / max(len(things), 1))))  # smaller letters where there are many names
+    write_tags(picture, tags, font_size=(9 + 3 * unit) * crowding * text_scale)
     return picture
 
 

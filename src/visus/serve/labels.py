@@ -37,8 +37,8 @@ def write_tags(picture: Image.Image, tags: Sequence[Tag], *, font_size: float) -
     placed: list[Rectangle] = []
     for tag in tags:
         width = pen.textlength(tag.text, font=font) + 2 * padding
-        spot = place_tag(tag.box, (width, height), picture.size, placed)
-        placed.append(spot)
+        placed.append(place_tag(tag.box, (width, height), picture.size, placed))
+    for tag, spot in reversed(list(zip(tags, placed, strict=True))):  # where two must overlap, the first lies on top
         pen.rounded_rectangle(_pixels(spot), radius=padding, fill=(*tag.colour, 235))
         middle = (spot[1] + spot[3]) / 2 + font_size * 0.05
         pen.text((spot[0] + padding, middle), tag.text, font=font, fill=text_colour(tag.colour), anchor="lm")

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from visus import catalog
 from visus.data.datasets.coco_names import COCO_PERSON_SCHEMA, COCO_SCHEMA
-from visus.data.download import fetch
+from visus.data.download import cache_path, fetch
 from visus.data.images import read_image
 from visus.errors import VisusError
-from visus.nn.published import PUBLISHED, PublishedWeights
+from visus.nn.published import PUBLISHED
 from visus.nn.weights import load_state, read_weights, remap_torchvision, set_frozen_eps
 from visus.training.run import schema_from_json
 from visus.types import InstancePrediction, Schema
@@ -94,19 +94,25 @@ def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
     if path.is_dir():
         weights = path / WEIGHTS_FILE
         if not weights.is_file():
-            raise VisusError(f"{path}: no {WEIGHTS_FILE} in this folder; is it a run folder, trained?")
+            raise VisusError(f"{path}: no {WEIGHTS_FILE} here: no run folder, or none that finished an epoch")
         return _load_file(weights, device)
     if path.is_file():
         return _load_file(path, device)
     name = str(name_or_run)
-    if name in PUBLISHED and name in catalog.MODELS:
-        return _load_published(name, PUBLISHED[name], device)
+    if (architecture := architecture_of(name)) is not None:
+        return _load_published(name, architecture, device)
     raise VisusError(_unknown(name))
 
 
-def loadable_names() -> list[str]:
-    """The names of published weights that `load` accepts."""
-    return sorted(name for name in PUBLISHED if name in catalog.MODELS)
+def architecture_of(name: str) -> str | None:
+    """The model that published weights belong to; None where there are none of that name, or no such model yet."""
+    architecture = name.removesuffix("_legacy")  # an earlier training of the same network
+    return architecture if name in PUBLISHED and architecture in catalog.MODELS else None
+
+
+def is_cached(name: str) -> bool:
+    """Whether published weights lie on this machine already."""
+    return cache_path(PUBLISHED[name].url).is_file()
 
 
 def as_pixels(image: Picture) -> UInt8[Tensor, "3 h w"]:
@@ -139,16 +145,19 @@ def _load_file(path: Path, device: str | None) -> Predictor:
         raise VisusError(f"{path}: this version of visus has no model {name!r}{_suggestion(name, catalog.MODELS)}")
     model = catalog.build_model(name, schema, _without_downloads(name, json.loads(metadata["options"])))
     load_state(model, state, source=str(path))
+    if "frozen_eps" in metadata:
+        set_frozen_eps(model, float(metadata["frozen_eps"]))
     return Predictor(model, schema, device=device)
 
 
-def _load_published(name: str, published: PublishedWeights, device: str | None) -> Predictor:
-    """torchvision's weights in our network of the same name."""
+def _load_published(name: str, architecture: str, device: str | None) -> Predictor:
+    """torchvision's weights in our network of the same architecture."""
+    published = PUBLISHED[name]
     note = f"{name}, trained on COCO, {published.licence}"
     path = fetch(published.url, published.sha256_prefix, note=note, size_mb=published.size_mb)
     state, _ = read_weights(path)
     schema = COCO_PERSON_SCHEMA if name.startswith("keypointrcnn") else COCO_SCHEMA
-    model = catalog.build_model(name, schema, _without_downloads(name, {"pretrained": True}))
+    model = catalog.build_model(architecture, schema, _without_downloads(architecture, {"pretrained": True}))
     load_state(model, remap_torchvision(state), source=f"{name} ({path.name})")
     if published.frozen_eps is not None:
         set_frozen_eps(model, published.frozen_eps)
@@ -189,7 +198,8 @@ def _unknown(name: str) -> str:
         return f"{name} has no published weights; train it first (visus train), then give the run folder"
     if name in PUBLISHED:
         return f"{name}: its published weights are known, but visus has no such model yet"
-    return f"{name}: neither a run folder nor published weights{_suggestion(name, [*loadable_names(), *_runs()])}"
+    known = [*filter(architecture_of, PUBLISHED), *_runs()]
+    return f"{name}: neither a run folder nor published weights{_suggestion(name, known)}"
 
 
 def _runs() -> Iterator[str]:

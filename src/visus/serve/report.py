@@ -147,11 +147,19 @@ def _curves(history: Sequence[Mapping[str, float]]) -> str:
         if placed := _panel(name):
             scale = 100.0 if placed[0] == _PANELS[0] else 1.0
             panels[placed[0]][placed[1]] = [scale * row[name] if name in row else None for row in history]
-    if len(history) == 1:
-        return _only_values(panels)
+    if not any(panels.values()):
+        return ""
     x_name, x = _time_axis(history)
-    charts = [line_chart(panel, x, lines, x_name=x_name) for panel, lines in panels.items()]
-    return f'<div class="charts">{"".join(charts)}</div>' if any(charts) else ""
+    charts = "".join(
+        line_chart(panel, x, lines, x_name=x_name) if _has_curve(lines) else _only_values(panel, lines)
+        for panel, lines in sorted(panels.items(), key=lambda item: not _has_curve(item[1]))  # tables come last
+    )
+    return f'<div class="charts">{charts}</div>'
+
+
+def _has_curve(lines: Mapping[str, Sequence[float | None]]) -> bool:
+    """Whether some line has two points; a single one is better read than seen."""
+    return any(len([value for value in line if value is not None]) > 1 for line in lines.values())
 
 
 def _time_axis(history: Sequence[Mapping[str, float]]) -> tuple[str, list[float]]:
@@ -164,14 +172,12 @@ def _time_axis(history: Sequence[Mapping[str, float]]) -> tuple[str, list[float]
     return "row", [float(row) for row in range(1, len(history) + 1)]
 
 
-def _only_values(panels: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
-    """A table for each panel, where a single row of history leaves nothing to draw a line through."""
-    tables = ""
-    for panel, lines in panels.items():
-        known = {name: line[0] for name, line in lines.items() if line[0] is not None}
-        rows = "".join(f"<tr><th>{escape(name)}</th><td>{value:.4g}</td></tr>" for name, value in known.items())
-        tables += f'<div class="panel"><b>{escape(panel)}</b><table><tbody>{rows}</tbody></table></div>' if rows else ""
-    return f'<div class="charts">{tables}</div>' if tables else ""
+def _only_values(panel: str, lines: Mapping[str, Sequence[float | None]]) -> str:
+    """A table in the place of a chart whose lines have one value each."""
+    known = [(name, value) for name, line in lines.items() for value in line if value is not None]
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{value:.4g}</td></tr>" for name, value in known)
+    table = f"<b>{escape(panel)}</b><table><tbody>{rows}</tbody></table>"
+    return f'<div class="panel values">{table}</div>' if rows else ""
 
 
 def _panel(name: str) -> tuple[str, str] | None:

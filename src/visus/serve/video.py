@@ -85,10 +85,11 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[Frame]:
 
 
 class VideoWriter:
-    """Writes pictures of one size to an MP4 file (H.264 where PyAV has it, MPEG-4 otherwise).
+    """Writes pictures of one size to an MP4 file, as a context: leaving it finishes the file.
 
-    >>> with VideoWriter(Path("out.mp4"), frame_rate=Fraction(25)) as video:  # doctest: +SKIP
-    ...     video.write(picture)
+    Args:
+        path: the file, encoded as H.264 where PyAV has it, as MPEG-4 otherwise.
+        frame_rate: frames a second.
     """
 
     def __init__(self, path: Path, *, frame_rate: Fraction) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from visus.training.pace import Pace
@@ -49,11 +50,11 @@ class Display(pl.Callback):
                 TextColumn("[bold cyan]{task.description}"),
                 BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[numbers]}"),
+                TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             )
             self._live = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
             self._live.start()
-            self._row = self._live.add_task("starting", numbers="")
+            self._row = self._live.add_task("starting", total=int(trainer.num_training_batches), numbers="")
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Notes the time."""
@@ -76,7 +77,8 @@ class Display(pl.Callback):
             count = f"{batch_idx + 1}/{trainer.num_training_batches}"
             self.console.print(f"{self._epoch(trainer)}  {count}  {numbers.plain}", soft_wrap=True, highlight=False)
         else:
-            self._update(trainer, self._epoch(trainer), batch_idx + 1, int(trainer.num_training_batches), numbers.markup)
+            total = int(trainer.num_training_batches)
+            self._update(self._epoch(trainer), batch_idx + 1, total, numbers.markup)
 
     def on_validation_batch_end(
         self,
@@ -91,8 +93,8 @@ class Display(pl.Callback):
         now = time.monotonic()
         if self._live is not None and now - self._shown >= REFRESH_SECONDS:
             self._shown = now
-            total = int(sum(trainer.num_val_batches))  # type: ignore[arg-type]
-            self._update(trainer, self._epoch(trainer), batch_idx + 1, total, "[dim]validating")
+            total = int(sum(trainer.num_val_batches))
+            self._update(self._epoch(trainer), batch_idx + 1, total, "[dim]validating")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Speed is measured from here on."""
@@ -125,22 +127,21 @@ class Display(pl.Callback):
         self._close()
 
     def _numbers(self, trainer: pl.Trainer, module: pl.LightningModule) -> Text:
-        """Speed, losses, learning rate, time to the end."""
+        """Speed, time to the end, learning rate, losses: the last are cut where the line ends."""
         assert isinstance(module, Task)
         losses = module.train_means.compute(over_processes=False)
         total = losses.pop("loss", float("nan"))
-        text = Text(f"{self._speed:.1f} it/s  loss ")
+        text = Text(f"{self._speed:.1f} it/s  ETA {clock(self.pace.seconds_left)}  lr {current_lr(trainer):.1e}  loss ")
         text.append(f"{total:.3f}", style="bold")
         if losses:
             text.append("  " + "  ".join(f"{name} {value:.3f}" for name, value in losses.items()), style="dim")
-        text.append(f"  lr {current_lr(trainer):.1e}  ETA {clock(self.pace.seconds_left)}")
         return text
 
     def _epoch(self, trainer: pl.Trainer) -> str:
         total = str(self.pace.recipe.fit.epochs)
         return f"epoch {trainer.current_epoch + 1:>{len(total)}}/{total}"
 
-    def _update(self, trainer: pl.Trainer, title: str, done: int, total: int, numbers: str) -> None:
+    def _update(self, title: str, done: int, total: int, numbers: str) -> None:
         assert self._live is not None
         assert self._row is not None
         self._live.update(self._row, description=title, completed=done, total=total, numbers=numbers, refresh=True)
@@ -152,7 +153,7 @@ class Display(pl.Callback):
 
 
 def shown_measures(measures: Mapping[str, float], limit: int = 4) -> dict[str, float]:
-    """The few numbers that fit on a line: the validation loss, and the average precisions or else the first measures."""
+    """The numbers that fit on a line: the validation loss, and the average precisions or else the first measures."""
     others = [name for name in measures if not name.startswith("val ")]
     heads = [name for name in others if name.endswith(" AP")] or others
     names = [name for name in ("val loss",) if name in measures] + heads

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 class Ema:
     """Running average of a model's floating parameters and buffers.
 
-    The decay starts low and rises with the updates, ``min(decay, (1 + t) / (10 + t))``, so that the random weights of the
-    start leave the average quickly.
+    The decay starts low and rises with the updates, ``min(decay, (1 + t) / (10 + t))``, so that the random weights of
+    the start leave the average quickly.
 
     Args:
         model: the model to follow; its present weights are the first average.
@@ -28,7 +28,9 @@ class Ema:
         self.decay = decay
         self.updates = 0
         self.average = {
-            name: value.detach().clone().float() for name, value in model.state_dict().items() if value.is_floating_point()
+            name: value.detach().clone().float()
+            for name, value in model.state_dict().items()
+            if value.is_floating_point()
         }
 
     @torch.no_grad()

@@ -32,9 +32,9 @@ from visus.types import Batch, Schema
 class FitResult:
     """How a fit ended.
 
-    ``history`` has one row an epoch; ``best_measures`` are those of ``best_epoch`` (from 1; 0 without validation), whose
-    weights are the saved ones; ``stop_reason`` is empty where all epochs were trained; ``is_main`` is False in the helping
-    processes of a distributed run.
+    ``history`` has one row an epoch; ``best_measures`` are those of ``best_epoch`` (from 1; 0 without validation),
+    whose weights are the saved ones; ``stop_reason`` is empty where all epochs were trained; ``is_main`` is False in
+    the helping processes of a distributed run.
     """
 
     history: list[dict[str, float]]
@@ -81,7 +81,8 @@ def fit(
         loggers = [_tensorboard(run, resume)]
     with _quiet_engine():
         trainer = _trainer(recipe, run, [pace, display, history, checkpoints], loggers)
-        train = EpochLoader(train_loader, lambda: trainer.fit_loop.epoch_progress.current.processed)
+        epochs: Any = trainer.fit_loop.epoch_progress.current
+        train = EpochLoader(train_loader, lambda: int(epochs.processed))
         try:
             trainer.fit(task, train, val_loader, ckpt_path=checkpoint, weights_only=True)
         finally:
@@ -90,7 +91,7 @@ def fit(
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
-    return FitResult(history.rows, checkpoints.best_epoch, checkpoints.best_measures, pace.stop_reason, is_main)
+    return FitResult(history.epochs, checkpoints.best_epoch, checkpoints.best_measures, pace.stop_reason, is_main)
 
 
 def _trainer(recipe: Recipe, run: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:

@@ -31,8 +31,8 @@ class _Step:
 class LossGuard:
     """Looks at the losses of every step, ``every`` steps at a time.
 
-    Looking at a value on a GPU makes the CPU wait for it, so there the losses of several steps are looked at together; the
-    message still names the first bad step.
+    Looking at a value on a GPU makes the CPU wait for it, so there the losses of several steps are looked at together;
+    the message still names the first bad step.
 
     Args:
         every: steps that are looked at together; 1 on a CPU, where looking costs nothing.
@@ -75,8 +75,8 @@ def _message(step: _Step) -> str:
     bad = " and ".join(map(repr, _bad_terms(step)))
     all_terms = ", ".join(f"{term} {value:.4g}" for term, value in zip(step.terms, step.values.tolist(), strict=True))
     return (
-        f"Training diverged: the loss {bad} is not finite in epoch {step.epoch + 1}, batch {step.batch + 1} ({all_terms}).\n"
-        f"Pictures of the batch: {', '.join(filter(None, step.paths)) or 'unnamed'}.\n"
+        f"Training diverged: the loss {bad} is not finite in epoch {step.epoch + 1}, batch {step.batch + 1} "
+        f"({all_terms}). Pictures of the batch: {', '.join(filter(None, step.paths)) or 'unnamed'}. "
         "Try a lower optim.lr, optim.clip_norm (1 to 10) or more optim.warmup_steps, and look for broken boxes with "
         "`visus data check`. The last checkpoint is from before."
     )

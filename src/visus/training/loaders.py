@@ -1,4 +1,4 @@
-"""A loader that knows the epoch before it starts, and can start inside one."""
+"""The part of a data set that a recipe asks for, and a loader that can start at any batch of any epoch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,44 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from visus.types import Batch
+from visus.data.loader import SampleDataset
+from visus.types import Batch, Sample, Schema
+
+
+class First:
+    """The first ``length`` pictures of a data set."""
+
+    def __init__(self, dataset: SampleDataset, length: int) -> None:
+        self.dataset = dataset
+        self.length = min(length, len(dataset))
+
+    @property
+    def schema(self) -> Schema:
+        """What labels and keypoints mean."""
+        return self.dataset.schema
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < self.length:
+            raise IndexError(f"picture {index} of {self.length}")
+        return self.dataset[index]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of a picture."""
+        return self.dataset.size(index)
+
+    def path(self, index: int) -> str:
+        """Where a picture comes from."""
+        return self.dataset.path(index)
 
 
 class EpochLoader:
     """Moves a loader to the right epoch each time it is iterated, and to the right batch after a resume.
 
-    The engine asks for the first iterator before it tells anyone the epoch, and workers would read ahead with the wrong one.
-    Here the work starts with the first batch that is asked for.
+    The engine asks for the first iterator before it tells anyone the epoch, and workers would read ahead with the wrong
+    one. Here the work starts with the first batch that is asked for.
 
     Args:
         loader: its batch sampler offers ``set_epoch(epoch, start)``, as `visus.data.samplers.EpochBatches` does.
@@ -43,7 +73,7 @@ class EpochLoader:
             yield batch
 
     def close(self) -> None:
-        """Ends the workers now; left to the garbage collector, each end waits five seconds for a message that is lost."""
+        """Ends the workers now; left to the garbage collector, each waits five seconds for a message that is lost."""
         iterator: Any = getattr(self.loader, "_iterator", None)
         if iterator is not None:
             iterator._shutdown_workers()

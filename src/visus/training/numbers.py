@@ -1,4 +1,4 @@
-"""Two rules on numbers that hold in every step: losses are computed in float32, and chance follows from what is done."""
+"""Two rules that hold in every step: losses are computed in float32, and chance follows from what is done."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def seed_for(*what: object) -> int:
 def seed_device(seed: int, device: torch.device) -> None:
     """Seeds torch on the CPU and on ``device``.
 
-    ``torch.manual_seed`` does so on every kind of device there might be and notes down a traceback for each kind that is
-    not in use: a millisecond and some memory for every call.
+    ``torch.manual_seed`` does so on every kind of device there might be, and notes down a traceback for each kind that
+    is not in use: a millisecond and some memory for every call.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

@@ -1,7 +1,7 @@
 """Optimisers, and the learning rate as a pure function of how far a run has come.
 
-Rate of a step = ``lr * warm-up(step, progress) * schedule(progress)`` with ``progress`` in 0..1. As the schedule looks at
-progress alone, a run limited by the clock anneals exactly like one limited by steps, and resuming needs no state.
+Rate of a step = ``lr * warm-up(step, progress) * schedule(progress)`` with ``progress`` in 0..1. As the schedule looks
+at progress alone, a run limited by the clock anneals exactly like one limited by steps, and resuming needs no state.
 
 References: SGDR, arXiv 1608.03983, equation 5 (cosine); "Accurate, Large Minibatch SGD", arXiv 1706.02677, section 2.2
 (linear warm-up).
@@ -51,7 +51,7 @@ def build_optimizer(model: nn.Module, recipe: OptimRecipe) -> torch.optim.Optimi
     groups = parameter_groups(model, recipe)
     if recipe.name == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, foreach=True)
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), foreach=True)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(float(recipe.momentum), 0.999), foreach=True)
 
 
 def lr_factor(recipe: OptimRecipe, *, step: int, progress: float, epochs: int) -> float:

@@ -27,8 +27,8 @@ class TrainingInterrupted(VisusError):
 class Pace(pl.Callback):
     """The clock of a run.
 
-    ``progress`` is the share of the run that is done: the larger of the share of its steps and the share of its minutes.
-    The minutes keep room for the last validation.
+    ``progress`` is the share of the run that is done: the larger of the share of its steps and the share of its
+    minutes, of which some are kept for the last validation.
 
     Args:
         recipe: the limits and the schedule.
@@ -52,6 +52,10 @@ class Pace(pl.Callback):
         """A guess at the seconds to the end, from how long the share that is done took."""
         return self.elapsed * (1 - self.progress) / self.progress if self.progress else math.inf
 
+    def seconds(self, trainer: pl.Trainer) -> float:
+        """The seconds of the run until now, resumed parts included."""
+        return self.elapsed if trainer.world_size > 1 else time.monotonic() - self._began
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Counts the steps of the run and starts the clock where a checkpoint stopped it."""
         fit = self.recipe.fit
@@ -65,7 +69,9 @@ class Pace(pl.Callback):
         if trainer.current_epoch + 1 == self.recipe.fit.epochs:
             trainer.check_val_every_n_epoch = 1
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Sets the learning rate."""
         self._look_at_the_clock(trainer, batch_idx)
         step, recipe = trainer.global_step, self.recipe
@@ -99,7 +105,7 @@ class Pace(pl.Callback):
         self._handlers = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The time that is used up, and how far it led."""
+        """The time that is used up."""
         return {"elapsed": self.elapsed, "validation_seconds": self._validation_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ class DataRecipe:
     """Which pictures, and how they are fed.
 
     Args:
-        dataset: name of an entry of ``visus.catalog.DATASETS``.
+        dataset: name of an entry of visus.catalog.DATASETS.
         root: folder of the data set; empty for generated data.
         train: name of the split that is learned from.
         val: name of the split that is measured on.
@@ -95,20 +95,20 @@ class DataRecipe:
 class OptimRecipe:
     """The optimiser and its learning rate over time.
 
-    The rate of a step is ``lr * warm-up * schedule``: the warm-up rises linearly over ``warmup_steps`` (and is over, at the
-    latest, when a tenth of the run is done), the schedule falls with the share of the run that is done.
+    The rate of a step is lr * warm-up * schedule: the warm-up rises linearly over warmup_steps (and is over, at
+    the latest, when a tenth of the run is done), the schedule falls with the share of the run that is done.
 
     Args:
         name: stochastic gradient descent with momentum, or AdamW.
         lr: learning rate after the warm-up.
         weight_decay: decay of weights; norms and biases never decay.
         momentum: momentum of SGD, beta1 of AdamW.
-        schedule: cosine to zero, steps down at ``milestones``, or constant.
+        schedule: cosine to zero, steps down at milestones, or constant.
         warmup_steps: optimiser steps of the linear warm-up, from a thousandth.
-        milestones: epochs at which the step schedule multiplies the rate by ``gamma``.
+        milestones: epochs at which the step schedule multiplies the rate by gamma.
         gamma: factor of the step schedule.
         clip_norm: largest norm of the gradient; None does not clip.
-        backbone_lr_factor: factor on the learning rate of the parameters under ``backbone``.
+        backbone_lr_factor: factor on the learning rate of the parameters under backbone.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -157,7 +157,7 @@ class FitRecipe:
         precision: float32, or bfloat16 for what tolerates it.
         ema_decay: decay of the running average of the weights that is validated and saved; None keeps none.
         early_stop_patience: validations without improvement after which to stop; None never stops early.
-        monitor: the measure whose largest value picks the best weights (``loss`` counts down); empty takes the first.
+        monitor: the measure whose largest value picks the best weights (loss counts down); empty takes the first.
         accelerator: kind of device; auto takes a GPU where there is one.
         devices: processes on this machine, one a device.
         nodes: machines.
@@ -206,7 +206,7 @@ class Recipe:
 
     Args:
         name: name of the recipe; its runs are called by it.
-        model: name of an entry of ``visus.catalog.MODELS``.
+        model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
         data: which pictures, and how they are fed.
         optim: the optimiser and its learning rate over time.
@@ -232,7 +232,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe that ``to_json`` wrote.
+        """The recipe that to_json wrote.
 
         Raises:
             RecipeError: for a key that no recipe has, a missing one or a value of the wrong kind.

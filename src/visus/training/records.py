@@ -15,57 +15,71 @@ from visus.training.run import RunFolder
 from visus.training.task import Task
 from visus.types import Schema
 
+CURVE_POINTS = 200
+"""About how many points the curves of a run have, whatever its length."""
+
 
 class History(pl.Callback):
-    """One row of numbers an epoch, in ``metrics.csv`` and in every logger; losses inside an epoch in the loggers only.
+    """Numbers of the run: a row an epoch, rows a few hundred times a run, and TensorBoard's points.
+
+    ``train`` losses in a row of an epoch are the mean of the epoch, elsewhere that of the steps since the point before.
 
     Args:
         run: where the rows are written.
-        pace: tells the time.
-        log_every_steps: optimiser steps from record to record.
+        pace: tells the time and the length of the run.
+        log_every_steps: optimiser steps from point to point.
     """
 
     def __init__(self, run: RunFolder, pace: Pace, log_every_steps: int) -> None:
         self.run, self.pace, self.log_every_steps = run, pace, log_every_steps
-        self.rows: list[dict[str, float]] = []
-        self._logged_step = 0
+        self.epochs: list[dict[str, float]] = []
+        self.curves: list[dict[str, float]] = []
+        self._last_point = 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Records the mean losses of the epoch so far."""
+        """Notes a point every few steps."""
         step = trainer.global_step
-        if step % self.log_every_steps or step == self._logged_step or not trainer.is_global_zero:
+        if step < self._last_point + self.log_every_steps:
             return
-        self._logged_step = step
-        losses = _task(pl_module).train_means.compute(over_processes=False)
-        _log(trainer, {f"train/{name}": value for name, value in losses.items()} | {"train/lr": current_lr(trainer)})
+        self._last_point = step
+        recent = _task(pl_module).recent_means
+        point = _named("train", recent.compute(over_processes=False)) | {"lr": current_lr(trainer)}
+        recent.reset()
+        _log(trainer, point)
+        if step >= (self.curves[-1]["step"] if self.curves else 0) + self.pace.total_steps / CURVE_POINTS:
+            self.curves.append({"step": step, **point})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Records the measures of the validation."""
+        """Notes the measures of the validation."""
         measures = _task(pl_module).measures
-        _log(trainer, {_tag(name): value for name, value in measures.items()})
+        _log(trainer, measures)
+        if not self.curves or self.curves[-1]["step"] < trainer.global_step:
+            self.curves.append({"step": trainer.global_step})
+        self.curves[-1] |= measures
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the row of the epoch."""
         task = _task(pl_module)
         task.guard.look()
         row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        row |= {"minutes": round(self.pace.elapsed / 60, 4), "lr": current_lr(trainer)}
-        row |= task.train_means.compute(over_processes=True) | task.measures
+        row |= {"minutes": self.pace.seconds(trainer) / 60, "lr": current_lr(trainer)}
+        row |= _named("train", task.train_means.compute(over_processes=True)) | task.measures
         task.train_means.reset()
         task.measures = {}
-        self.rows.append(row)
+        self.epochs.append(row)
         if trainer.is_global_zero:
-            self.run.write_history(self.rows)
+            self.run.write_history(self.epochs, self.curves)
 
     def state_dict(self) -> dict[str, Any]:
         """The rows so far."""
-        return {"rows": self.rows}
+        return {"epochs": self.epochs, "curves": self.curves, "last_point": self._last_point}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on below those rows; rows of epochs after the checkpoint are dropped, as they will be trained again."""
-        self.rows = state_dict["rows"]
+        """Goes on below those rows; rows after the checkpoint are dropped, as they will be trained again."""
+        self.epochs, self.curves = state_dict["epochs"], state_dict["curves"]
+        self._last_point = state_dict["last_point"]
 
 
 class Checkpoints(pl.Callback):
@@ -160,7 +174,9 @@ class Checkpoints(pl.Callback):
 
     def _leave_if_asked(self, trainer: pl.Trainer, where: str) -> None:
         if self.pace.interrupted:
-            raise TrainingInterrupted(f"Stopped after {where}, as asked; add --resume to go on from there ({self.run.path}).")
+            raise TrainingInterrupted(
+                f"Stopped after {where}, as asked; add --resume to go on from there ({self.run.path})."
+            )
 
 
 def monitored(measures: Mapping[str, float], monitor: str) -> float:
@@ -182,7 +198,7 @@ def monitored(measures: Mapping[str, float], monitor: str) -> float:
 
 def current_lr(trainer: pl.Trainer) -> float:
     """The learning rate of the fastest group."""
-    return max(group["lr"] for group in trainer.optimizers[0].param_groups)
+    return max(float(group["lr"]) for group in trainer.optimizers[0].param_groups)
 
 
 def _task(module: pl.LightningModule) -> Task:
@@ -190,11 +206,14 @@ def _task(module: pl.LightningModule) -> Task:
     return module
 
 
-def _tag(name: str) -> str:
-    """TensorBoard's name of a measure: ``val/loss``, ``box/AP50``."""
-    return name.replace(" ", "/", 1) if " " in name else f"val/{name}"
+def _named(stage: str, losses: dict[str, float]) -> dict[str, float]:
+    """``train loss``, ``train box`` ..."""
+    return {f"{stage} {name}": value for name, value in losses.items()}
 
 
-def _log(trainer: pl.Trainer, values: dict[str, float]) -> None:
+def _log(trainer: pl.Trainer, values: Mapping[str, float]) -> None:
+    """Hands numbers to the loggers, in groups by the first word: ``train/loss``, ``box/AP50``."""
     for logger in trainer.loggers:
-        logger.log_metrics(values, step=trainer.global_step)
+        logger.log_metrics(
+            {name.replace(" ", "/", 1): value for name, value in values.items()}, step=trainer.global_step
+        )

@@ -1,10 +1,11 @@
-"""The folder of a run: recipe, weights, checkpoint, history and measures, each under one name, each written whole or not.
+"""The folder of a run: recipe, weights, checkpoint, history, measures, each under one name and written whole or not.
 
 =====================  ==============================================================================
 ``recipe.json``        the recipe
 ``weights.safetensors``  the best weights (the average, where one is kept), with model and schema as metadata
 ``last.ckpt``          everything that ``--resume`` needs
 ``metrics.csv``        one row an epoch
+``curves.csv``         losses and measures over the steps, a few hundred rows
 ``metrics.json``       what the best weights measure
 ``tensorboard/``       the same curves, and the losses inside an epoch
 =====================  ==============================================================================
@@ -64,6 +65,11 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def curves_file(self) -> Path:
+        """The losses and measures over the steps, in a few hundred points."""
+        return self.path / "curves.csv"
+
+    @property
     def metrics_file(self) -> Path:
         """The measures of the best weights."""
         return self.path / "metrics.json"
@@ -85,7 +91,9 @@ class RunFolder:
             RunError: where the folder holds no recipe.
         """
         if not self.recipe_file.is_file():
-            raise RunError(f"{self.path} is no run folder: it has no recipe.json. Runs lie in runs/ unless --run says else.")
+            raise RunError(
+                f"{self.path} is no run folder: it has no recipe.json. Runs lie in runs/ unless --run says else."
+            )
         return Recipe.from_json(self.recipe_file.read_text())
 
     def save_weights(self, state: dict[str, Tensor], recipe: Recipe, schema: Schema) -> None:
@@ -101,24 +109,35 @@ class RunFolder:
         }
         save_weights(self.weights, state, metadata)
 
-    def write_history(self, rows: list[dict[str, float]]) -> None:
-        """Writes one line an epoch; a measure that an epoch lacks stays empty. Six digits are kept."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-        write_whole(self.history_file, text.getvalue())
+    def write_history(self, epochs: list[dict[str, float]], curves: list[dict[str, float]]) -> None:
+        """Writes a line for each epoch, and a line for each point of the curves."""
+        write_whole(self.history_file, _csv(epochs))
+        write_whole(self.curves_file, _csv(curves))
 
     def history(self) -> list[dict[str, float]]:
         """The measures of each epoch, oldest first; empty before the first epoch ends."""
-        if not self.history_file.is_file():
-            return []
-        with self.history_file.open(newline="") as lines:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+        return _read_csv(self.history_file)
 
-    def write_metrics(self, metrics: Mapping[str, object]) -> None:
-        """Writes what the best weights measure."""
-        write_whole(self.metrics_file, json.dumps(metrics, indent=2) + "\n")
+    def curves(self) -> list[dict[str, float]]:
+        """The points of the curves, by step; empty before the first epoch ends."""
+        return _read_csv(self.curves_file)
+
+    def write_metrics(self, metrics: Mapping[str, object], file: Path | None = None) -> None:
+        """Writes what the best weights measure, to ``metrics.json`` unless another file is named."""
+        write_whole(file or self.metrics_file, json.dumps(metrics, indent=2) + "\n")
+
+    def metrics(self) -> dict[str, object]:
+        """What the best weights measure, as ``write_metrics`` wrote it.
+
+        Raises:
+            RunError: where the run has not been measured.
+        """
+        if not self.metrics_file.is_file():
+            raise RunError(
+                f"{self.path} has no metrics.json: its training is not over. visus evaluate measures it now."
+            )
+        numbers: dict[str, object] = json.loads(self.metrics_file.read_text())
+        return numbers
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -128,10 +147,27 @@ def write_whole(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def _csv(rows: list[dict[str, float]]) -> str:
+    """Rows as CSV with six digits; what a row lacks stays empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _read_csv(path: Path) -> list[dict[str, float]]:
+    """The rows that ``_csv`` wrote; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as lines:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+
 def new_run(wanted: Path) -> RunFolder:
     """The first free folder of ``wanted``, ``wanted-2``, ``wanted-3`` ...; an existing one is never written over.
 
-    An empty folder counts as free. The free folder is made at once, so that two commands started together never share it.
+    An empty folder counts as free. The folder is made at once, so that two commands started together never share it.
     """
     for number in range(1, 10_000):
         path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")

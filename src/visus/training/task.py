@@ -38,7 +38,7 @@ class Task(pl.LightningModule):
     """A model that learns and is measured.
 
     Args:
-        model: ``model(images, targets)`` gives the outputs, ``model.postprocess(outputs, sizes)`` the predictions; a model
+        model: ``model(images, targets)`` gives the outputs, ``model.postprocess(outputs, sizes)`` the predictions; one
             with the attribute ``channels_last = True`` runs in that memory format.
         criterion: named scalar losses of the outputs; their sum is what is minimised.
         metric: takes predictions and targets; ``compute()`` gives named numbers, larger is better.
@@ -54,7 +54,7 @@ class Task(pl.LightningModule):
         self.recipe = recipe
         self.ema: Ema | None = None
         self.guard = LossGuard()
-        self.train_means, self.val_means = LossMeans(), LossMeans()
+        self.train_means, self.recent_means, self.val_means = LossMeans(), LossMeans(), LossMeans()
         self.measures: dict[str, float] = {}
         self._saved_ema: dict[str, object] | None = None
 
@@ -81,7 +81,8 @@ class Task(pl.LightningModule):
             self.metric.update(self.model.postprocess(outputs, sizes), batch.targets)  # type: ignore[operator]
         terms, values = tuple(losses), torch.stack([value.float() for value in losses.values()])
         self.guard.watch(terms, values.detach(), epoch=epoch, batch=index, paths=batch.paths)
-        (self.train_means if stage == "train" else self.val_means).add(terms, values.detach())
+        for means in (self.train_means, self.recent_means) if stage == "train" else (self.val_means,):
+            means.add(terms, values.detach())
         return values.sum()
 
     def on_fit_start(self) -> None:
@@ -138,11 +139,12 @@ class Task(pl.LightningModule):
         return batch if device.type == "cpu" else batch.to(device, non_blocking=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the average and the means of the epoch so far."""
+        """Adds the average of the weights, and the means of the losses so far."""
         checkpoint["ema"] = self.ema.state_dict() if self.ema is not None else None
-        checkpoint["train_means"] = self.train_means.state_dict()
+        checkpoint["means"] = [means.state_dict() for means in (self.train_means, self.recent_means)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up where the checkpoint left."""
         self._saved_ema = checkpoint["ema"]
-        self.train_means.load_state_dict(checkpoint["train_means"])
+        for means, state in zip((self.train_means, self.recent_means), checkpoint["means"], strict=True):
+            means.load_state_dict(state)

@@ -105,12 +105,12 @@ def build_index(
     chosen: list[list[tuple[Record, list[float]]]] = [[] for _ in images]
     dropped = 0
     for annotation in content["annotations"]:
-        row = everyone.get(annotation.get("image_id"))
+        row = everyone.get(_identifier(annotation, "image_id", path))
         if row is None:
             raise _bad(path, annotation, f"belongs to image {annotation.get('image_id')!r}, which is not listed")
         if row < 0 or (for_training and annotation.get("iscrowd", 0)):
             continue
-        if annotation.get("category_id") not in label_of:
+        if _identifier(annotation, "category_id", path) not in label_of:
             known = f"{list(label_of)[:10]}{' ...' if len(label_of) > 10 else ''}"
             raise _bad(path, annotation, f"has category {annotation.get('category_id')!r}; known are {known}")
         box = _box(annotation, path, sizes[row] if for_training else None)
@@ -142,10 +142,10 @@ def _packed(
         sizes=torch.tensor(sizes, dtype=torch.int64).view(-1, 2),
         names=ByteTable(image["file_name"].encode() for image in images),
         first=torch.from_numpy(counts.cumsum()),
-        annotation_ids=torch.tensor([_identifier(a) for a, _, _ in rows], dtype=torch.int64),
+        annotation_ids=torch.tensor([_identifier(a, "id", path) or 0 for a, _, _ in rows], dtype=torch.int64),
         boxes=torch.tensor([box for _, box, _ in rows], dtype=torch.float32).view(-1, 4),
         labels=torch.tensor([label_of[a["category_id"]] for a, _, _ in rows], dtype=torch.int64),
-        areas=torch.tensor([_area(a, box, size) for a, box, size in rows], dtype=torch.float32),
+        areas=torch.tensor([_area(a, box, size, path) for a, box, size in rows], dtype=torch.float32),
         is_crowd=torch.tensor([bool(a.get("iscrowd", 0)) for a, _, _ in rows], dtype=torch.bool),
         segmentations=ByteTable(_segmentation_text(a) for a, _, _ in rows),
         keypoints=keypoints,
@@ -155,6 +155,9 @@ def _packed(
 
 def schema_of(content: Record, path: Path) -> Schema:
     """The categories and keypoints that an annotation file declares, labels in the order of the identifiers."""
+    for category in content["categories"]:
+        if not isinstance(category, dict) or not isinstance(category.get("id"), int):
+            raise AnnotationError(f"{path}: category {category} needs an integer 'id'")
     categories = sorted(content["categories"], key=lambda category: category["id"])
     identifiers = tuple(category["id"] for category in categories)
     for one, other in pairwise(identifiers):
@@ -163,7 +166,7 @@ def schema_of(content: Record, path: Path) -> Schema:
     return Schema(
         categories=tuple(str(category.get("name", category["id"])) for category in categories),
         category_ids=identifiers,
-        has_masks=any(segmentation_of(annotation) for annotation in content["annotations"]),
+        has_masks=any(segmentation_of(a) for a in content["annotations"] if isinstance(a, dict)),
         keypoints=_keypoint_meaning(categories, path),
     )
 
@@ -204,7 +207,9 @@ def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | N
 
 def _images(records: Sequence[Record], path: Path, keep: Collection[int] | None) -> list[Record]:
     for record in records:
-        if not isinstance(record.get("id"), int) or not isinstance(record.get("file_name"), str):
+        if not (
+            isinstance(record, dict) and isinstance(record.get("id"), int) and isinstance(record.get("file_name"), str)
+        ):
             raise AnnotationError(f"{path}: image {record} needs an integer 'id' and a 'file_name'")
     ordered = sorted(records, key=lambda record: record["id"])
     for one, other in pairwise(ordered):
@@ -238,17 +243,23 @@ def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> lis
     return [left, top, right, bottom] if right > left and bottom > top else None
 
 
-def _area(annotation: Record, box: Sequence[float], size: tuple[int, int]) -> float:
+def _area(annotation: Record, box: Sequence[float], size: tuple[int, int], path: Path) -> float:
     """The annotated area, else that of the mask, else that of the box."""
-    if isinstance(area := annotation.get("area"), int | float):
+    area = annotation.get("area")
+    if isinstance(area, int | float) and math.isfinite(area):
         return float(area)
     if segmentation := segmentation_of(annotation):
-        return float(hotcoco.mask.area(rle_of(segmentation, size)))
+        try:
+            return float(hotcoco.mask.area(rle_of(segmentation, size)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _bad(path, annotation, f"has an unusable outline: {error}") from error
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _keypoints(annotation: Record, count: int, path: Path) -> list[float]:
     flat = annotation.get("keypoints") or [0.0] * (3 * count)
+    if not isinstance(flat, list) or not all(isinstance(n, int | float) and math.isfinite(n) for n in flat):
+        raise _bad(path, annotation, "has keypoints that are not a list of finite numbers")
     if len(flat) != 3 * count:
         raise _bad(path, annotation, f"has {len(flat)} keypoint numbers; {count} keypoints need {3 * count}")
     return [float(number) for number in flat]
@@ -259,9 +270,13 @@ def _segmentation_text(annotation: Record) -> bytes:
     return json.dumps(segmentation, separators=(",", ":")).encode() if segmentation else b""
 
 
-def _identifier(annotation: Record) -> int:
-    identifier = annotation.get("id", -1)
-    return identifier if isinstance(identifier, int) else -1
+def _identifier(annotation: Record, key: str, path: Path) -> int | None:
+    if not isinstance(annotation, dict):
+        raise AnnotationError(f"{path}: the annotation {annotation!r} is not an object")
+    identifier = annotation.get(key)
+    if identifier is None or isinstance(identifier, int):
+        return identifier
+    raise _bad(path, annotation, f"has the {key} {identifier!r}, which is not an integer")
 
 
 def _bad(path: Path, annotation: Record, what: str) -> AnnotationError:

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from visus.ops.masks import rle_area
+
 Record = dict[str, Any]
 Segmentation = list[list[float]] | Record
 """Polygons as flat lists of x and y, or run lengths as ``{"size": [h, w], "counts": ...}``."""
@@ -39,9 +41,7 @@ def rle_of(segmentation: Segmentation, size: tuple[int, int]) -> Record:
         return dict(hotcoco.mask.merge(pieces))
     if list(segmentation.get("size", ())) != [height, width]:
         raise ValueError(f"run lengths of size {segmentation.get('size')}, the image has (h, w) = {[height, width]}")
-    counts = segmentation["counts"]
-    if isinstance(counts, list) and sum(counts) != height * width:
-        raise ValueError(f"run lengths of {sum(counts)} pixels, the image has {height * width}")
+    rle_area(segmentation)  # raises where the runs do not fill the image, which hotcoco lets pass
     return dict(hotcoco.mask.frPyObjects(segmentation, height, width))
 
 

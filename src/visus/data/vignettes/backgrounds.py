@@ -44,7 +44,7 @@ class _Backdrop:
         """A band across the picture that runs from the first colour (below) to the second (above)."""
         pen = self.pens[stuff]
         ink = pen.ink(colours[0], pattern)
-        steps = 16
+        steps = 24 if stuff == "sky" else 10  # textures hide steps, a clear sky does not
         for i in range(steps):
             shade = blended(colours[0], colours[1], i / (steps - 1))
             bottom, top = (low + (high - low) * (i + step) / steps for step in (-0.1, 1.0))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visus.data.vignettes.annotate import seen_keypoints, semantic_map, tight_boxes, visible_masks
 from visus.data.vignettes.drawing import Drawing, draw_scene
-from visus.data.vignettes.kinds import CATEGORIES
+from visus.data.vignettes.kinds import CATEGORIES, KINDS
 from visus.data.vignettes.language import attributes_of, caption, phrase, relationships_of
 from visus.data.vignettes.scene import Cast
 from visus.data.vignettes.skeleton import PERSON_KEYPOINTS
@@ -19,6 +19,7 @@ from visus.types import InstanceTarget, Sample, Schema
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_KIND_NUMBERS = {name: number for number, name in enumerate(KINDS)}
 
 
 class Vignettes:
@@ -42,10 +43,18 @@ class Vignettes:
         size: pixels of the square picture's side, or (h, w).
         seed: another seed gives other scenes and other individuals.
         individuals: how many different individuals each category has.
+        categories: the categories of the objects, label by label: any of `CATEGORIES` and `NOVEL_CATEGORIES`.
     """
 
     def __init__(
-        self, *, split: Split, length: int, size: int | tuple[int, int] = 192, seed: int = 0, individuals: int = 400
+        self,
+        *,
+        split: Split,
+        length: int,
+        size: int | tuple[int, int] = 192,
+        seed: int = 0,
+        individuals: int = 400,
+        categories: Sequence[str] = CATEGORIES,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f"vignettes has no split {split!r}; it has {', '.join(SPLITS)}")
@@ -55,12 +64,14 @@ class Vignettes:
         self.shape = (size, size) if isinstance(size, int) else (size[0], size[1])
         if min(self.shape) < 64:
             raise ValueError(f"vignettes are drawn at 64 pixels or more a side, not {self.shape}")
-        categories = CATEGORIES
+        unknown = [name for name in categories if name not in KINDS]
+        if unknown or not categories:
+            raise ValueError(f"vignettes draws {', '.join(KINDS)}; not {unknown or 'nothing'}")
         self.schema = Schema(
-            categories=categories,
+            categories=tuple(categories),
             category_ids=tuple(range(1, len(categories) + 1)),
             has_masks=True,
-            keypoints=PERSON_KEYPOINTS,
+            keypoints=PERSON_KEYPOINTS if "person" in categories else None,
         )
 
     def __len__(self) -> int:
@@ -94,7 +105,7 @@ class Vignettes:
             size=self.shape,
             image_id=index,
             masks=masks,
-            keypoints_xyv=seen_keypoints(drawing.landmarks, drawing.parts),
+            keypoints_xyv=seen_keypoints(drawing.landmarks, drawing.parts) if self.schema.keypoints else None,
         )
         return Sample(torch.from_numpy(drawing.image), target, self.path(index), self._extras(drawing, labels, boxes))
 
@@ -102,7 +113,7 @@ class Vignettes:
         """What is known beyond the target."""
         items = drawing.items
         relations = relationships_of(items, boxes.tolist())
-        numbers = [label * self.individuals + item.number for label, item in zip(labels, items, strict=True)]
+        numbers = [_KIND_NUMBERS[item.category] * self.individuals + item.number for item in items]
         return {
             "attributes": tuple(attributes_of(item) for item in items),
             "relationships": relations,

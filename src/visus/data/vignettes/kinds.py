@@ -20,6 +20,18 @@ from visus.data.vignettes.furniture import (
     table_top,
 )
 from visus.data.vignettes.looks import Look
+from visus.data.vignettes.novel import (
+    draw_butterfly,
+    draw_fish,
+    draw_flower,
+    draw_house,
+    draw_lamp,
+    draw_mushroom,
+    draw_rocket,
+    draw_sailboat,
+    draw_snowman,
+    draw_umbrella,
+)
 from visus.data.vignettes.people import draw_person
 from visus.data.vignettes.things import draw_ball, draw_cup, draw_tree
 from visus.data.vignettes.vehicles import CAR_ROOF, draw_bicycle, draw_car
@@ -75,7 +87,7 @@ _PET = {
     "sitting": Extent(0.46, 0.9),
     "sleeping": Extent(0.52, 0.4),
 }
-KINDS: dict[str, Kind] = {
+_BASE: dict[str, Kind] = {
     "person": Kind(
         draw_person,
         (84, 122),
@@ -128,9 +140,32 @@ KINDS: dict[str, Kind] = {
         lambda look: Surface(table_top(look) + 0.02, 0.34),
     ),
     "car": Kind(
-        draw_car, (92, 126), {"standing": Extent(0.52, 0.44)}, 1, 0.2, 1.3, lambda look: Surface(CAR_ROOF - 0.02, 0.14)
+        draw_car, (92, 126), {"standing": Extent(0.52, 0.44)}, 1, 0.3, 1.6, lambda look: Surface(CAR_ROOF - 0.02, 0.14)
     ),
-    "bicycle": Kind(draw_bicycle, (84, 112), {"standing": Extent(0.52, 0.68)}, 1, 0.4, 1.1),
-    "tree": Kind(draw_tree, (92, 136), {"standing": Extent(0.36, 1.02)}, 1, 0.4, 1.2),
+    "bicycle": Kind(draw_bicycle, (84, 112), {"standing": Extent(0.52, 0.68)}, 1, 0.6, 1.4),
+    "tree": Kind(draw_tree, (92, 136), {"standing": Extent(0.36, 1.02)}, 1, 0.8, 2.2),
 }
-CATEGORIES: tuple[str, ...] = tuple(KINDS)
+
+
+def _novel(draw: Drawing, low: float, high: float, half: float, *, aloft: bool = False) -> Kind:
+    """A kind that stands by itself (or flies) and is met anywhere."""
+    return Kind(
+        draw, (low, high), {"flying" if aloft else "resting": Extent(half, 1.0 if not aloft else 0.9)}, 1, 1.0, 1.0
+    )
+
+
+_NOVEL: dict[str, Kind] = {
+    "mushroom": _novel(draw_mushroom, 44, 70, 0.5),
+    "fish": _novel(draw_fish, 48, 76, 0.5, aloft=True),
+    "umbrella": _novel(draw_umbrella, 56, 90, 0.5),
+    "lamp": _novel(draw_lamp, 60, 100, 0.28),
+    "snowman": _novel(draw_snowman, 60, 96, 0.23),
+    "rocket": _novel(draw_rocket, 60, 100, 0.34),
+    "sailboat": _novel(draw_sailboat, 54, 90, 0.5),
+    "flower": _novel(draw_flower, 56, 90, 0.28),
+    "house": _novel(draw_house, 56, 90, 0.52),
+    "butterfly": _novel(draw_butterfly, 42, 66, 0.48, aloft=True),
+}
+KINDS: dict[str, Kind] = {**_BASE, **_NOVEL}
+CATEGORIES: tuple[str, ...] = tuple(_BASE)
+NOVEL_CATEGORIES: tuple[str, ...] = tuple(_NOVEL)

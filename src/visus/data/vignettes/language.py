@@ -12,7 +12,7 @@ from visus.data.vignettes.textures import WORDS, pattern_word
 POSES = ("standing", "walking", "waving", "sitting", "lying", "sleeping", "riding", "flying")
 ATTRIBUTES: tuple[str, ...] = (*COLOUR_NAMES, *dict.fromkeys(WORDS.values()), *POSES)
 PREDICATES = ("sitting on", "lying on", "riding", "on top of", "under", "behind", "in front of", "next to")
-_LIVING = ("person", "dog", "cat", "bird")
+_LIVING = ("person", "dog", "cat", "bird", "fish", "butterfly")
 
 
 class Relationship(NamedTuple):

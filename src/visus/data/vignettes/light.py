@@ -79,10 +79,12 @@ def develop(canvas: Canvas, light: Light, parts: Image.Image, boxes: Sequence[Bo
 def _lay_patterns(colours: Image.Image, canvas: Canvas, parts: Image.Image) -> None:
     """Mixes each part's second colour in where its pattern says so; in place."""
     height, width = canvas.size
+    numbers = np.asarray(parts)
     for number, part in enumerate(canvas.parts):
         if not part.pattern or part.pattern.tile == "plain":
             continue
-        mask = mapped(parts, _ONE_OF_256[number])
+        here = (numbers == number).view(np.uint8) * np.uint8(255)
+        mask = Image.frombuffer("L", (width, height), here, "raw", "L", 0, 1)
         box = mask.getbbox()
         if box is None:
             continue
@@ -122,5 +124,4 @@ def _plane(
     return plane
 
 
-_ONE_OF_256 = [bytes(255 * (value == number) for value in range(256)) for number in range(256)]
 _STUFF_ONLY = bytes(255 * (value >= FIRST_STUFF) for value in range(256))

@@ -17,6 +17,7 @@ from visus.data.vignettes.palette import (
     Colour,
     contrasting,
     mix_paint,
+    shaded,
 )
 from visus.data.vignettes.textures import CHECKS, DOTS, FUR_MARKS, STRIPES, Pattern
 
@@ -65,6 +66,10 @@ _MAIN_COLOURS: dict[str, tuple[str, ...]] = {
     "tree": FOLIAGE,
 }
 _PATTERNED: dict[str, float] = {
+    "fish": 0.5,
+    "lamp": 0.4,
+    "sailboat": 0.5,
+    "house": 0.2,
     "person": 0.5,
     "dog": 0.45,
     "cat": 0.6,
@@ -86,7 +91,8 @@ def individual(category: str, stream: str, number: int) -> Look:
     pattern = None
     if rng.random() < _PATTERNED.get(category, 0.0):
         tiles = FUR_MARKS if category in ("dog", "cat", "bird") else rng.choice((STRIPES, STRIPES, DOTS, CHECKS))
-        pattern = Pattern(rng.choice(tiles), contrasting(rng, main))
+        second = shaded(main, rng.choice((0.45, 0.6, 1.6))) if tiles is FUR_MARKS else contrasting(rng, main)
+        pattern = Pattern(rng.choice(tiles), second)
     return Look(
         noun=rng.choice(_NOUNS.get(category, (category,))),
         colour_name=name,

@@ -158,7 +158,10 @@ def _together(rng: Random, ground: Ground, cast: Cast, scale: float) -> list[Pla
     options = [rest for rest in _RESTING if rest[0] in cast.categories and rest[3] in cast.categories]
     if not options:
         return None
-    weights = [KINDS[rest[3]].indoor if ground.indoor else KINDS[rest[3]].outdoor for rest in options]
+    weights = [
+        (KINDS[rest[3]].indoor if ground.indoor else KINDS[rest[3]].outdoor) * (2.0 if rest[0] == "person" else 0.6)
+        for rest in options
+    ]
     category, relation, poses, holder, shares = rng.choices(options, weights=weights)[0]
     kind = KINDS[holder]
     low, high = kind.sizes

@@ -7,7 +7,7 @@ numbers of periods, so that it repeats without a seam and can be shifted freely.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ def grain(height: int, width: int) -> Weights:
 @cache
 def _tiles() -> dict[str, Weights]:
     slow, fast = _noise(3, 5, 5), _noise(5, 26, 26)
-    made = {
+    made: dict[str, NDArray[np.floating[Any]]] = {
         "plain": np.zeros((TILE, TILE), dtype=np.float32),
         "stripes level coarse": _sharp(_wave(0, 10)),
         "stripes level fine": _sharp(_wave(0, 18)),
@@ -70,9 +70,9 @@ def _tiles() -> dict[str, Weights]:
         "stripes slant": _sharp(_wave(9, 9)),
         "dots coarse": _sharp(_wave(10, 0) + _wave(0, 10) - 0.7),
         "dots fine": _sharp(_wave(16, 0) + _wave(0, 16) - 0.8),
-        "checks coarse": _sharp(4 * _wave(8, 0) * _wave(0, 8)),
-        "checks fine": _sharp(4 * _wave(14, 0) * _wave(0, 14)),
-        "blotches": _sharp(2 * slow - 0.9),
+        "checks coarse": _sharp(_wave(8, 0) * _wave(0, 8) * 4),
+        "checks fine": _sharp(_wave(14, 0) * _wave(0, 14) * 4),
+        "blotches": _sharp(slow - 0.45),
         "speckle": np.clip(0.4 * fast, 0, 0.7),
         "bands": _sharp(_wave(2, 13) + 0.6 * slow - 0.4),
         "leaves": np.clip(0.35 + 0.35 * fast + 0.15 * slow, 0, 1),
@@ -101,7 +101,7 @@ def _wave(across: int, down: int) -> Weights:
     return wave
 
 
-def _sharp(field: Weights) -> Weights:
+def _sharp(field: NDArray[np.floating[Any]]) -> Weights:
     """The field's positive side with soft edges of about a pixel."""
     sharp: Weights = np.clip(0.5 + 3.0 * field, 0, 1).astype(np.float32)
     return sharp

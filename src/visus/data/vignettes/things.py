@@ -8,7 +8,7 @@ from random import Random
 
 from visus.data.vignettes.canvas import Ink, Pen, darker, recoloured
 from visus.data.vignettes.looks import Look
-from visus.data.vignettes.palette import INK_DARK, WHITE, luminance
+from visus.data.vignettes.palette import INK_DARK, WHITE, luminance, shaded
 from visus.data.vignettes.textures import Pattern
 
 
@@ -71,7 +71,7 @@ def draw_cup(pen: Pen, look: Look, pose: str, rng: Random) -> None:
 def draw_tree(pen: Pen, look: Look, pose: str, rng: Random) -> None:
     """A tree: a leafy crown of several blobs or a fir of three tiers, on a trunk."""
     bark = pen.ink((112, 78, 52) if look.has(0, 0.7) else (196, 190, 182), Pattern("bands", (64, 44, 32)))
-    leaves = pen.ink(look.colours[0], Pattern("leaves", (30, 60, 34)))
+    leaves = pen.ink(look.colours[0], Pattern("leaves", shaded(look.colours[0], 0.55)))
     width = look.between(1, 0.07, 0.1)
     if look.has(2, 0.35):
         half = look.between(3, 0.25, 0.33)

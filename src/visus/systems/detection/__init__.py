@@ -1,5 +1,9 @@
 """Object detection: Faster R-CNN."""
 
+from collections.abc import Callable
+
+from torch import nn
+
 from visus.systems.detection.faster_rcnn import (
     FasterRCNN,
     fasterrcnn_lite0_fpn,
@@ -10,7 +14,7 @@ from visus.systems.detection.faster_rcnn import (
 )
 from visus.systems.detection.losses import DetectionCriterion
 
-MODELS = {
+MODELS: dict[str, Callable[..., nn.Module]] = {
     "fasterrcnn_resnet50_fpn": fasterrcnn_resnet50_fpn,
     "fasterrcnn_resnet50_fpn_v2": fasterrcnn_resnet50_fpn_v2,
     "fasterrcnn_mobilenet_v3_large_fpn": fasterrcnn_mobilenet_v3_large_fpn,

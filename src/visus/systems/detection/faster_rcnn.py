@@ -99,7 +99,9 @@ def fasterrcnn_resnet50_fpn_v2(
     max_size: int = 1333,
 ) -> FasterRCNN:
     """torchvision's second Faster R-CNN with a ResNet-50 pyramid (COCO box AP 46.7): batch norm and deeper heads."""
-    backbone = resnet50_pyramid(pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True)
+    backbone = resnet50_pyramid(
+        pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True
+    )
     return FasterRCNN(
         transform=ImageTransform(min_size=min_size, max_size=max_size),
         backbone=backbone,

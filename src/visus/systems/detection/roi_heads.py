@@ -26,7 +26,7 @@ BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
 @dataclass(frozen=True)
 class RoISampling:
-    """Which regions the second stage learns from: how many of an image, the share with an object, and what covers one."""
+    """Which regions the second stage learns from: how many of an image, the share with an object, what covers one."""
 
     count: int = 512
     positive_fraction: float = 0.25
@@ -60,9 +60,7 @@ class RoIPooling:
 
     def __call__(self, features: Sequence[Tensor], boxes: Tensor, image_index: Tensor) -> Float[Tensor, "r c p p"]:
         """Pooled regions of ``boxes`` [r, 4] in network pixels."""
-        levels = assign_levels(
-            boxes, self.num_levels, canonical_size=self.canonical_size, first_level=self.first_level
-        )
+        levels = assign_levels(boxes, self.num_levels, canonical_size=self.canonical_size, first_level=self.first_level)
         used = features[: self.num_levels]
         return roi_align(used, boxes, image_index, self.size, self.strides[: self.num_levels], levels=levels)
 

@@ -1,6 +1,7 @@
 """The parts of our detectors for a CPU: the papers' networks, narrower, with anchors and levels for small images.
 
-All sizes follow from the side of the images in pixels: the anchors cover objects from an eighth of the image to all of it.
+All sizes follow from the side of the images in pixels: the anchors cover objects from an eighth of the image to all of
+it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mask R-CNN's two further branches (He et al., arXiv 1703.06870, figure 4 right, and section 5).
 
-The mask branch answers, for each cell of a region, "object or not" in a channel per class; the keypoint branch points at
-one cell per keypoint. Parameter names are torchvision's.
+The mask branch answers, for each cell of a region, "object or not" in a channel per class; the keypoint branch points
+at one cell per keypoint. Parameter names are torchvision's.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ for each visible keypoint inside the region, cross-entropy over all cells, exact
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int64
@@ -27,7 +27,7 @@ from visus.types import InstanceTarget
 class InstanceCriterion:
     """Faster R-CNN's four losses, and ``mask`` and ``keypoint`` for the branches that the network has."""
 
-    detection: DetectionCriterion = DetectionCriterion()
+    detection: DetectionCriterion = field(default_factory=DetectionCriterion)
 
     def __call__(self, outputs: DetectionOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Tensor]:
         """Named scalars; their sum is what training minimises."""
@@ -61,7 +61,9 @@ def mask_loss(
             raise ValueError(f"image {target.image_id} has no masks, and this network learns them from every image")
         if len(mine):
             boxes = scale_boxes(regions.boxes_xyxy[rois[mine]], sizes[image], target.size)
-            cut = roi_align([target.masks[:, None].to(boxes)], boxes, regions.matched[rois[mine]], logits.shape[-1], [1])
+            cut = roi_align(
+                [target.masks[:, None].to(boxes)], boxes, regions.matched[rois[mine]], logits.shape[-1], [1]
+            )
             wanted[mine] = cut[:, 0]
     return F.binary_cross_entropy_with_logits(logits, wanted)
 
@@ -73,7 +75,7 @@ def keypoint_loss(
     objects: Sequence[InstanceTarget],
     sizes: Sequence[tuple[int, int]],
 ) -> Tensor:
-    """Mean cross-entropy over the cells, for labelled keypoints inside their region; zero (with gradient) without any."""
+    """Mean cross-entropy over the cells, for labelled keypoints inside their region; zero with gradient without."""
     places, counted = [], []
     for image, target in enumerate(objects):
         mine = rois[regions.image_index[rois] == image]

@@ -1,8 +1,8 @@
 """Mask R-CNN (He et al., arXiv 1703.06870): Faster R-CNN that also outlines what it finds, and points at its joints.
 
 The network is Faster R-CNN with further branches on its regions, so this file holds what those branches add: outlines
-pasted into the image, keypoints in its pixels, and the builders. Those with torchvision's names have its parameter names
-and numbers, so that its published weights load.
+pasted into the image, keypoints in its pixels, and the builders. Those with torchvision's names have its parameter
+names and numbers, so that its published weights load.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class MaskRCNN(FasterRCNN):
         assert isinstance(found, InstanceDetections)
         return [self._of_image(found, i, outputs.image_sizes[i], size) for i, size in enumerate(sizes)]
 
-    def _of_image(self, found: InstanceDetections, image: int, old: Tensor, size: tuple[int, int]) -> InstancePrediction:
+    def _of_image(
+        self, found: InstanceDetections, image: int, old: Tensor, size: tuple[int, int]
+    ) -> InstancePrediction:
         mine = found.image_index == image
         height, width = int(old[0]), int(old[1])
         boxes = scale_boxes(found.boxes_xyxy[mine], (height, width), size)
@@ -101,7 +103,9 @@ def maskrcnn_resnet50_fpn_v2(
     max_size: int = 1333,
 ) -> MaskRCNN:
     """torchvision's second Mask R-CNN (COCO box AP 47.4, mask AP 41.8): batch norm and deeper heads."""
-    backbone = resnet50_pyramid(pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True)
+    backbone = resnet50_pyramid(
+        pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True
+    )
     boxes = standard_roi_heads(backbone, num_classes, box_head=ConvHead(backbone.out_channels, 7))
     return MaskRCNN(
         transform=ImageTransform(min_size=min_size, max_size=max_size),
@@ -124,9 +128,7 @@ def keypointrcnn_resnet50_fpn(
     """torchvision's Keypoint R-CNN with a ResNet-50 pyramid (COCO box AP 54.6, keypoint AP 65.0)."""
     backbone = resnet50_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
     head = KeypointHead(backbone.out_channels)
-    branch = KeypointBranch(
-        RoIPooling(14, backbone.strides[:-1]), head, KeypointPredictor(head.width, num_keypoints)
-    )
+    branch = KeypointBranch(RoIPooling(14, backbone.strides[:-1]), head, KeypointPredictor(head.width, num_keypoints))
     return MaskRCNN(
         transform=ImageTransform(min_size=min_size, max_size=max_size),
         backbone=backbone,

@@ -38,7 +38,9 @@ class InstanceRoIHeads(RoIHeads):
     keypoint_head: KeypointHead
     keypoint_predictor: KeypointPredictor
 
-    def __init__(self, boxes: RoIHeads, *, mask: MaskBranch | None = None, keypoint: KeypointBranch | None = None) -> None:
+    def __init__(
+        self, boxes: RoIHeads, *, mask: MaskBranch | None = None, keypoint: KeypointBranch | None = None
+    ) -> None:
         super().__init__(
             pooling=boxes.pooling,
             box_head=boxes.box_head,
@@ -107,5 +109,3 @@ def _with_keypoints(regions: Regions, targets: list[InstanceTarget]) -> Tensor:
     positive = (regions.classes > 0).nonzero()[:, 0]
     objects = starts[regions.image_index[positive]] + regions.matched[positive]
     return positive[torch.cat(labelled)[objects]] if len(positive) else positive
-
-

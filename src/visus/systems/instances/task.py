@@ -32,4 +32,6 @@ def instance_task(model: MaskRCNN, recipe: Recipe, schema: Schema) -> Task:
 
 def _need(there: bool, recipe: Recipe, what: str, advice: str) -> None:
     if not there:
-        raise ValueError(f"{recipe.model} learns {what}, which {recipe.data.dataset} {recipe.data.root} lacks: {advice}")
+        raise ValueError(
+            f"{recipe.model} learns {what}, which {recipe.data.dataset} {recipe.data.root} lacks: {advice}"
+        )

@@ -1,0 +1,137 @@
+"""``visus train`` and ``visus evaluate``: train a recipe into a run folder, measure a run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from visus.training.recipe import Recipe
+
+INTERRUPTED = 130
+
+_USAGE = """usage: visus train RECIPE [--run runs/NAME] [--resume] [overrides]
+
+RECIPE is one of
+{recipes}
+or a folder in COCO's layout, for which a recipe is chosen by what its annotations contain.
+
+`visus train RECIPE --help` lists all that can be set, such as --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a recipe, measure its best weights, write a report.
+
+    Args:
+        recipe: what is learned, from what, and how.
+        run: folder of the run; runs/ and the name of the recipe by default, numbered where that exists.
+        resume: go on from the last checkpoint in the folder of the run, with its recipe.
+    """
+
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    run: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class OtherData:
+    """Data other than the run's own.
+
+    Args:
+        root: another folder in the layout of the run's own data.
+    """
+
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateArguments:
+    """Measure the best weights of a run.
+
+    Args:
+        run: folder of the run.
+        split: another split than the run's validation split.
+        device: such as cpu or cuda:1; a GPU where there is one by default.
+        batch_size: pictures at a time; the recipe's by default.
+        data: other data.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    split: str | None = None
+    device: str | None = None
+    batch_size: int | None = None
+    data: OtherData = field(default_factory=OtherData)
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``visus train``."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_USAGE.format(recipes=_recipe_list()))
+        return 0 if argv else 2
+    if argv[0].startswith("-"):
+        print(
+            f"visus train: the recipe comes first, before {argv[0]}.\n{_USAGE.format(recipes=_recipe_list())}",
+            file=sys.stderr,
+        )
+        return 2
+    name, words = argv[0], argv[1:]
+    default = TrainArguments(recipe=_recipe(name, words))
+    arguments = tyro.cli(TrainArguments, args=words, default=default, prog=f"visus train {name}")
+    from visus.cli.runs import train
+    from visus.training.pace import TrainingInterrupted
+
+    try:
+        train(arguments.recipe, run=arguments.run, resume=arguments.resume)
+    except TrainingInterrupted as stop:
+        print(stop)
+        return INTERRUPTED
+    return 0
+
+
+def evaluate(argv: list[str]) -> int:
+    """Runs ``visus evaluate``."""
+    arguments = tyro.cli(EvaluateArguments, args=argv, prog="visus evaluate")
+    from visus.cli.runs import evaluate as evaluate_run
+
+    evaluate_run(
+        arguments.run,
+        root=arguments.data.root,
+        split=arguments.split,
+        device=arguments.device,
+        batch_size=arguments.batch_size,
+    )
+    return 0
+
+
+def _recipe(name: str, words: list[str]) -> Recipe:
+    """The recipe that the command line changes: the run's own when it is resumed, else the named one."""
+    from visus.cli.runs import find_recipe
+    from visus.training.run import resumable_run
+
+    recipe = find_recipe(name)
+    if "--resume" not in words:
+        return recipe
+    return resumable_run(_run_word(words) or Path("runs") / recipe.name).recipe()
+
+
+def _run_word(words: list[str]) -> Path | None:
+    """The folder that follows ``--run``."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--run" and following:
+            return Path(following)
+        if word.startswith("--run="):
+            return Path(word.removeprefix("--run="))
+    return None
+
+
+def _recipe_list() -> str:
+    """The recipes, a line each."""
+    from visus.cli.listing import summary
+    from visus.recipes import RECIPES
+
+    width = max(map(len, RECIPES))
+    return "\n".join(f"  {name:{width}}  {summary(recipe)}" for name, recipe in sorted(RECIPES.items()))

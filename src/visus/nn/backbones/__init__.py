@@ -1,0 +1,27 @@
+"""Backbones: networks that turn pixels into features at several strides."""
+
+from __future__ import annotations
+
+from visus.nn.backbones.body import Body, freeze
+from visus.nn.backbones.build import BACKBONES, backbone, pretrained_state
+from visus.nn.backbones.efficientnet_lite import efficientnet_lite0
+from visus.nn.backbones.mobilenet_v3 import DETECTOR_TAPS, mobilenet_v3_large, mobilenet_v3_small
+from visus.nn.backbones.resnet import resnet18, resnet34, resnet50, resnet101
+from visus.nn.backbones.vgg import vgg16
+
+__all__ = [
+    "BACKBONES",
+    "DETECTOR_TAPS",
+    "Body",
+    "backbone",
+    "efficientnet_lite0",
+    "freeze",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "pretrained_state",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "vgg16",
+]

@@ -1,0 +1,95 @@
+"""Measures a model on a data set, and remembers the pictures it does best and worst on. Needs no training engine."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchmetrics import Metric
+
+from visus.types import Batch, InstancePrediction, InstanceTarget
+
+Quality = Callable[[InstancePrediction, InstanceTarget], float]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One picture: its index in the data set, what was predicted, and how good that is."""
+
+    index: int
+    prediction: InstancePrediction
+    quality: float
+
+
+@dataclass
+class Extremes:
+    """The ``keep`` best and the ``keep`` worst pictures of all that are offered, none twice."""
+
+    keep: int
+    _best: list[tuple[float, int, InstancePrediction]] = field(default_factory=list)
+    _worst: list[tuple[float, int, InstancePrediction]] = field(default_factory=list)
+
+    def offer(self, picture: Ranked) -> None:
+        """Takes a picture, and drops one that is neither good nor bad enough."""
+        for heap, sign in ((self._best, 1.0), (self._worst, -1.0)):
+            heapq.heappush(heap, (sign * picture.quality, -picture.index, picture.prediction))
+            if len(heap) > self.keep:
+                heapq.heappop(heap)
+
+    def chosen(self) -> list[Ranked]:
+        """The pictures, best first."""
+        found = {
+            -place: Ranked(-place, prediction, sign * value)
+            for heap, sign in ((self._best, 1.0), (self._worst, -1.0))
+            for value, place, prediction in heap
+        }
+        return sorted(found.values(), key=lambda picture: (-picture.quality, picture.index))
+
+
+@torch.inference_mode()
+def measure(
+    model: nn.Module,
+    metric: Metric,
+    loader: DataLoader[Batch],
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "32",
+    quality: Quality | None = None,
+    extremes: Extremes | None = None,
+    on_batch: Callable[[int], None] = lambda pictures: None,
+) -> dict[str, float]:
+    """The numbers of ``metric`` over ``loader``, whose order must be that of the data set.
+
+    Args:
+        model: offers ``model(images)`` and ``model.postprocess(outputs, sizes)``; put in evaluation mode and moved to
+            ``device``.
+        metric: forgets what it knows, then takes predictions and targets.
+        loader: batches of pictures with targets in their own frame.
+        device: where to compute.
+        precision: ``bf16`` for bfloat16 where it is tolerated.
+        quality: how good the prediction of one picture is; with ``extremes``.
+        extremes: offered every picture.
+        on_batch: told the number of pictures of each batch, when it is done.
+    """
+    device = torch.device(device)
+    network: Any = model.to(device).eval()
+    metric.to(device)
+    metric.reset()
+    seen = 0
+    for batch in loader:
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            outputs = network(batch.images.to(device, non_blocking=True))
+            found = network.postprocess(outputs, [target.size for target in batch.targets])
+        predictions = [prediction.to("cpu") for prediction in found]
+        metric.update(predictions, batch.targets)
+        if quality is not None and extremes is not None:
+            for place, (prediction, target) in enumerate(zip(predictions, batch.targets, strict=True)):
+                extremes.offer(Ranked(seen + place, prediction, quality(prediction, target)))
+        seen += len(batch)
+        on_batch(len(batch))
+    return {name: float(value) for name, value in metric.compute().items()}

@@ -1,0 +1,47 @@
+"""Measuring without the engine."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from visus.training.evaluation import Extremes, Ranked, measure
+from visus.types import InstancePrediction, InstanceTarget
+
+
+def test_numbers_pictures_and_progress(squares: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    recipe = squares.recipe()
+    _, loader = squares.loaders(recipe, val_length=20)
+    model = squares.finder()
+    seen: list[int] = []
+    extremes = Extremes(keep=2)
+
+    def quality(prediction: InstancePrediction, target: InstanceTarget) -> float:
+        return float(prediction.scores[0]) * (1 if prediction.labels[0] == target.labels[0] else -1)
+
+    metrics = measure(
+        model, squares.metric(), loader, quality=quality, extremes=extremes, on_batch=seen.append, precision="bf16"
+    )
+    assert seen == [8, 8, 4]
+    assert not model.training
+    chosen = extremes.chosen()
+    assert len(chosen) == 4
+    assert 0 < metrics["box AP"] < 1
+    assert chosen[0].quality > 0 > chosen[-1].quality
+    dataset = squares.dataset(20, seed=2)
+    for picture in chosen:
+        assert quality(picture.prediction, dataset[picture.index].target) == picture.quality
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 9])
+def test_extremes_are_the_best_and_the_worst_once_each(squares: SimpleNamespace, count: int) -> None:
+    qualities = [(index * 7 % 9) / 9 for index in range(count)]
+    extremes = Extremes(keep=2)
+    for index, quality in enumerate(qualities):
+        extremes.offer(Ranked(index, None, quality))
+    ranked = sorted(range(count), key=lambda index: -qualities[index])
+    expected = ranked if count <= 4 else ranked[:2] + ranked[-2:]
+    assert [picture.index for picture in extremes.chosen()] == expected
