@@ -141,8 +141,9 @@ _Objects = TypeVar("_Objects", InstanceTarget, InstancePrediction)
 
 def _indexed(record: _Objects, index: Tensor) -> _Objects:
     """The objects of ``record`` that ``index`` names, in its order."""
-    picked: dict[str, Any] = {f.name: value[index] for f in fields(record) if isinstance(value := getattr(record,
-    f.name), Tensor)} return replace(record, **picked)
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    picked: dict[str, Any] = {name: value[index] for name, value in values.items() if isinstance(value, Tensor)}
+    return replace(record, **picked)
 
 
 @dataclass(frozen=True)
