@@ -1,4 +1,4 @@
-"""Time our operator and a peer's in turns: A B A B ..., so that a busy machine slows both alike and the ratio stays true.
+"""Time our operator and a peer's in turns, A B A B ..., so that a busy machine slows both alike and the ratio stays true.
 
 Each side is a long-lived process of its own Python environment (ours: the one that runs this file; the peer's:
 ``.peers`` beside ``src``), with the same number of threads, fed with the names of cases through a pipe. A benchmark is
@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -50,14 +51,14 @@ def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], siz
     if not PEER_PYTHON.exists():
         sys.exit(f"{PEER_PYTHON} is absent: make the environment of the peer first (make peers)")
     path = Path(script).resolve()
-    with _Side(sys.executable, path, "ours", options.threads) as a, _Side(PEER_PYTHON, path, "theirs", options.threads)
-    as b:
-        names = [name for name in a.hello["cases"] if options.only in name]
-        rows = {name: _compare(a, b, name, options.rounds) for name in names}
+    a, b = _Side(sys.executable, path, "ours", options.threads), _Side(PEER_PYTHON, path, "theirs", options.threads)
+    with a, b:
+        rows = {}
+        for name in (name for name in a.hello["cases"] if options.only in name):
+            rows[name] = row = _compare(a, b, name, options.rounds)
+            seconds = f"ours {row['ours_s'] * 1e3:9.3f} ms  theirs {row['theirs_s'] * 1e3:9.3f} ms"
+            print(f"{name:40s} {seconds}  ratio {row['ratio']:.3f}", flush=True)
         versions = {**a.hello["versions"], "peer": b.hello["versions"]}
-    for name, row in rows.items():
-        print(f"{name:40s} ours {row['ours_s'] * 1e3:9.3f} ms  theirs {row['theirs_s'] * 1e3:9.3f} ms  ratio
-        {row['ratio']:.3f}")
     record = {
         "command": f"python benchmarks/{path.name} --threads {options.threads} --rounds {options.rounds}",
         "commit": _commit(),
@@ -106,7 +107,7 @@ class _Side:
         self.process.stdin.flush()
         return float(self._read()["seconds"])
 
-    def _read(self) -> dict[str, object]:
+    def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -140,4 +141,6 @@ def _cpu() -> str:
     """The model name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

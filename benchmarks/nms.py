@@ -5,8 +5,12 @@ Run ``python benchmarks/nms.py``. The boxes come from ``clustered_boxes``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from interleaved import Cases, run
+from torch import Tensor
 
 COUNTS = (1000, 2000, 5000, 12000)
 THRESHOLD = 0.7
@@ -25,15 +29,15 @@ def theirs() -> Cases:
     return _cases(nms)
 
 
-def _cases(suppress) -> Cases:
+def _cases(suppress: Callable[[Tensor, Tensor, float], Tensor]) -> Cases:
     cases = {}
     for count in COUNTS:
         boxes, scores = clustered_boxes(count, torch.Generator().manual_seed(count))
-        cases[f"nms {count} boxes"] = lambda b=boxes, s=scores: suppress(b, s, THRESHOLD)
+        cases[f"nms {count} boxes"] = partial(suppress, boxes, scores, THRESHOLD)
     return cases
 
 
-def clustered_boxes(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def clustered_boxes(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Boxes around objects of an 800 x 1088 image, as proposals crowd, and their scores.
 
     One object for every 20 boxes, with log-uniform sides of 16 to 600 pixels. Three boxes in four belong to a random

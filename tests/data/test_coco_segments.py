@@ -51,7 +51,7 @@ def test_run_lengths_in_both_forms(height: int, width: int, seed: int, share: fl
     [
         ({"size": [4, 5], "counts": [20]}, r"\[4, 5\].*\[5, 4\]"),
         ({"size": [5, 4], "counts": [3, 4]}, "7.*20"),
-        ({"counts": [20]}, "None"),
+        ({"counts": [20]}, "nor run lengths with their size"),
         ({"size": [5, 4], "counts": [30, -10]}, "negative"),
     ],
 )

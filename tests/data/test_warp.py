@@ -199,6 +199,14 @@ def test_what_is_beyond_the_picture_is_padding() -> None:
     assert turned[:, 0, 0].tolist() == list(PADDING_COLOUR)
 
 
+@pytest.mark.parametrize("offset", [(31.0, 0.0), (-31.0, 0.0), (0.0, 45.0), (0.0, -45.0)])
+def test_a_picture_beyond_the_canvas_leaves_padding(offset: tuple[float, float]) -> None:
+    sample = rectangles((10, 10), [(0, 0, 10, 10)])
+    warped = warp_sample(sample, place((10, 10), (30, 40), 3.0, offset), keypoints=PAIR)
+    assert (warped.image == torch.tensor(PADDING_COLOUR)[:, None, None]).all()
+    assert len(warped.target) == 0
+
+
 @pytest.mark.parametrize("degrees", [0.0, 8.0])
 def test_shrinking_filters(degrees: float) -> None:
     # A board of single pixels must become grey, not a moiré of black and white.

@@ -12,6 +12,8 @@ from peer import run_peer
 
 from visus.catalog import MODELS
 from visus.nn.weights import load_state, remap_torchvision
+from visus.systems.detection.roi_heads import index_of_images
+from visus.types import InstancePrediction
 
 pytestmark = pytest.mark.peers
 
@@ -38,12 +40,15 @@ with torch.no_grad():
     batch, _ = model.transform(images)
     model.backbone(batch.tensors)
     model.eval()
-    # Confident heads: with plain initial weights no score of 91 classes would pass the threshold.
-    model.roi_heads.box_predictor.cls_score.weight.mul_(10 if "{name}".endswith("v2") else 30)
-    model.rpn.head.cls_logits.weight.mul_(20)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Conv2d) and module in list(model.rpn.head.conv.modules()):
-            module.weight.mul_(3)
+    # Heads whose logits differ enough to pass thresholds, and not so much that probabilities are equal by saturation.
+    features = model.backbone(batch.tensors)
+    objectness, _ = model.rpn.head(list(features.values()))
+    model.rpn.head.cls_logits.weight.mul_(1.5 / torch.cat([o.flatten() for o in objectness]).std())
+    proposals, _ = model.rpn(batch, features)
+    pooled = model.roi_heads.box_roi_pool(features, proposals, batch.image_sizes)
+    logits, _ = model.roi_heads.box_predictor(model.roi_heads.box_head(pooled))
+    spread = (logits - logits.mean(0)).std()
+    model.roi_heads.box_predictor.cls_score.weight.mul_(2.0 / spread)
     features = model.backbone(batch.tensors)
     objectness, deltas = model.rpn.head(list(features.values()))
     proposals, _ = model.rpn(batch, features)
@@ -98,23 +103,51 @@ def test_builder_agrees_with_the_published_one(name: str, tmp_path) -> None:
     for i in range(2):
         assert_near(outputs.rpn.objectness[i], theirs[f"objectness{i}"])
         assert_near(outputs.rpn.deltas[i], theirs[f"deltas{i}"])
-        assert_near(outputs.rpn.proposals[i], theirs[f"proposals{i}"], 1e-3)
-    index = torch.cat([torch.full((len(p),), i) for i, p in enumerate(outputs.rpn.proposals)])
+        same = nearest(outputs.rpn.proposals[i], theirs[f"proposals{i}"]) < 0.05
+        assert same.float().mean() > 0.99, f"{(~same).sum()} of {len(same)} proposals differ"
+    regions = [theirs["proposals0"], theirs["proposals1"]]
+    index = index_of_images(regions)
     with torch.no_grad():
-        logits, moves = model.roi_heads.score(outputs.features, torch.cat(outputs.rpn.proposals), index)
+        logits, moves = model.roi_heads.score(outputs.features, torch.cat(regions), index)
     assert_near(logits, theirs["logits"], 1e-4)
     assert_near(moves, theirs["moves"], 1e-4)
     for i, mine in enumerate(found):
-        assert len(mine) > 3, "the comparison needs detections"
-        assert torch.equal(mine.labels + 1, theirs[f"labels_of_image{i}"])
-        assert_near(mine.scores, theirs[f"scores_of_image{i}"])
-        assert_near(mine.boxes_xyxy, theirs[f"boxes_of_image{i}"], 1e-3)
-        if mine.masks is not None:
-            differing = (mine.masks != (theirs[f"masks_of_image{i}"][:, 0] > 0.5)).float().mean()
-            assert differing < 1e-4, f"{differing:.2%} of the mask pixels differ"
-        if mine.keypoints_xyv is not None:
-            assert_near(mine.keypoints_xyv, theirs[f"keypoints_of_image{i}"], 1e-2)
-            assert_near(mine.keypoint_scores, theirs[f"keypoints_scores_of_image{i}"], 1e-3)
+        compare_detections(mine, {key: theirs[f"{key}_of_image{i}"] for key in KEYS if f"{key}_of_image{i}" in theirs})
+
+
+KEYS = ("boxes", "labels", "scores", "masks", "keypoints", "keypoints_scores")
+
+
+def compare_detections(mine: InstancePrediction, theirs: dict[str, torch.Tensor]) -> None:
+    """The same objects with the same scores, masks and keypoints.
+
+    Rounding may swap neighbours of almost equal score, and decide an overlap that lies on the threshold: so objects are
+    paired by box and label, and at most two in a hundred may lack a partner.
+    """
+    assert len(mine) == len(theirs["boxes"])
+    assert len(mine) > 3, "the comparison needs detections"
+    distance = torch.cdist(mine.boxes_xyxy, theirs["boxes"], p=float("inf"))
+    distance[mine.labels[:, None] + 1 != theirs["labels"]] = float("inf")
+    distance += (mine.scores[:, None] - theirs["scores"]).abs() * 100
+    gap, pair = distance.min(1)
+    same = gap < 0.1
+    assert same.float().mean() >= 0.98, f"{(~same).sum()} of {len(same)} detections differ"
+    ours, pair = mine[same], pair[same]
+    assert_near(ours.scores, theirs["scores"][pair], 5e-4)
+    if ours.masks is not None:
+        differing = (ours.masks != (theirs["masks"][pair, 0] > 0.5)).float().mean()
+        assert differing < 1e-4, f"{differing:.2%} of the mask pixels differ"
+    if ours.keypoints_xyv is not None:
+        assert_near(ours.keypoint_scores, theirs["keypoints_scores"][pair], 1e-3)
+        apart = (ours.keypoints_xyv - theirs["keypoints"][pair]).abs().amax(-1) > 0.1
+        # Where two cells of a heat map are equally likely, rounding chooses.
+        assert apart.float().mean() < 0.01, f"{apart.float().mean():.2%} of the keypoints differ"
+
+
+def nearest(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """For each of our boxes, how far the nearest of theirs is in its worst coordinate, in pixels."""
+    assert ours.shape == theirs.shape
+    return torch.cdist(ours, theirs, p=float("inf")).amin(1)
 
 
 def assert_near(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float = 1e-4) -> None:

@@ -92,6 +92,17 @@ def test_resume_survives_a_kill_between_checkpoints(
     assert without_time(resumed.history) == without_time(whole.history)
 
 
+def test_a_limited_run_goes_on_with_a_higher_limit(squares: SimpleNamespace, tmp_path: Path) -> None:
+    limited = squares.recipe(epochs=2, max_steps=3)
+    limited = replace(limited, optim=replace(limited.optim, schedule="constant", warmup_steps=0))
+    unlimited = replace(limited, fit=replace(limited.fit, max_steps=None))
+    whole, _ = run_fit(squares, tmp_path / "whole", unlimited)
+    first, _ = run_fit(squares, tmp_path / "parts", limited)
+    assert [row["step"] for row in first.history] == [3]
+    parts, _ = run_fit(squares, tmp_path / "parts", unlimited, resume=True)
+    assert without_time(parts.history) == without_time(whole.history)
+
+
 def test_resume_without_a_checkpoint_says_so(squares: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"last\.ckpt does not exist"):
         run_fit(squares, tmp_path / "none", squares.recipe(), resume=True)

@@ -46,18 +46,24 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     folder = _run_folder(Path(run) if run else Path("runs") / recipe.name, resume, console)
     train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
     schema = train_data.schema
+    import torch
+
     from visus import catalog
     from visus.training.fit import fit
 
+    torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
     task = catalog.build_task(model, recipe, schema)
     if process_rank() == 0:
         folder.create(recipe)
     _announce(recipe, schema, (len(train_data), len(val_data)), model, console)
     loaders = train_loader(recipe, train_data, model), val_loader(recipe, val_data, model)
+    done = len(folder.history()) if resume else 0
     result = fit(task, *loaders, recipe, folder, schema=schema, resume=resume)
     if not result.is_main:
         return folder.path
+    if resume and len(result.history) == done >= recipe.fit.epochs:
+        console.print(f"All {done} epochs were trained before; --fit.epochs asks for more.", highlight=False)
     if result.stop_reason:
         console.print(f"Stopped early: {result.stop_reason}.", soft_wrap=True, highlight=False)
     measured = measure_weights(folder, recipe, task.model, task.metric, val_data, console=console)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, TypeVar
 
 from visus.data.datasets.coco_segments import rle_of
+from visus.data.datasets.coco_values import are_numbers, declares_keypoints_well, is_finite, is_identifier, is_side
 
 Record = dict[str, Any]
 Size = tuple[int, int]
+Value = TypeVar("Value")
 
 # A box may reach this many pixels over the border: annotators and rounding do it everywhere, and reading clips it.
 _BORDER = 1.0
@@ -37,11 +38,11 @@ def check_records(content: Record, file: str) -> Iterator[Problem]:
     """
     yield from _image_problems(content["images"], file)
     yield from _category_problems(content["categories"], file)
-    sizes = {r.get("id"): _size(r) for r in content["images"] if isinstance(r, dict) and _hashable(r.get("id"))}
+    sizes = {r["id"]: _size(r) for r in content["images"] if isinstance(r, dict) and is_identifier(r.get("id"))}
     points = {
-        c.get("id"): len(c.get("keypoints") or ())
+        c["id"]: len(c.get("keypoints") or ()) if declares_keypoints_well(c) else 0
         for c in content["categories"]
-        if isinstance(c, dict) and _hashable(c.get("id"))
+        if isinstance(c, dict) and is_identifier(c.get("id"))
     }
     usable = [a for a in content["annotations"] if isinstance(a, dict)]
     for _ in range(len(content["annotations"]) - len(usable)):
@@ -59,7 +60,7 @@ def _image_problems(records: list[Any], file: str) -> Iterator[Problem]:
         yield Problem("single image", "warning", file, "lists one image: nothing can be learned or measured from it")
     for record in records:
         if not (
-            isinstance(record, dict) and isinstance(record.get("id"), int) and isinstance(record.get("file_name"), str)
+            isinstance(record, dict) and is_identifier(record.get("id")) and isinstance(record.get("file_name"), str)
         ):
             yield Problem(
                 "malformed image record", "error", file, f"{_short(record)} needs an integer id and a file_name"
@@ -78,20 +79,26 @@ def _category_problems(records: list[Any], file: str) -> Iterator[Problem]:
     if not records:
         yield Problem("no categories", "error", file, "lists no category")
     for record in records:
-        if not (isinstance(record, dict) and isinstance(record.get("id"), int)):
+        if not (isinstance(record, dict) and is_identifier(record.get("id"))):
             yield Problem("malformed category", "error", file, f"{_short(record)} needs an integer id")
+        elif not declares_keypoints_well(record):
+            message = f"category {record['id']} needs names as keypoints, and pairs of their numbers as skeleton"
+            yield Problem("malformed category", "error", file, message)
+    declared = {str(r["keypoints"]) for r in records if isinstance(r, dict) and r.get("keypoints")}
+    if len(declared) > 1:
+        yield Problem("different keypoints", "error", file, "categories declare different keypoints")
     yield from _repeated("category id", (r.get("id") for r in records if isinstance(r, dict)), file, "error")
     yield from _repeated("category name", (r.get("name") for r in records if isinstance(r, dict)), file, "warning")
 
 
-def _set_problems(annotations: list[Record], sizes: dict[Any, Size | None], file: str) -> Iterator[Problem]:
+def _set_problems(annotations: list[Record], sizes: dict[int, Size | None], file: str) -> Iterator[Problem]:
     """Problems that only all annotations together show."""
     if not annotations:
         yield Problem("no annotations", "error", file, "no image has an object")
     elif not any(a.get("segmentation") for a in annotations):
         yield Problem("missing segmentation", "warning", file, "no object has an outline: boxes only")
     yield from _repeated("annotation id", (a.get("id") for a in annotations), file, "error")
-    boxes = [(a["bbox"], sizes.get(a.get("image_id"))) for a in annotations if _is_finite_box(a.get("bbox"))]
+    boxes = [(a["bbox"], _lookup(sizes, a.get("image_id"))) for a in annotations if _is_box(a.get("bbox"))]
     known = [(box, size) for box, size in boxes if size]
     beyond = sum(_outside(box, size) > 0 and _fits_as_corners(box, size) for box, size in known)
     ordered = sum(box[2] > box[0] and box[3] > box[1] for box, _ in known)
@@ -102,35 +109,36 @@ def _set_problems(annotations: list[Record], sizes: dict[Any, Size | None], file
 
 
 def _annotation_problems(
-    annotation: Record, sizes: dict[Any, Size | None], points: dict[Any, int], outlined: bool, file: str
+    annotation: Record, sizes: dict[int, Size | None], points: dict[int, int], outlined: bool, file: str
 ) -> Iterator[Problem]:
     identifier = annotation.get("id")
-    number = identifier if isinstance(identifier, int) else None
+    number = identifier if is_identifier(identifier) else None
 
     def problem(kind: str, severity: Literal["error", "warning"], message: str) -> Problem:
         return Problem(kind, severity, file, message, number)
 
     image, category = annotation.get("image_id"), annotation.get("category_id")
-    if number is None:
-        yield problem("missing annotation id", "warning", f"the id is {_short(identifier)}")
-    if not _hashable(image) or image not in sizes:
+    if identifier is None:
+        yield problem("missing annotation id", "warning", "has no id")
+    elif number is None:
+        yield problem("malformed annotation id", "error", f"the id is {_short(identifier)}")
+    if not is_identifier(image) or image not in sizes:
         yield problem("unknown image", "error", f"belongs to image {_short(image)}, which is not listed")
-    if not _hashable(category) or category not in points:
+    if not is_identifier(category) or category not in points:
         yield problem("unknown category", "error", f"has category {_short(category)}, which is not listed")
     for key in ("area", "iscrowd"):
         value = annotation.get(key)
         if value is None:
             yield problem(f"missing {key}", "warning", f"has no {key}")
-        elif not _is_number(value) or not math.isfinite(value) or value < 0:
+        elif not is_finite(value) or value < 0:
             yield problem(f"malformed {key}", "error", f"the {key} is {_short(value)}")
-    size = sizes.get(image) if _hashable(image) else None
+    size = _lookup(sizes, image)
     for kind, severity, message in _box_findings(annotation.get("bbox"), size):
         yield problem(kind, severity, message)
     for kind, severity, message in _outline_findings(annotation, size, outlined):
         yield problem(kind, severity, message)
-    if annotation.get("keypoints") is not None:
-        expected = points.get(category, 0) if _hashable(category) else 0
-        for kind, severity, message in _keypoint_findings(annotation["keypoints"], expected):
+    if annotation.get("keypoints") not in (None, []):
+        for kind, severity, message in _keypoint_findings(annotation["keypoints"], _lookup(points, category) or 0):
             yield problem(kind, severity, message)
 
 
@@ -140,9 +148,9 @@ Finding = tuple[str, Literal["error", "warning"], str]
 def _box_findings(box: Any, size: Size | None) -> Iterator[Finding]:
     if box is None:
         yield "missing bbox", "error", "has no bbox"
-    elif not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
+    elif not are_numbers(box, 4):
         yield "malformed bbox", "error", f"bbox {_short(box)} is not four numbers"
-    elif not _is_finite_box(box):
+    elif not _is_box(box):
         yield "NaN or infinite box", "error", f"bbox {box}"
     elif box[2] < 0 or box[3] < 0:
         yield "negative box side", "error", f"bbox {box} has x2 < x1 or y2 < y1"
@@ -171,7 +179,7 @@ def _outline_findings(annotation: Record, size: Size | None, outlined: bool) -> 
 
 def _polygon_findings(polygons: list[Any]) -> Iterator[Finding]:
     for polygon in polygons:
-        if not isinstance(polygon, list) or not all(_is_number(n) and math.isfinite(n) for n in polygon):
+        if not isinstance(polygon, list) or not all(map(is_finite, polygon)):
             yield "malformed segmentation", "error", f"polygon {_short(polygon)} is not a list of finite numbers"
         elif len(polygon) % 2:
             yield "malformed segmentation", "error", f"a polygon has an odd number of coordinates, {len(polygon)}"
@@ -180,24 +188,22 @@ def _polygon_findings(polygons: list[Any]) -> Iterator[Finding]:
 
 
 def _keypoint_findings(keypoints: Any, expected: int) -> Iterator[Finding]:
-    if not isinstance(keypoints, list) or not all(_is_number(n) for n in keypoints):
-        yield "malformed keypoints", "error", f"{_short(keypoints)} is not a list of numbers"
+    if not isinstance(keypoints, list) or not all(map(is_finite, keypoints)):
+        yield "malformed keypoints", "error", f"{_short(keypoints)} is not a list of finite numbers"
     elif len(keypoints) != 3 * expected:
         yield (
             "wrong number of keypoints",
             "error",
             f"{len(keypoints)} numbers; {expected} keypoints need {3 * expected}",
         )
-    elif not all(math.isfinite(n) for n in keypoints):
-        yield "malformed keypoints", "error", "a coordinate is NaN or infinite"
     elif any(v not in (0, 1, 2) for v in keypoints[2::3]):
         yield "malformed keypoints", "error", "a visibility is none of 0, 1, 2"
 
 
 def _repeated(what: str, values: Iterator[Any], file: str, severity: Literal["error", "warning"]) -> Iterator[Problem]:
-    for value, times in Counter(v for v in values if v is not None and _hashable(v)).items():
+    for value, times in Counter(v for v in values if isinstance(v, int | float | str)).items():
         if times > 1:
-            number = value if what == "annotation id" and isinstance(value, int) else None
+            number = value if what == "annotation id" and is_identifier(value) else None
             yield Problem(f"duplicate {what}", severity, file, f"{what} {_short(value)} occurs {times} times", number)
 
 
@@ -217,21 +223,15 @@ def _fits_as_corners(box: list[float], size: Size) -> bool:
 
 def _size(record: Record) -> Size | None:
     height, width = record.get("height"), record.get("width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
+    return (height, width) if is_side(height) and is_side(width) else None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_box(box: Any) -> TypeGuard[list[float]]:
+    return are_numbers(box, 4) and all(map(is_finite, box))
 
 
-def _is_finite_box(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(_is_number(n) and math.isfinite(n) for n in box)
-
-
-def _hashable(value: Any) -> bool:
-    return value is None or isinstance(value, int | float | str)
+def _lookup(table: dict[int, Value], key: Any) -> Value | None:
+    return table.get(key) if is_identifier(key) else None
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from visus.data.transport import InOnePiece
 from visus.types import Batch, Sample, Schema
 
 
+@runtime_checkable
 class SampleDataset(Protocol):
     """What every data set of the house offers."""
 
@@ -33,6 +34,7 @@ class SampleDataset(Protocol):
         """Where an image comes from, for messages."""
 
 
+@runtime_checkable
 class Transform(Protocol):
     """A random change of a sample; all its randomness comes from ``generator``."""
 
@@ -116,16 +118,13 @@ def make_loader(
         raise ValueError(
             f"{len(dataset)} images make no full batch of {batch_size}: lower batch_size or keep the last batch"
         )
-    groups = None
-    if aspect_ratio_factor is not None:
-        groups = aspect_ratio_groups([dataset.size(i) for i in range(len(dataset))], aspect_ratio_factor)
     batches = EpochBatches(
         length=len(dataset),
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
         drop_last=drop_last,
-        groups=groups,
+        groups=None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor),
         on_epoch=dataset.set_epoch if isinstance(dataset, Transformed) else None,
     )
     count = _worker_count() if workers < 0 else workers
@@ -136,6 +135,11 @@ def make_loader(
         collate_fn=InOnePiece(collate),
         persistent_workers=count > 0,
     )
+
+
+def _shapes(dataset: SampleDataset, factor: int) -> list[int]:
+    """The group of each image by its aspect ratio."""
+    return aspect_ratio_groups([dataset.size(i) for i in range(len(dataset))], factor)
 
 
 def _worker_count() -> int:

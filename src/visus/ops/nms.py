@@ -74,11 +74,24 @@ def _stays(boxes: Tensor, groups: Tensor | None, iou_threshold: float) -> Bool[T
     """Visit the boxes in their order, where equal groups are neighbours, and tell which stay."""
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold is {iou_threshold}; it must lie between 0 and 1")
-    boxes = at_least_float32(boxes.detach())
+    visit = torch.ops.visus.visit if torch.compiler.is_compiling() else _visit
+    stays: Tensor = visit(boxes.detach(), groups, iou_threshold)
+    return stays
+
+
+def _visit(boxes: Tensor, groups: Tensor | None, iou_threshold: float) -> Bool[Tensor, " n"]:
+    boxes = at_least_float32(boxes)
     threshold = _not_above(iou_threshold, boxes.dtype)
     if boxes.device.type == "cpu":
         return torch.from_numpy(_Visit(boxes, groups, threshold).stays())
     return _stays_on_device(boxes, groups, threshold)
+
+
+# To torch.compile the visit is one operator, so that a compiled model does not break apart here.
+_VISIT = torch.library.custom_op(
+    "visus::visit", _visit, mutates_args=(), schema="(Tensor boxes, Tensor? groups, float iou_threshold) -> Tensor"
+)
+_VISIT.register_fake(lambda boxes, groups, iou_threshold: boxes.new_empty(len(boxes), dtype=torch.bool))
 
 
 class _Visit:
@@ -140,7 +153,7 @@ class _Visit:
         return block[alive]
 
     def _likely(self, a: Tensor, b: Tensor) -> tuple[Indices, Indices]:
-        """The pairs of [5, n] and [5, m] boxes that pass the cheap test, row by row; some of them overlap too little."""
+        """The pairs of [5, n] and [5, m] boxes that pass the cheap test, row by row; some overlap too little."""
         n, m = a.shape[1], b.shape[1]
         near, far = (buffer[: 2 * n * m].view(2, n, m) for buffer in self.buffers)
         torch.maximum(a[0:2, :, None], b[0:2, None], out=near)
@@ -158,7 +171,7 @@ class _Visit:
         sides = np.minimum(first[2:4], second[2:4]) - np.maximum(first[:2], second[:2])
         intersection = np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            hit = intersection / (first[5] + second[5] - intersection) > self.threshold
+            hit: NDArray[np.bool_] = intersection / (first[5] + second[5] - intersection) > self.threshold
         return hit if self.groups is None else hit & (self.groups[a] == self.groups[b])
 
 

@@ -10,7 +10,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,13 +63,12 @@ def roi_align(
     number = torch.promote_types(torch.promote_types(features[0].dtype, boxes.dtype), torch.float32)
     maps = [map_.to(number).permute(0, 2, 3, 1) for map_ in features]  # [b, h, w, c]
 
-    per_pixel = [(1 / s, 1 / s) if not isinstance(s, tuple) else (1 / s[1], 1 / s[0]) for s in strides]
-    x1, y1, x2, y2 = (
-        boxes.detach().to(number) * boxes.new_tensor(per_pixel, dtype=number)[levels].repeat(1, 2)
-    ).unbind(1)
+    steps = [stride if isinstance(stride, tuple) else (stride, stride) for stride in strides]
+    scale = boxes.new_tensor([(1 / sx, 1 / sy, 1 / sx, 1 / sy) for sy, sx in steps], dtype=number)
+    x1, y1, x2, y2 = (boxes.detach().to(number) * scale[levels]).unbind(1)
     height, width = boxes.new_tensor([map_.shape[1:3] for map_ in maps], dtype=number)[levels].unbind(1)
-    y = _Samples.along(y1, y2, height, rows, sampling_ratio, aligned)
-    x = _Samples.along(x1, x2, width, columns, sampling_ratio, aligned)
+    y = _samples(y1, y2, height, rows, sampling_ratio, aligned)
+    x = _samples(x1, x2, width, columns, sampling_ratio, aligned)
 
     by_parts = boxes.device.type == "cpu" and not torch.compiler.is_compiling()
     sums = (_sums_by_parts if by_parts else _sums_at_once)(maps, image_index, levels, y, x)
@@ -100,8 +99,7 @@ def assign_levels(
     return level.nan_to_num(0).clamp(0, num_levels - 1).to(torch.int64)
 
 
-@dataclass(frozen=True)
-class _Samples:
+class _Samples(NamedTuple):
     """Where the samples of each bin of each box lie along one axis of its map.
 
     ``position`` [r, bins, s] in cells, inside the map; ``share`` [r, bins, s] of the bin, 0 for a sample that was
@@ -112,43 +110,45 @@ class _Samples:
     share: Tensor
     last: Tensor
 
-    @classmethod
-    def along(cls, low: Tensor, high: Tensor, size: Tensor, bins: int, ratio: int, aligned: bool) -> _Samples:
-        """Spread ``ratio`` samples over each of ``bins`` bins between ``low`` and ``high`` [r], in cells of ``size`` [r]."""
-        extent = high - low if aligned else (high - low).clamp(min=1)
-        steps = (torch.arange(bins * ratio, device=low.device, dtype=low.dtype) + 0.5) / ratio
-        position = low[:, None] - 0.5 * aligned + (extent / bins)[:, None] * steps
-        inside = (position >= -1) & (position <= size[:, None])
-        last = size[:, None] - 1
-        position = torch.minimum(position.nan_to_num(0).clamp(min=0), last)
-        share = inside.to(low.dtype) / ratio
-        return cls(position.view(-1, bins, ratio), share.view(-1, bins, ratio), last[:, :, None])
 
-    def in_pairs(self) -> tuple[Tensor, Tensor]:
-        """The two cells around each sample and their weights, each [r, bins, 2 s]."""
-        before = self.position.floor()
-        fraction = self.position - before
-        cells = torch.cat((before, torch.minimum(before + 1, self.last)), dim=2)
-        return cells, torch.cat((self.share * (1 - fraction), self.share * fraction), dim=2)
+def _samples(low: Tensor, high: Tensor, size: Tensor, bins: int, ratio: int, aligned: bool) -> _Samples:
+    """Spread ``ratio`` samples over each of ``bins`` bins from ``low`` to ``high`` in a map of ``size`` cells."""
+    extent = high - low if aligned else (high - low).clamp(min=1)
+    steps = (torch.arange(bins * ratio, device=low.device, dtype=low.dtype) + 0.5) / ratio
+    position = low[:, None] - 0.5 * aligned + (extent / bins)[:, None] * steps
+    inside = (position >= -1) & (position <= size[:, None])
+    last = size[:, None] - 1
+    position = torch.minimum(position.nan_to_num(0).clamp(min=0), last)
+    share = inside.to(low.dtype) / ratio
+    return _Samples(position.view(-1, bins, ratio), share.view(-1, bins, ratio), last[:, :, None])
 
-    def in_few(self) -> tuple[Tensor, Tensor, Tensor]:
-        """As ``in_pairs``, but with shared cells joined where samples are close: cells, weights, and where, Bool [r].
 
-        There, the s + 1 neighbouring cells from the first one on hold all samples of a bin, and the others count as 0.
-        """
-        cells, weights = self.in_pairs()
-        first = cells.amin(2, keepdim=True)
-        joined = first + torch.arange(cells.shape[2], device=first.device, dtype=first.dtype)
-        near = (1 - (joined[..., None] - self.position[:, :, None]).abs()).clamp(min=0)  # [r, bins, cells, samples]
-        joined_weights = (near * self.share[:, :, None]).sum(3)
-        close = (self.position.amax(2).floor() < first[:, :, 0] + self.position.shape[2]).all(1)
-        there = close[:, None, None]
-        return torch.where(there, joined.minimum(self.last), cells), torch.where(there, joined_weights, weights), close
+def _in_pairs(samples: _Samples) -> tuple[Tensor, Tensor]:
+    """The two cells around each sample and their weights, each [r, bins, 2 s]."""
+    before = samples.position.floor()
+    fraction = samples.position - before
+    cells = torch.cat((before, torch.minimum(before + 1, samples.last)), dim=2)
+    return cells, torch.cat((samples.share * (1 - fraction), samples.share * fraction), dim=2)
+
+
+def _in_few(samples: _Samples) -> tuple[Tensor, Tensor, Tensor]:
+    """As ``_in_pairs``, but with shared cells joined where samples are close: cells, weights, and where, Bool [r].
+
+    There, the s + 1 neighbouring cells from the first one on hold all samples of a bin, and the others count as 0.
+    """
+    cells, weights = _in_pairs(samples)
+    first = cells.amin(2, keepdim=True)
+    joined = first + torch.arange(cells.shape[2], device=first.device, dtype=first.dtype)
+    near = (1 - (joined[..., None] - samples.position[:, :, None]).abs()).clamp(min=0)  # [r, bins, cells, samples]
+    joined_weights = (near * samples.share[:, :, None]).sum(3)
+    close = (samples.position.amax(2).floor() < first[:, :, 0] + samples.position.shape[2]).all(1)
+    there = close[:, None, None]
+    return torch.where(there, joined.minimum(samples.last), cells), torch.where(there, joined_weights, weights), close
 
 
 def _sums_by_parts(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Samples, x: _Samples) -> Tensor:
     """Sum with as few cells as possible, in parts of boxes that have the level and the number of cells in common."""
-    (y_cells, y_weights, y_close), (x_cells, x_weights, x_close) = y.in_few(), x.in_few()
+    (y_cells, y_weights, y_close), (x_cells, x_weights, x_close) = _in_few(y), _in_few(x)
     sizes = image.new_tensor([map_.shape[1:3] for map_ in maps])[levels]  # [r, 2]
     index = torch.int32 if max(map_.shape[:3].numel() for map_ in maps) < 2**31 else torch.int64
     y_start = ((image * sizes[:, 0])[:, None, None] + y_cells.long()) * sizes[:, 1, None, None]
@@ -162,7 +162,8 @@ def _sums_by_parts(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Sa
         rows = _outer(torch.add, y_start[of_y], x_cells[of_x])
         weights = _outer(torch.mul, y_weights[of_y], x_weights[of_x])
         parts.append(RowSums(key // 4, boxes, rows, weights))
-    return weighted_row_sums([map_.flatten(0, 2) for map_ in maps], parts, len(image), y.position.shape[1] * x.position.shape[1])
+    tables = [map_.flatten(0, 2) for map_ in maps]
+    return weighted_row_sums(tables, parts, len(image), y_cells.shape[1] * x_cells.shape[1])
 
 
 def _sums_at_once(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Samples, x: _Samples) -> Tensor:
@@ -171,7 +172,7 @@ def _sums_at_once(maps: Sequence[Tensor], image: Tensor, levels: Tensor, y: _Sam
     cells = [map_.shape[1] * map_.shape[2] for map_ in maps]
     start = image.new_tensor([sum(cells[:level]) for level in range(len(cells))])[levels] + image * sum(cells)
     width = image.new_tensor([map_.shape[2] for map_ in maps])[levels]
-    (y_cells, y_weights), (x_cells, x_weights) = y.in_pairs(), x.in_pairs()
+    (y_cells, y_weights), (x_cells, x_weights) = _in_pairs(y), _in_pairs(x)
     y_start = start[:, None, None] + y_cells.long() * width[:, None, None]
     rows, weights = _outer(torch.add, y_start, x_cells.long()), _outer(torch.mul, y_weights, x_weights)
     return F.embedding_bag(rows, table.flatten(0, 1), per_sample_weights=weights, mode="sum")

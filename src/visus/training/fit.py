@@ -124,7 +124,7 @@ def _strategy(recipe: Recipe) -> str | Strategy:
     """One process, or several with the gradients averaged; `Task.average_buffers` takes care of the buffers."""
     if recipe.fit.devices * recipe.fit.nodes == 1:
         return "auto"
-    return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+    return DDPStrategy(forward_sync_buffers=False, gradient_as_bucket_view=True)
 
 
 def _tensorboard(run: RunFolder, resume: bool) -> Logger:
@@ -140,7 +140,8 @@ def _tensorboard(run: RunFolder, resume: bool) -> Logger:
 def _quiet_engine() -> Iterator[None]:
     """Without the engine's own chatter, of which visus says what matters itself."""
     names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
-    chatty = [logging.getLogger(f"{name}.utilities.rank_zero") for name in names]
+    parts = ("rank_zero", "distributed")
+    chatty = [logging.getLogger(f"{name}.utilities.{part}") for name in names for part in parts]
     levels = [logger.level for logger in chatty]
     for logger in chatty:
         logger.setLevel(logging.WARNING)
@@ -149,6 +150,7 @@ def _quiet_engine() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
         warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
+        warnings.filterwarnings("ignore", message=".*Grad strides do not match.*")  # channels_last kernels of 1 x 1
         warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated.*")
         warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
         try:

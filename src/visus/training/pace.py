@@ -45,6 +45,7 @@ class Pace(pl.Callback):
         self._began = time.monotonic()
         self._validation_began = 0.0
         self._validation_seconds = 0.0
+        self._validation_timed = False
         self._handlers: dict[int, Any] = {}
 
     @property
@@ -84,9 +85,10 @@ class Pace(pl.Callback):
     ) -> None:
         """Stops at the limit of steps or of minutes, after one more validation."""
         fit = self.recipe.fit
+        self._guess_validation(trainer, batch_idx)
         if fit.max_steps is not None and trainer.global_step >= fit.max_steps:
             self._stop(trainer, f"fit.max_steps = {fit.max_steps} reached")
-        elif fit.max_minutes is not None and self._time_share() >= 1:
+        elif fit.max_minutes is not None and self._time_share() >= 1 and (batch_idx + 1) % fit.accumulate == 0:
             self._stop(trainer, f"fit.max_minutes = {fit.max_minutes:g} used up")
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -97,6 +99,7 @@ class Pace(pl.Callback):
         """Ends the timing; all processes take the first one's."""
         seconds = time.monotonic() - self._validation_began
         self._validation_seconds = trainer.strategy.broadcast(seconds) if trainer.world_size > 1 else seconds
+        self._validation_timed = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Gives Ctrl-C its old meaning back."""
@@ -122,6 +125,12 @@ class Pace(pl.Callback):
             told = torch.tensor([now, float(wish)], device=trainer.strategy.root_device, dtype=torch.float32)
             torch.distributed.broadcast(told, src=0)
             self.elapsed, self.interrupted = float(told[0]), bool(told[1])
+
+    def _guess_validation(self, trainer: pl.Trainer, batch: int) -> None:
+        """Until a validation was timed: a batch of it takes as long as one of training, at worst."""
+        if not self._validation_timed and trainer.current_epoch == 0:
+            batches = sum(count for count in trainer.num_val_batches if isinstance(count, int))
+            self._validation_seconds = batches * self.elapsed / (batch + 1)
 
     def _time_share(self) -> float:
         """The share of the minutes that is used, 0 without a limit."""

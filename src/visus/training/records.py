@@ -99,6 +99,7 @@ class Checkpoints(pl.Callback):
         self.best_epoch = 0
         self.without_improvement = 0
         self._saved_at = 0.0
+        self._cut_short = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Counts the minutes to the first checkpoint from here."""
@@ -107,12 +108,13 @@ class Checkpoints(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves inside an epoch, every few minutes and when asked to stop."""
-        if batch_idx + 1 == trainer.num_training_batches or trainer.should_stop:
+        """Saves inside an epoch: every few minutes, when asked to stop, and when a limit cuts the epoch short."""
+        stepped = (batch_idx + 1) % self.recipe.accumulate == 0  # else gradients that no checkpoint holds would be lost
+        if not stepped or batch_idx + 1 == trainer.num_training_batches:
             return  # the end of the epoch saves
         late = self.pace.elapsed - self._saved_at >= 60 * self.recipe.save_every_minutes
-        stepped = (batch_idx + 1) % self.recipe.accumulate == 0  # else gradients that no checkpoint holds would be lost
-        if stepped and (late or self.pace.interrupted):
+        self._cut_short = trainer.should_stop
+        if late or self.pace.interrupted or self._cut_short:
             self._save(trainer, _task(pl_module))
             self._leave_if_asked(trainer, f"batch {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
 
@@ -132,9 +134,9 @@ class Checkpoints(pl.Callback):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves."""
-        task = _task(pl_module)
-        self._save(trainer, task)
+        """Saves, unless the epoch was cut short: then the checkpoint from inside it lets a higher limit finish it."""
+        if not self._cut_short:
+            self._save(trainer, _task(pl_module))
         self._leave_if_asked(trainer, f"epoch {trainer.current_epoch + 1}")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

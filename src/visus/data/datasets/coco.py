@@ -89,12 +89,10 @@ class CocoDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
         image = read_image(path)
-        target = self.target(index)
-        if tuple(image.shape[-2:]) != target.size:
-            raise AnnotationError(
-                f"{path}: the picture has (h, w) = {tuple(image.shape[-2:])}, {self.annotations} says {target.size}"
-            )
-        return Sample(image=image, target=target, path=path)
+        size, said = tuple(image.shape[-2:]), self.size(index)
+        if size != said:
+            raise AnnotationError(f"{path}: the picture has (h, w) = {size}, {self.annotations} says {said}")
+        return Sample(image=image, target=self.target(index), path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, as annotated."""

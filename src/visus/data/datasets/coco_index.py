@@ -8,7 +8,6 @@ https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from visus.data.datasets.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.datasets.coco_segments import rle_of, segmentation_of
+from visus.data.datasets.coco_values import are_numbers, declares_keypoints_well, is_finite, is_identifier, is_side
 from visus.data.errors import AnnotationError
 from visus.data.flat import ByteTable
 from visus.types import Keypoints, Schema
@@ -156,8 +156,10 @@ def _packed(
 def schema_of(content: Record, path: Path) -> Schema:
     """The categories and keypoints that an annotation file declares, labels in the order of the identifiers."""
     for category in content["categories"]:
-        if not isinstance(category, dict) or not isinstance(category.get("id"), int):
+        if not isinstance(category, dict) or not is_identifier(category.get("id")):
             raise AnnotationError(f"{path}: category {category} needs an integer 'id'")
+        if not declares_keypoints_well(category):
+            raise AnnotationError(f"{path}: category {category['id']} needs names as 'keypoints', pairs as 'skeleton'")
     categories = sorted(content["categories"], key=lambda category: category["id"])
     identifiers = tuple(category["id"] for category in categories)
     for one, other in pairwise(identifiers):
@@ -197,7 +199,7 @@ def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) ->
 
 
 def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | None:
-    declared = {tuple(c["keypoints"]): c.get("skeleton", ()) for c in categories if c.get("keypoints")}
+    declared = {tuple(c["keypoints"]): c.get("skeleton") or () for c in categories if c.get("keypoints")}
     if len(declared) > 1:
         raise AnnotationError(f"{path}: categories declare different keypoints; keep one of them, or split the file")
     for names, skeleton in declared.items():
@@ -205,10 +207,10 @@ def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | N
     return None
 
 
-def _images(records: Sequence[Record], path: Path, keep: Collection[int] | None) -> list[Record]:
+def _images(records: Sequence[Any], path: Path, keep: Collection[int] | None) -> list[Record]:
     for record in records:
         if not (
-            isinstance(record, dict) and isinstance(record.get("id"), int) and isinstance(record.get("file_name"), str)
+            isinstance(record, dict) and is_identifier(record.get("id")) and isinstance(record.get("file_name"), str)
         ):
             raise AnnotationError(f"{path}: image {record} needs an integer 'id' and a 'file_name'")
     ordered = sorted(records, key=lambda record: record["id"])
@@ -224,7 +226,7 @@ def _size(image: Record, path: Path) -> tuple[int, int] | None:
     if image.get("height") is None or image.get("width") is None:
         return None
     height, width = image["height"], image["width"]
-    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
+    if not is_side(height) or not is_side(width):
         raise AnnotationError(f"{path}: image {image['id']} has height {height!r} and width {width!r}")
     return height, width
 
@@ -232,9 +234,9 @@ def _size(image: Record, path: Path) -> tuple[int, int] | None:
 def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> list[float] | None:
     """The box as xyxy, or None where it has no area."""
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, int | float) for side in box):
+    if not are_numbers(box, 4):
         raise _bad(path, annotation, f"has the bbox {box!r}; four numbers (x, y, width, height) are needed")
-    if not all(math.isfinite(side) for side in box):
+    if not all(map(is_finite, box)):
         raise _bad(path, annotation, f"has the bbox {box}: every number must be finite")
     left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
     if clip_to:
@@ -246,7 +248,7 @@ def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> lis
 def _area(annotation: Record, box: Sequence[float], size: tuple[int, int], path: Path) -> float:
     """The annotated area, else that of the mask, else that of the box."""
     area = annotation.get("area")
-    if isinstance(area, int | float) and math.isfinite(area):
+    if is_finite(area):
         return float(area)
     if segmentation := segmentation_of(annotation):
         try:
@@ -258,7 +260,7 @@ def _area(annotation: Record, box: Sequence[float], size: tuple[int, int], path:
 
 def _keypoints(annotation: Record, count: int, path: Path) -> list[float]:
     flat = annotation.get("keypoints") or [0.0] * (3 * count)
-    if not isinstance(flat, list) or not all(isinstance(n, int | float) and math.isfinite(n) for n in flat):
+    if not isinstance(flat, list) or not all(map(is_finite, flat)):
         raise _bad(path, annotation, "has keypoints that are not a list of finite numbers")
     if len(flat) != 3 * count:
         raise _bad(path, annotation, f"has {len(flat)} keypoint numbers; {count} keypoints need {3 * count}")
@@ -270,11 +272,11 @@ def _segmentation_text(annotation: Record) -> bytes:
     return json.dumps(segmentation, separators=(",", ":")).encode() if segmentation else b""
 
 
-def _identifier(annotation: Record, key: str, path: Path) -> int | None:
+def _identifier(annotation: Any, key: str, path: Path) -> int | None:
     if not isinstance(annotation, dict):
         raise AnnotationError(f"{path}: the annotation {annotation!r} is not an object")
     identifier = annotation.get(key)
-    if identifier is None or isinstance(identifier, int):
+    if identifier is None or is_identifier(identifier):
         return identifier
     raise _bad(path, annotation, f"has the {key} {identifier!r}, which is not an integer")
 

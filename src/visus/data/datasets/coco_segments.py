@@ -29,28 +29,31 @@ def segmentation_of(annotation: Record) -> Segmentation | None:
     return segmentation or None
 
 
-def rle_of(segmentation: Segmentation, size: tuple[int, int]) -> Record:
+def rle_of(segmentation: Any, size: tuple[int, int]) -> Record:
     """Run lengths of polygons (their union) or of run lengths in either form, drawn as pycocotools draws them.
 
+    Args:
+        segmentation: a `Segmentation`, straight from a file and so not yet trusted.
+        size: (h, w) of the image.
+
     Raises:
-        ValueError: run lengths of another size, or that do not fit their size.
+        ValueError: neither polygons nor run lengths, or run lengths of another size, or that do not fill it.
+        TypeError: polygons of something other than numbers.
     """
     height, width = size
     if isinstance(segmentation, list):
         pieces = hotcoco.mask.frPyObjects(segmentation, height, width)
         return dict(hotcoco.mask.merge(pieces))
-    if list(segmentation.get("size", ())) != [height, width]:
-        raise ValueError(f"run lengths of size {segmentation.get('size')}, the image has (h, w) = {[height, width]}")
+    if not isinstance(segmentation, dict) or not isinstance(size_said := segmentation.get("size"), list):
+        raise ValueError("neither polygons nor run lengths with their size")
+    if size_said != [height, width]:
+        raise ValueError(f"run lengths of size {size_said}, the image has (h, w) = {[height, width]}")
     rle_area(segmentation)  # raises where the runs do not fill the image, which hotcoco lets pass
     return dict(hotcoco.mask.frPyObjects(segmentation, height, width))
 
 
-def draw_segments(segments: Sequence[Segmentation], size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
-    """Draw the mask of each object.
-
-    Raises:
-        ValueError: run lengths of another size, or that do not fit their size.
-    """
+def draw_segments(segments: Sequence[Any], size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
+    """Draw the mask of each object; arguments and errors as for `rle_of`."""
     if not segments:
         return torch.zeros(0, *size, dtype=torch.bool)
     runs = [rle_of(segmentation, size) for segmentation in segments]

@@ -163,8 +163,11 @@ class ConvNorm(nn.Module):
 
 
 def pad_same(x: Float[Tensor, "b c h w"], kernel: int, stride: int) -> Float[Tensor, "b c _ _"]:
-    """Zeros around an image so that a convolution gives ceil(size / stride) cells; the odd pixel right and below."""
-    h, w = (max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:])
+    """Zeros around an image so that a convolution gives ceil(size / stride) cells; the odd pixel right and below.
+
+    The kernel must not be smaller than the stride.
+    """
+    h, w = (kernel - stride + (-size) % stride for size in x.shape[-2:])
     return F.pad(x, (w // 2, w - w // 2, h // 2, h - h // 2))
 
 

@@ -1,0 +1,165 @@
+"""The verbs train and evaluate around a stand-in for the catalog."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from visus import catalog, recipes
+from visus.cli import train as verbs
+from visus.cli.runs import evaluate, find_recipe, train
+from visus.errors import VisusError
+from visus.nn.weights import read_weights
+from visus.training.recipe import Recipe
+from visus.training.run import RunFolder
+from visus.types import Schema
+
+
+@pytest.fixture
+def small(squares: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recipe:
+    """A catalog with the small problem in it, and its recipe; runs go to a folder of the test."""
+
+    def open_squares(root: Path, split: str, *, for_training: bool) -> object:
+        assert for_training == (split == "train")
+        return squares.dataset(40, seed={"train": 1, "val": 2, "test": 3}[split])
+
+    def build_task(model: object, recipe: Recipe, schema: Schema) -> object:
+        from visus.training.task import Task
+
+        return Task(model=model, criterion=squares.criterion, metric=squares.metric(), recipe=recipe)
+
+    recipe = squares.recipe(epochs=2)
+    recipe = replace(recipe, data=replace(recipe.data, dataset="squares", train_length=16, val_length=8))
+    monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_squares))
+    monkeypatch.setattr(catalog, "build_model", lambda name, schema, options=None: squares.finder())
+    monkeypatch.setattr(catalog, "build_task", build_task)
+    monkeypatch.setitem(recipes.RECIPES, "squares", lambda: recipe)
+    monkeypatch.delenv("VISUS_RUN_FOLDER", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return recipe
+
+
+def test_train_leaves_a_complete_run_and_says_where(
+    small: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verbs.main(["squares", "--optim.lr", "0.02", "--fit.epochs", "1"]) == 0
+    run = RunFolder(Path("runs/squares"))
+    assert run.recipe() == replace(small, optim=replace(small.optim, lr=0.02), fit=replace(small.fit, epochs=1))
+    names = {path.name for path in run.path.iterdir()}
+    assert names >= {"weights.safetensors", "last.ckpt", "metrics.csv", "metrics.json", "report.html", "tensorboard"}
+    assert not [name for name in names if name.endswith(".part")]
+    shown = capsys.readouterr().out
+    value = run.metrics()["box AP"]
+    assert f"box AP {value:.3f}" in shown
+    assert "16 training and 8 validation pictures" in shown
+    assert "runs/squares/report.html" in shown
+    assert read_weights(run.weights)[1]["model"] == "finder"
+
+
+def test_the_seed_decides_the_run(small: Recipe) -> None:
+    weights = []
+    for seed in (1, 1, 2):
+        path = train(replace(small, fit=replace(small.fit, epochs=1, seed=seed)))
+        weights.append(read_weights(RunFolder(path).weights)[0]["head.weight"].tolist())
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_an_existing_run_is_kept_and_the_command_says_so(small: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    first = train(replace(small, fit=replace(small.fit, epochs=1)))
+    before = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+    second = train(replace(small, fit=replace(small.fit, epochs=1)))
+    assert (str(first), str(second)) == ("runs/squares", "runs/squares-2")
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == before
+    assert "runs/squares exists already; this run goes to runs/squares-2" in capsys.readouterr().out
+
+
+def test_resume_takes_the_recipe_of_the_run(small: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verbs.main(["squares", "--optim.lr", "0.02", "--fit.epochs", "1", "--run", "mine"]) == 0
+    assert verbs.main(["squares", "--run", "mine", "--resume", "--fit.epochs", "3"]) == 0
+    run = RunFolder(Path("mine"))
+    assert run.recipe().optim.lr == 0.02
+    assert [row["epoch"] for row in run.history()] == [1, 2, 3]
+    assert verbs.main(["squares", "--run=mine", "--resume"]) == 0
+    assert "All 3 epochs were trained before; --fit.epochs asks for more" in capsys.readouterr().out
+
+
+def test_evaluate_repeats_the_measures_of_the_run(small: Recipe) -> None:
+    path = train(small)
+    run = RunFolder(path)
+    before = run.metrics()
+    run.metrics_file.unlink()
+    assert verbs.evaluate([str(path), "--device", "cpu"]) == 0
+    assert run.metrics() == before
+
+
+def test_evaluate_on_another_split_writes_beside(small: Recipe) -> None:
+    path = train(small)
+    before = RunFolder(path).metrics_file.read_text()
+    metrics = evaluate(path, split="test")
+    assert RunFolder(path).metrics_file.read_text() == before
+    written = json.loads((path / "metrics-test.json").read_text())
+    assert written["pictures"] == 40
+    assert written["box AP"] == metrics["box AP"]
+
+
+def test_evaluate_refuses_data_with_other_categories(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = train(small)
+    entry = catalog.DATASETS["squares"]
+
+    def open_others(root: Path, split: str, *, for_training: bool) -> object:
+        dataset = entry.open(root, split, for_training=for_training)
+        dataset.schema = replace(dataset.schema, categories=("red", "green"), category_ids=(1, 5))
+        return dataset
+
+    monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_others))
+    with pytest.raises(VisusError, match="learned 3 categories, the data has 2 and lacks blue"):
+        evaluate(path)
+
+
+def test_evaluate_refuses_what_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(VisusError, match=r"no recipe\.json"):
+        evaluate(tmp_path)
+
+
+def test_unknown_recipes_list_the_known_ones() -> None:
+    with pytest.raises(VisusError, match=r"neither a recipe nor a folder.*maskrcnn_vignettes"):
+        find_recipe("maskrcnn_vignets")
+
+
+def test_a_folder_gets_the_recipe_that_suits_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(recipes, "for_folder", lambda path: asked.append(path) or "its recipe")
+    assert find_recipe(tmp_path) == "its recipe"
+    assert asked == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["squares", "--optim.lr", "-1"], "optim.lr must be above 0"),
+        (["squares", "--optim.learning-rate", "1"], "--optim.learning-rate"),
+        (["squares", "--fit.precision", "fp16"], "fp16"),
+    ],
+)
+def test_wrong_overrides_are_refused(
+    small: Recipe, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        verbs.main(words)
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert message in " ".join((captured.out + captured.err).split())
+    assert not Path("runs").exists()
+
+
+def test_usage_lists_the_recipes(small: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verbs.main(["--help"]) == 0
+    assert verbs.main([]) == 2
+    assert verbs.main(["--optim.lr", "1"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.count("maskrcnn_vignettes") == 2
+    assert "recipe comes first" in captured.err
