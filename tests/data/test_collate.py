@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from visus.data.collate import Collate, pad_images
+from visus.data.collate import Collate
+from visus.ops.padding import pad_images
 from visus.types import ImageBatch
 
 from .conftest import rectangles

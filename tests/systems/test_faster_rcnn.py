@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from visus.nn.rpn import ProposalLimits, RegionProposalNetwork, RPNOutputs
-from visus.nn.transform import ImageTransform, stack_images
+from visus.nn.transform import ImageTransform
 from visus.ops.boxes import encode_boxes
+from visus.ops.padding import pad_images
 from visus.systems.detection.faster_rcnn import fasterrcnn_lite0_fpn, fasterrcnn_resnet50_fpn
 from visus.systems.detection.losses import AnchorSampling, DetectionCriterion, region_losses, rpn_losses
 from visus.systems.detection.outputs import Regions
@@ -40,7 +41,7 @@ def test_transform_gives_published_sizes_and_zero_padding() -> None:
 
 
 def test_batch_mixes_integer_and_float_images() -> None:
-    batch = stack_images([torch.full((3, 4, 4), 255, dtype=torch.uint8), torch.ones(3, 4, 4)])
+    batch = pad_images([torch.full((3, 4, 4), 255, dtype=torch.uint8), torch.ones(3, 4, 4)])
     assert torch.equal(batch.pixels, torch.ones(2, 3, 4, 4))
 
 

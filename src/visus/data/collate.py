@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
-from jaxtyping import UInt8
 from torch import Tensor
 
+from visus.ops.padding import pad_images
 from visus.types import Batch, ImageBatch, Sample
 
 Batcher = Callable[[list[Tensor]], ImageBatch]
@@ -33,17 +32,3 @@ class Collate:
         images = [sample.image for sample in samples]
         batched = self.batcher(images) if self.batcher else pad_images(images, self.divisor)
         return Batch(images=batched, targets=[s.target for s in samples], paths=[s.path for s in samples])
-
-
-def pad_images(images: Sequence[UInt8[Tensor, "3 _h _w"]], divisor: int = 32) -> ImageBatch:
-    """Lay images into the upper left corners of one tensor of zeros whose sides are multiples of ``divisor``."""
-    if not images:
-        raise ValueError("cannot make a batch of no images")
-    sizes = torch.tensor([image.shape[-2:] for image in images])
-    height, width = ((side + divisor - 1) // divisor * divisor for side in sizes.amax(dim=0).tolist())
-    if len({image.shape for image in images}) == 1 and images[0].shape[-2:] == (height, width):
-        return ImageBatch(pixels=torch.stack(list(images)), sizes=sizes)
-    pixels = images[0].new_zeros(len(images), 3, height, width)
-    for slot, image in zip(pixels, images, strict=True):
-        slot[:, : image.shape[1], : image.shape[2]] = image
-    return ImageBatch(pixels=pixels, sizes=sizes)

@@ -16,10 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD
+from visus.ops.padding import pad_images
 from visus.types import ImageBatch, InstanceTarget
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageTransform(nn.Module):
@@ -62,7 +61,7 @@ class ImageTransform(nn.Module):
 
     def batch(self, images: Sequence[Tensor]) -> ImageBatch:
         """Resizes [3 h w] images (uint8 in 0..255 or float in 0..1) to the wanted side and pads them to one tensor."""
-        return stack_images([self.resize(image) for image in images], self.divisor)
+        return pad_images([self.resize(image) for image in images], self.divisor)
 
     def resize(self, image: Tensor) -> Tensor:
         """One [3 h w] image at the wanted size; the image itself where it has that size already."""
@@ -82,20 +81,6 @@ class ImageTransform(nn.Module):
         if self.max_size is not None:
             scale = min(scale, self.max_size / max(height, width))
         return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
-
-
-def stack_images(images: Sequence[Tensor], divisor: int = 1) -> ImageBatch:
-    """Puts [3 h w] images in the upper left corners of one zero tensor whose sides are multiples of ``divisor``."""
-    if not images:
-        raise ValueError("a batch needs at least one image")
-    if len({image.dtype for image in images}) > 1:
-        images = [image / 255 if image.dtype == torch.uint8 else image for image in images]
-    sizes = torch.tensor([image.shape[-2:] for image in images])
-    height, width = (math.ceil(side / divisor) * divisor for side in sizes.amax(0).tolist())
-    pixels = images[0].new_zeros(len(images), 3, height, width)
-    for slot, image in zip(pixels, images, strict=True):
-        slot[:, : image.shape[-2], : image.shape[-1]] = image
-    return ImageBatch(pixels, sizes.to(pixels.device))
 
 
 def _without_padding(pixels: Tensor, sizes: Tensor) -> Tensor:
