@@ -1,4 +1,4 @@
-"""Time our operator and a peer's in turns, A B A B ..., so that a busy machine slows both alike and the ratio stays true.
+"""Time our operator and a peer's in turns, A B A B ..., so that a busy machine slows both alike and the ratio holds.
 
 Each side is a long-lived process of its own Python environment (ours: the one that runs this file; the peer's:
 ``.peers`` beside ``src``), with the same number of threads, fed with the names of cases through a pipe. A benchmark is
@@ -41,7 +41,7 @@ def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], siz
     parser.add_argument("--side", choices=("ours", "theirs"), help="be one of the two timed processes (internal)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15, help="turns that each side gets for each case")
-    parser.add_argument("--only", default="", help="time only the cases whose name contains this")
+    parser.add_argument("--only", default="", help="time only cases whose name contains this; writes nothing")
     parser.add_argument("--no-write", action="store_true", help="print the table and leave the results as they are")
     options = parser.parse_args()
     if options.side:
@@ -57,18 +57,19 @@ def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], siz
         for name in (name for name in a.hello["cases"] if options.only in name):
             rows[name] = row = _compare(a, b, name, options.rounds)
             seconds = f"ours {row['ours_s'] * 1e3:9.3f} ms  theirs {row['theirs_s'] * 1e3:9.3f} ms"
-            print(f"{name:40s} {seconds}  ratio {row['ratio']:.3f}", flush=True)
+            print(f"{name:48s} {seconds}  ratio {row['ratio']:.3f}", flush=True)
         versions = {**a.hello["versions"], "peer": b.hello["versions"]}
     record = {
         "command": f"python benchmarks/{path.name} --threads {options.threads} --rounds {options.rounds}",
         "commit": _commit(),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "threads": options.threads, "system": platform.platform()},
+        "settings": {"OMP_WAIT_POLICY": "passive"},
         "versions": versions,
         "sizes": dict(sizes),
         "seconds are": "the median over turns of the mean of a turn; ratio = median over turns of ours / theirs",
         "cases": rows,
     }
-    if not options.no_write:
+    if not options.no_write and not options.only:
         target = path.parent / "results" / f"{path.stem}.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(record, indent=2) + "\n")
@@ -87,10 +88,11 @@ class _Side:
     """One of the two timed processes."""
 
     def __init__(self, python: Path | str, script: Path, side: str, threads: int) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT / "src")}
+        # Idle threads sleep: spinning ones would take the cores of the very threads they wait for on a busy machine.
+        settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(ROOT / "src")}
         command = [str(python), str(script), "--side", side, "--threads", str(threads)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings}, cwd=ROOT
         )
         self.hello = self._read()
 

@@ -44,7 +44,6 @@ def clustered(count: int, seed: int, whole: bool = False) -> tuple[Tensor, Tenso
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Small blocks, so that few boxes cross many; and the way of other devices, run on the CPU."""
     monkeypatch.setattr(module, "BLOCK", 8)
-    monkeypatch.setattr(module, "TILE", 5)
     monkeypatch.setattr(module, "DEVICE_BLOCK", 16)
     if request.param == "device":
 

@@ -22,10 +22,9 @@ from visus.ops.boxes import at_least_float32, box_area, box_iou
 
 Indices = NDArray[np.int64]
 
-BLOCK = 128
-TILE = 512
-"""Boxes visited together, and kept boxes that they are held against at a time: the numbers of these pairs fit in the
-cache of a core."""
+BLOCK = 181
+"""Boxes visited together, and kept boxes they are held against at a time. The numbers of so many pairs fit in the cache
+of a core, and are just too few (2**15) for torch to wake its threads, which would wait for each other at every step."""
 
 DEVICE_BLOCK = 1024
 """Boxes visited together on an accelerator."""
@@ -110,7 +109,7 @@ class _Visit:
         self.kept = np.empty(len(boxes), np.int64)
         self.kept_planes = torch.empty_like(self.planes[:5])
         self.kept_numbers = self.kept_planes.numpy()
-        self.buffers = boxes.new_empty(2, 2 * BLOCK * max(BLOCK, TILE))
+        self.buffers = boxes.new_empty(3, BLOCK**2).unbind()
 
     def stays(self) -> NDArray[np.bool_]:
         """Which boxes stay."""
@@ -119,8 +118,10 @@ class _Visit:
             block = np.arange(start, min(start + BLOCK, count))
             if self.groups is not None and kept:  # kept boxes of earlier groups are out of reach
                 first += int(np.searchsorted(self.groups[self.kept[first:kept]], self.groups[start]))
-            for tile in range(first, kept, TILE):
-                block = self._without_hit(block, slice(tile, min(tile + TILE, kept)))
+            for tile in range(first, kept, BLOCK):
+                if not len(block):
+                    break
+                block = self._without_hit(block, slice(tile, min(tile + BLOCK, kept)))
             block = self._without_own_hits(block)
             new = slice(kept, kept + len(block))
             self.kept[new] = block
@@ -132,19 +133,19 @@ class _Visit:
 
     def _without_hit(self, block: Indices, tile: slice) -> Indices:
         """The boxes of a block that none of a tile of kept boxes overlaps too much."""
-        if not len(block):
-            return block
         row, column = self._likely(torch.from_numpy(self.numbers[:5, block]), self.kept_planes[:, tile])
-        hit = row[self._sure(block[row], self.kept[tile][column])]
+        if not len(row):
+            return block
         alive = np.ones(len(block), bool)
-        alive[hit] = False
+        alive[row[self._sure(block[row], self.kept[tile][column])]] = False
         return block[alive]
 
     def _without_own_hits(self, block: Indices) -> Indices:
         """The boxes of a block that no better one of it that stays overlaps too much."""
         own = torch.from_numpy(self.numbers[:5, block])
         row, column = self._likely(own, own)
-        row, column = row[row < column], column[row < column]
+        later = row < column
+        row, column = row[later], column[later]
         sure = self._sure(block[row], block[column])
         alive = np.ones(len(block), bool)
         for better, worse in zip(row[sure].tolist(), column[sure].tolist(), strict=True):
@@ -155,14 +156,12 @@ class _Visit:
     def _likely(self, a: Tensor, b: Tensor) -> tuple[Indices, Indices]:
         """The pairs of [5, n] and [5, m] boxes that pass the cheap test, row by row; some overlap too little."""
         n, m = a.shape[1], b.shape[1]
-        near, far = (buffer[: 2 * n * m].view(2, n, m) for buffer in self.buffers)
-        torch.maximum(a[0:2, :, None], b[0:2, None], out=near)
-        torch.minimum(a[2:4, :, None], b[2:4, None], out=far)
-        width, height = far.sub_(near)
-        width.clamp_(min=0)  # one side is enough to make the product 0 or negative where boxes are apart
-        intersection = torch.mul(width, height, out=near[0])
-        needed = torch.add(a[4, :, None], b[4], out=near[1])
-        passed = np.greater(intersection.numpy(), needed.numpy())
+        near, width, height = (buffer[: n * m].view(n, m) for buffer in self.buffers)
+        ax1, ay1, ax2, ay2, a_share = a[:, :, None].unbind()
+        bx1, by1, bx2, by2, b_share = b.unbind()
+        torch.minimum(ax2, bx2, out=width).sub_(torch.maximum(ax1, bx1, out=near)).clamp_(min=0)
+        torch.minimum(ay2, by2, out=height).sub_(torch.maximum(ay1, by1, out=near))  # no clamp: one factor is enough
+        passed = np.greater(width.mul_(height).numpy(), torch.add(a_share, b_share, out=near).numpy())
         return np.divmod(passed.ravel().nonzero()[0], max(m, 1))
 
     def _sure(self, a: Indices, b: Indices) -> NDArray[np.bool_]:

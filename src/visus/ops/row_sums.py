@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-BATCH_BYTES = 2**20
+BATCH_BYTES = 2**22
 """The size of the batches of sums."""
 
 

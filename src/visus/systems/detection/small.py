@@ -12,7 +12,11 @@ from visus.nn.transform import ImageTransform
 from visus.systems.detection.box_heads import BoxPredictor, TwoLayerHead
 from visus.systems.detection.roi_heads import DetectionLimits, RoIHeads, RoIPooling, RoISampling
 
-CANONICAL_SHARE = 0.6
+BOX_CANONICAL_SHARE = 0.6
+"""A region of this share of the image's side is pooled from stride 16 for its class and box."""
+
+DETAIL_CANONICAL_SHARE = 2.4
+"""The same for outlines and keypoints, which need fine cells more than context: all but large regions use stride 4."""
 
 
 def small_transform(backbone: PyramidBackbone, size: int) -> ImageTransform:
@@ -30,15 +34,15 @@ def small_rpn(backbone: PyramidBackbone, size: int) -> RegionProposalNetwork:
     return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, limits=limits)
 
 
-def small_pooling(backbone: PyramidBackbone, pooled: int, size: int) -> RoIPooling:
-    """Regions of more than about half the image come from the level of stride 16 and above."""
-    return RoIPooling(pooled, backbone.strides[:-1], canonical_size=round(CANONICAL_SHARE * size))
+def small_pooling(backbone: PyramidBackbone, pooled: int, size: int, share: float) -> RoIPooling:
+    """Pooling whose levels suit images of ``size`` pixels; ``share`` is one of the two above."""
+    return RoIPooling(pooled, backbone.strides[:-1], canonical_size=round(share * size))
 
 
 def small_roi_heads(backbone: PyramidBackbone, num_classes: int, size: int, width: int = 256) -> RoIHeads:
     """A box branch with a quarter of the width that looks at 64 regions of an image in training."""
     return RoIHeads(
-        pooling=small_pooling(backbone, 7, size),
+        pooling=small_pooling(backbone, 7, size, BOX_CANONICAL_SHARE),
         box_head=TwoLayerHead(backbone.out_channels, 7, width),
         box_predictor=BoxPredictor(width, num_classes),
         num_classes=num_classes,
