@@ -138,6 +138,22 @@ def test_left_and_right_change_sides_with_the_view() -> None:
     assert turned.shoulders[0][0] < turned.shoulders[1][0]
 
 
+def test_a_face_that_is_seen_has_its_left_eye_on_the_right_of_the_picture() -> None:
+    """Whichever way a figure looks: with both eyes in view and upright, its left is the viewer's right."""
+    dataset = Vignettes(split="val", length=200)
+    agree, total = 0, 0
+    for index in range(200):
+        target = dataset[index].target
+        for keypoints in target.keypoints_xyv[target.labels == 0]:
+            eyes, shoulders, hips = keypoints[1:3], keypoints[5:7, :2].mean(0), keypoints[11:13, :2].mean(0)
+            upright = (hips - shoulders)[1] > (hips - shoulders)[0].abs()
+            if upright and (eyes[:, 2] == 2).all():
+                agree += int(eyes[0, 0] > eyes[1, 0])
+                total += 1
+    assert total > 40
+    assert agree == total
+
+
 def test_words_come_from_the_vocabularies_and_speak_of_objects_in_the_scene(scenes: list[Sample]) -> None:
     phrases = set()
     for sample in scenes:

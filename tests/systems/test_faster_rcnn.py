@@ -101,3 +101,14 @@ def test_an_image_is_seen_the_same_alone_and_beside_another() -> None:
     alone = model(model.transform.batch([image]))
     both = model(model.transform.batch([image, torch.rand(3, 64, 64)]))
     torch.testing.assert_close(alone.rpn.objectness[0], both.rpn.objectness[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8000, 200), (3, 700)])
+def test_images_of_extreme_shape_come_back_in_their_own_pixels(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    model = fasterrcnn_lite0_fpn(num_classes=2, pretrained=False, size=64).eval()
+    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
+    found = model.postprocess(model(model.transform.batch([image])), [size])[0]
+    assert found.size == size
+    assert (found.boxes_xyxy[:, 2] <= size[1] + 1e-3).all()
+    assert (found.boxes_xyxy[:, 3] <= size[0] + 1e-3).all()

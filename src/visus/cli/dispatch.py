@@ -30,6 +30,9 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 
+ENVIRONMENT: Final[dict[str, str]] = {"THP_MEM_ALLOC_ENABLE": "1"}
+"""What torch reads before its first allocation: large pages make fresh memory on a CPU several times cheaper."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -88,6 +91,8 @@ def message_of(error: BaseException) -> str:
 
 def _verb(name: str) -> Callable[[list[str]], int]:
     """The function behind a verb."""
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
     module, _, function = VERBS[name][0].partition(":")
     verb: Callable[[list[str]], int] = getattr(importlib.import_module(module), function or "main")
     return verb

@@ -14,10 +14,15 @@ def maskrcnn_vignettes() -> Recipe:
         model="maskrcnn_lite0_fpn",
         model_options={"size": 192},
         data=DataRecipe(
-            dataset="vignettes", train_length=6400, val_length=200, batch_size=16, augment=AugmentRecipe(flip=0.0)
+            dataset="vignettes",
+            val="test",
+            train_length=16_000,
+            val_length=200,
+            batch_size=8,
+            augment=AugmentRecipe(flip=0.0),
         ),
-        optim=OptimRecipe(name="adamw", lr=1e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
-        fit=FitRecipe(epochs=1, max_minutes=5.0, ema_decay=0.98, precision="bf16"),
+        optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
+        fit=FitRecipe(epochs=1, max_minutes=5.0, ema_decay=0.98),
     )
 
 

@@ -14,6 +14,7 @@ from visus.data.vignettes.canvas import Canvas, Landmark, Pen, mapped
 from visus.data.vignettes.kinds import KINDS
 from visus.data.vignettes.light import choose_light, develop
 from visus.data.vignettes.scene import Cast, Placement, plan_scene
+from visus.data.vignettes.skeleton import FLIP_PAIRS
 
 MIN_AREA = 0.004  # of the picture: less than this of an object is not enough to know it by
 MIN_SHARE = 0.12  # of its box
@@ -80,7 +81,13 @@ def _draw_object(canvas: Canvas, item: Placement, owner: int) -> dict[int, Landm
         canvas.shadow((item.x, item.floor), half * 0.95, half * 0.16, 1.0 if item.y == item.floor else 0.6)
     pen = Pen(canvas, owner, (item.x, item.y), item.unit, item.mirror)
     KINDS[item.category].draw(pen, item.look, item.pose, Random(item.seed))
-    return pen.landmarks
+    return _mirrored(pen.landmarks) if item.mirror else pen.landmarks
+
+
+def _mirrored(landmarks: dict[int, Landmark]) -> dict[int, Landmark]:
+    """The keypoints of a figure that is drawn as in a mirror: what was its left hand is its right one."""
+    partner = {a: b for pair in FLIP_PAIRS for a, b in (pair, pair[::-1])}
+    return {partner.get(index, index): landmark for index, landmark in landmarks.items()}
 
 
 def _enough_seen(items: Sequence[Placement], areas: Sequence[int], size: tuple[int, int]) -> list[int]:

@@ -36,4 +36,4 @@ def mobilenet_pyramid(
 def lite0_pyramid(*, pretrained: bool = True, trainable_layers: int | None = None) -> PyramidBackbone:
     """P2 to P6 on an EfficientNet-Lite0, 64 channels each."""
     body = backbone("efficientnet_lite0", pretrained=pretrained, trainable_layers=trainable_layers)
-    return PyramidBackbone(body, out_channels=SMALL_CHANNELS)
+    return PyramidBackbone(body, out_channels=SMALL_CHANNELS, norm=nn.BatchNorm2d)

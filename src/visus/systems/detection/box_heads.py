@@ -35,9 +35,9 @@ class ConvHead(nn.Sequential):
         self.width = width
 
 
-def conv_norm_relu(inputs: int, outputs: int, *, norm: bool = True) -> nn.Sequential:
+def conv_norm_relu(inputs: int, outputs: int, *, norm: bool = True, dilation: int = 1) -> nn.Sequential:
     """A 3x3 convolution, batch norm if wanted (then the convolution has no bias), and a ReLU."""
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm)
+    conv = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, bias=not norm)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -33,6 +33,8 @@ class FasterRCNN(nn.Module):
         roi_heads: classifies and corrects them; Mask R-CNN's also outline them.
     """
 
+    channels_last = True
+
     def __init__(
         self, *, transform: ImageTransform, backbone: nn.Module, rpn: RegionProposalNetwork, roi_heads: RoIHeads
     ) -> None:

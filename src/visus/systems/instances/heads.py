@@ -37,8 +37,10 @@ class MaskPredictor(nn.Module):
         super().__init__()
         self.conv5_mask = nn.ConvTranspose2d(channels, width, 2, stride=2)
         self.mask_fcn_logits = nn.Conv2d(width, num_classes + 1, 1)
+        nn.init.kaiming_normal_(self.conv5_mask.weight, mode="fan_out", nonlinearity="relu")
+        # Nearly even odds to begin with: large random logits cost the first hundred steps to unlearn.
+        nn.init.normal_(self.mask_fcn_logits.weight, std=1e-3)
         for layer in (self.conv5_mask, self.mask_fcn_logits):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, hidden: Float[Tensor, "r c p p"], labels: Int64[Tensor, " r"]) -> Float[Tensor, "r m m"]:
@@ -51,12 +53,18 @@ class MaskPredictor(nn.Module):
 
 
 class KeypointHead(nn.Sequential):
-    """A stack of 3x3 convolutions over the pooled region, laid flat as in the published files."""
+    """A stack of 3x3 convolutions over the pooled region, laid flat as in the published files.
 
-    def __init__(self, channels: int, *, width: int = 512, depth: int = 8) -> None:
+    Which of two ankles is the left one shows in the face, so the last convolution must see the whole region: the paper
+    takes eight of them, ``dilations`` gets there with half as many.
+    """
+
+    def __init__(
+        self, channels: int, *, width: int = 512, dilations: Sequence[int] = (1,) * 8, norm: bool = False
+    ) -> None:
         layers: list[nn.Module] = []
-        for before in [channels] + [width] * (depth - 1):
-            layers += list(conv_norm_relu(before, width, norm=False))
+        for before, dilation in zip([channels] + [width] * (len(dilations) - 1), dilations, strict=True):
+            layers += list(conv_norm_relu(before, width, norm=norm, dilation=dilation))
         super().__init__(*layers)
         self.width = width
 
@@ -67,7 +75,7 @@ class KeypointPredictor(nn.Module):
     def __init__(self, channels: int, num_keypoints: int) -> None:
         super().__init__()
         self.kps_score_lowres = nn.ConvTranspose2d(channels, num_keypoints, 4, stride=2, padding=1)
-        nn.init.kaiming_normal_(self.kps_score_lowres.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.kps_score_lowres.weight, std=1e-3)
         nn.init.zeros_(self.kps_score_lowres.bias)  # type: ignore[arg-type]
 
     def forward(self, hidden: Float[Tensor, "r c p p"]) -> Float[Tensor, "r k s s"]:

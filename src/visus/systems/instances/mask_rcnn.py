@@ -161,10 +161,10 @@ def maskrcnn_lite0_fpn(
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers)
     mask = keypoint = None
     if masks:
-        head = MaskHead(backbone.out_channels, width=64, depth=2)
+        head = MaskHead(backbone.out_channels, width=64, depth=3, norm=True)
         mask = MaskBranch(small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), head, MaskPredictor(64, 64, num_classes))
     if num_keypoints:
-        points = KeypointHead(backbone.out_channels, width=96, depth=3)
+        points = KeypointHead(backbone.out_channels, width=64, dilations=(1, 2, 4), norm=True)
         predictor = KeypointPredictor(points.width, num_keypoints)
         keypoint = KeypointBranch(small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), points, predictor, tuple(keypoint_labels))
     return MaskRCNN(

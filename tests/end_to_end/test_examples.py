@@ -1,0 +1,29 @@
+"""The examples run as they are, on little data."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from visus.catalog import DATASETS
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def test_mask_rcnn_draws_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "scene.png"
+    runpy.run_path(str(EXAMPLES / "mask_rcnn.py"))["main"](["--steps", "2", "--size", "96", "--out", str(out)])
+    assert Image.open(out).size[0] >= 96
+    assert "keypoint" in capsys.readouterr().out
+
+
+def test_faster_rcnn_trains_on_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    DATASETS["coco"].write_fake(tmp_path / "coco")
+    picture = next((tmp_path / "coco" / "val").iterdir())
+    words = ["--root", str(tmp_path / "coco"), "--epochs", "1", "--size", "96", "--run", str(tmp_path / "run")]
+    runpy.run_path(str(EXAMPLES / "faster_rcnn.py"))["main"]([*words, "--picture", str(picture)])
+    assert "box AP" in capsys.readouterr().out
+    assert (tmp_path / "run" / "report.html").exists()
