@@ -1,6 +1,6 @@
 """Faster R-CNN on a COCO folder by a recipe: train, measure, predict, in Python.
 
-    python examples/faster_rcnn.py --root my_coco --epochs 24
+python examples/faster_rcnn.py --root my_coco --epochs 24
 """
 
 from __future__ import annotations

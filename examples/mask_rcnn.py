@@ -1,6 +1,6 @@
 """Mask R-CNN on your own loop: a few steps on drawn scenes, then the objects of one more scene.
 
-    python examples/mask_rcnn.py --steps 200 --out scene.png
+python examples/mask_rcnn.py --steps 200 --out scene.png
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class RPNOutputs:
     objectness: Float[Tensor, "b a"]
     deltas: Float[Tensor, "b a 4"]
     anchors: Float[Tensor, "a 4"]
-    proposals: list[Float[Tensor, "m 4"]]
+    proposals: list[Float[Tensor, "_ 4"]]
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def maskrcnn_lite0() -> Recipe:
             batch_size=8,
             augment=AugmentRecipe(size=320, flip=0.5, scale=(0.7, 1.5), translate=0.1, colour=0.3),
         ),
-        optim=OptimRecipe(name="adamw", lr=5e-4, weight_decay=0.02, warmup_steps=100, clip_norm=5.0),
+        optim=OptimRecipe(name="adamw", lr=1e-3, weight_decay=0.02, warmup_steps=50, clip_norm=5.0),
         fit=FitRecipe(epochs=24, ema_decay=0.998),
     )
 
@@ -55,5 +55,5 @@ def maskrcnn_pennfudan() -> Recipe:
         base,
         name="maskrcnn_pennfudan",
         data=replace(base.data, dataset="pennfudan", root="pennfudan", val="test"),
-        fit=replace(base.fit, epochs=30, ema_decay=0.99, val_every_epochs=5),
+        fit=replace(base.fit, epochs=24, ema_decay=0.98, val_every_epochs=8),
     )

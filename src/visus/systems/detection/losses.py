@@ -63,7 +63,7 @@ def sampled_regions(outputs: DetectionOutputs) -> Regions:
 
 
 def rpn_losses(
-    rpn: RPNOutputs, boxes: Sequence[Float[Tensor, "n 4"]], sampling: AnchorSampling
+    rpn: RPNOutputs, boxes: Sequence[Float[Tensor, "_ 4"]], sampling: AnchorSampling
 ) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy on sampled anchors, and smooth L1 on those that cover one of ``boxes`` (network pixels)."""
     scores, wanted, errors, count = [], [], [], 0
@@ -87,7 +87,7 @@ def _sample_anchors(anchors: Tensor, objects: Tensor, sampling: AnchorSampling) 
     return positive, negative, matched[positive]
 
 
-def region_losses(regions: Regions, boxes: Sequence[Float[Tensor, "n 4"]]) -> tuple[Tensor, Tensor]:
+def region_losses(regions: Regions, boxes: Sequence[Float[Tensor, "_ 4"]]) -> tuple[Tensor, Tensor]:
     """Cross-entropy on all sampled regions, and smooth L1 on the deltas of their class for those with an object."""
     classes = F.cross_entropy(regions.class_logits, regions.classes)
     positive = (regions.classes > 0).nonzero()[:, 0]

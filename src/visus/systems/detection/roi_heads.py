@@ -143,7 +143,7 @@ class RoIHeads(nn.Module):
         return Detections(boxes[order], images[order], labels[order], scores[order])
 
 
-def index_of_images(boxes: Sequence[Float[Tensor, "m 4"]]) -> Int64[Tensor, " r"]:
+def index_of_images(boxes: Sequence[Float[Tensor, "_ 4"]]) -> Int64[Tensor, " r"]:
     """The image of each box once the boxes of all images are laid end to end."""
     counts = torch.tensor([len(part) for part in boxes], device=boxes[0].device)
     return torch.repeat_interleave(torch.arange(len(boxes), device=boxes[0].device), counts)

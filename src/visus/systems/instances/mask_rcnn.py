@@ -21,7 +21,13 @@ from visus.systems.detection.box_heads import ConvHead
 from visus.systems.detection.faster_rcnn import FasterRCNN, standard_roi_heads, standard_rpn
 from visus.systems.detection.outputs import DetectionOutputs
 from visus.systems.detection.roi_heads import RoIPooling
-from visus.systems.detection.small import DETAIL_CANONICAL_SHARE, small_pooling, small_roi_heads, small_rpn, small_transform
+from visus.systems.detection.small import (
+    DETAIL_CANONICAL_SHARE,
+    small_pooling,
+    small_roi_heads,
+    small_rpn,
+    small_transform,
+)
 from visus.systems.instances.heads import (
     KeypointBranch,
     KeypointHead,
@@ -162,11 +168,15 @@ def maskrcnn_lite0_fpn(
     mask = keypoint = None
     if masks:
         head = MaskHead(backbone.out_channels, width=64, depth=3, norm=True)
-        mask = MaskBranch(small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), head, MaskPredictor(64, 64, num_classes))
+        mask = MaskBranch(
+            small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), head, MaskPredictor(64, 64, num_classes)
+        )
     if num_keypoints:
         points = KeypointHead(backbone.out_channels, width=64, dilations=(1, 2, 4), norm=True)
         predictor = KeypointPredictor(points.width, num_keypoints)
-        keypoint = KeypointBranch(small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), points, predictor, tuple(keypoint_labels))
+        keypoint = KeypointBranch(
+            small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), points, predictor, tuple(keypoint_labels)
+        )
     return MaskRCNN(
         transform=small_transform(backbone, size),
         backbone=backbone,
