@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -63,6 +64,9 @@ METRICS: dict[str, Callable[..., Any]] = {"coco": CocoMetric}
 WEIGHTS = PUBLISHED
 DATASETS: dict[str, DatasetEntry] = {
     "coco": DatasetEntry(open_coco, write_fake_coco, "COCO json: boxes, polygons or RLE, crowds, keypoints"),
+    "coco_keypoints": DatasetEntry(
+        partial(open_coco, keypoints=True), write_fake_coco, "the same, from COCO's person_keypoints files"
+    ),
     "pennfudan": DatasetEntry(
         open_pennfudan, write_fake_pennfudan, "Penn-Fudan pedestrians: images and instance masks"
     ),

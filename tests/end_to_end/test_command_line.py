@@ -114,6 +114,11 @@ def test_a_second_training_never_writes_over_the_first(coco: Path, run: Path, ca
     assert (run.parent / "first-2" / "weights.safetensors").exists()
 
 
+def test_keypoints_are_learned_where_the_annotations_have_them(coco: Path, tmp_path: Path) -> None:
+    assert train("maskrcnn_lite0", coco, tmp_path / "run", "--data.dataset", "coco_keypoints") == 0
+    assert "keypoint AP" in json.loads((tmp_path / "run" / "metrics.json").read_text())
+
+
 def test_penn_fudan_trains(tmp_path: Path) -> None:
     root = tmp_path / "pennfudan"
     DATASETS["pennfudan"].write_fake(root)

@@ -53,6 +53,7 @@ def keypointrcnn_resnet50_fpn() -> Recipe:
         base,
         name="keypointrcnn_resnet50_fpn",
         model="keypointrcnn_resnet50_fpn",
+        data=replace(base.data, dataset="coco_keypoints"),
         optim=replace(base.optim, milestones=(36, 43)),
         fit=replace(base.fit, epochs=46),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -202,8 +202,10 @@ def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | N
     declared = {tuple(c["keypoints"]): c.get("skeleton") or () for c in categories if c.get("keypoints")}
     if len(declared) > 1:
         raise AnnotationError(f"{path}: categories declare different keypoints; keep one of them, or split the file")
+    carriers = tuple(label for label, category in enumerate(categories) if category.get("keypoints"))
     for names, skeleton in declared.items():
-        return skeleton_meaning(names, skeleton)
+        every = len(carriers) == len(categories)
+        return replace(skeleton_meaning(names, skeleton), labels=() if every else carriers)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal, TypeAlias
 
@@ -15,11 +16,18 @@ from visus.data.vignettes.kinds import CATEGORIES, KINDS
 from visus.data.vignettes.language import attributes_of, caption, phrase, relationships_of
 from visus.data.vignettes.scene import Cast
 from visus.data.vignettes.skeleton import PERSON_KEYPOINTS
-from visus.types import InstanceTarget, Sample, Schema
+from visus.types import InstanceTarget, Keypoints, Sample, Schema
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _KIND_NUMBERS = {name: number for number, name in enumerate(KINDS)}
+
+
+def _keypoints_of(categories: Sequence[str]) -> Keypoints | None:
+    """The keypoints of people, carried by people alone; None without people."""
+    if "person" not in categories:
+        return None
+    return replace(PERSON_KEYPOINTS, labels=() if len(categories) == 1 else (categories.index("person"),))
 
 
 class Vignettes:
@@ -71,7 +79,7 @@ class Vignettes:
             categories=tuple(categories),
             category_ids=tuple(range(1, len(categories) + 1)),
             has_masks=True,
-            keypoints=PERSON_KEYPOINTS if "person" in categories else None,
+            keypoints=_keypoints_of(categories),
         )
 
     def __len__(self) -> int:
