@@ -55,5 +55,5 @@ def maskrcnn_pennfudan() -> Recipe:
         base,
         name="maskrcnn_pennfudan",
         data=replace(base.data, dataset="pennfudan", root="pennfudan", val="test"),
-        fit=replace(base.fit, epochs=24, ema_decay=0.98, val_every_epochs=8),
+        fit=replace(base.fit, epochs=14, ema_decay=0.98, val_every_epochs=14),
     )

@@ -50,8 +50,8 @@ def build_optimizer(model: nn.Module, recipe: OptimRecipe) -> torch.optim.Optimi
     """The optimiser of ``recipe`` over the trainable parameters of ``model``; each group knows its ``peak_lr``."""
     groups = parameter_groups(model, recipe)
     if recipe.name == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(float(recipe.momentum), 0.999), fused=True)
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, foreach=True)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(float(recipe.momentum), 0.999), foreach=True)
 
 
 def lr_factor(recipe: OptimRecipe, *, step: int, progress: float, epochs: int) -> float:
