@@ -38,7 +38,7 @@ peers: ## make .peers: the published torchvision to compare with (about 5 GB)
 	@$(ENVIRONMENT) peers $(TORCH_FROM) $(if $(PEERS_ISOLATED),--isolated)
 
 bench: setup ## run every benchmark (those against torchvision need `make peers` first)
-	@set -e; for script in $$(grep -l "^if __name__" benchmarks/*.py); do \
+	@set -e; for script in $$(grep -l "^if __name__" benchmarks/*.py | grep -v record_run); do \
 	    echo "== $$script"; $(BIN)/python "$$script" $(ARGS); \
 	done
 

@@ -61,8 +61,8 @@ def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], siz
         versions = {**a.hello["versions"], "peer": b.hello["versions"]}
     record = {
         "command": f"python benchmarks/{path.name} --threads {options.threads} --rounds {options.rounds}",
-        "commit": _commit(),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "threads": options.threads, "system": platform.platform()},
+        "commit": commit(),
+        "machine": {"cpu": cpu(), "cores": os.cpu_count(), "threads": options.threads, "system": platform.platform()},
         "settings": {"OMP_WAIT_POLICY": "passive"},
         "versions": versions,
         "sizes": dict(sizes),
@@ -133,13 +133,13 @@ def _serve(cases: Cases, turn_seconds: float = 0.15) -> None:
         print(json.dumps({"seconds": (time.perf_counter() - start) / calls}), flush=True)
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of the checkout, with a mark where files differ from it."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "none"
 
 
-def _cpu() -> str:
+def cpu() -> str:
     """The model name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

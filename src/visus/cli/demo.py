@@ -30,7 +30,7 @@ class DemoArguments:
     """
 
     run: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("runs/demo")
-    minutes: float = 5.0
+    minutes: float = 4.8
     scenes: int = 200
     size: int = 192
 

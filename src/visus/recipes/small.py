@@ -22,7 +22,7 @@ def maskrcnn_vignettes() -> Recipe:
             augment=AugmentRecipe(flip=0.0),
         ),
         optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
-        fit=FitRecipe(epochs=1, max_minutes=5.0, ema_decay=0.98),
+        fit=FitRecipe(epochs=1, max_minutes=4.8, ema_decay=0.98),
     )
 
 
