@@ -49,7 +49,11 @@ def fasterrcnn_lite0() -> Recipe:
 
 
 def maskrcnn_pennfudan() -> Recipe:
-    """Mask R-CNN on 170 photographs of pedestrians: ``visus train maskrcnn_pennfudan --data.root FOLDER``."""
+    """Mask R-CNN on 128 photographs of pedestrians: ``visus train maskrcnn_pennfudan --data.root FOLDER``.
+
+    Under four minutes on two cores of a Xeon; on the 42 held-out photographs, seed 0, box AP50 95.7 and AP 55.7, mask
+    AP50 88.8 and AP 47.3.
+    """
     base = maskrcnn_lite0()
     return replace(
         base,
