@@ -35,8 +35,18 @@ ROOT = Path(__file__).resolve().parents[1]
 PEER_PYTHON = ROOT / ".peers" / "bin" / "python"
 
 
-def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], sizes: Mapping[str, object]) -> None:
-    """The command line of a benchmark: compare all cases, print a table, write ``results/<script>.json``."""
+def run(
+    script: str,
+    ours: Callable[[], Cases],
+    theirs: Callable[[], Cases],
+    sizes: Mapping[str, object],
+    *,
+    peer: Path = PEER_PYTHON,
+) -> None:
+    """The command line of a benchmark: compare all cases, print a table, write ``results/<script>.json``.
+
+    ``peer`` is the Python that has the other library; ``Path(sys.executable)`` for one that lives beside ours.
+    """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--side", choices=("ours", "theirs"), help="be one of the two timed processes (internal)")
     parser.add_argument("--threads", type=int, default=2)
@@ -48,10 +58,10 @@ def run(script: str, ours: Callable[[], Cases], theirs: Callable[[], Cases], siz
         torch.set_num_threads(options.threads)
         _serve(ours() if options.side == "ours" else theirs())
         return
-    if not PEER_PYTHON.exists():
-        sys.exit(f"{PEER_PYTHON} is absent: make the environment of the peer first (make peers)")
+    if not peer.exists():
+        sys.exit(f"{peer} is absent: make the environment of the peer first (make peers)")
     path = Path(script).resolve()
-    a, b = _Side(sys.executable, path, "ours", options.threads), _Side(PEER_PYTHON, path, "theirs", options.threads)
+    a, b = _Side(sys.executable, path, "ours", options.threads), _Side(peer, path, "theirs", options.threads)
     with a, b:
         rows = {}
         for name in (name for name in a.hello["cases"] if options.only in name):
@@ -119,7 +129,7 @@ class _Side:
 
 def _serve(cases: Cases, turn_seconds: float = 0.15) -> None:
     """Answer the names on the standard input with seconds until an empty line comes."""
-    names = ("torch", "torchvision", "visus", "numpy")
+    names = ("torch", "torchvision", "visus", "numpy", "faiss-cpu", "pytorch-metric-learning")
     installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
     versions = {"python": platform.python_version(), **{name: installed[name] for name in names if name in installed}}
     print(json.dumps({"cases": list(cases), "versions": versions}), flush=True)

@@ -9,6 +9,7 @@
 | c      | channels                                         |
 | h, w   | rows and columns of pixels or of a feature map   |
 | k      | keypoints of an object                           |
+| d      | dimensions of an embedding                       |
 
 Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
 count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
@@ -18,11 +19,14 @@ length.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
+
+VOID: Final = 255
+"""The label of pixels that are neither right nor wrong: not annotated, or outside of the picture."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,17 @@ class Schema:
     Args:
         categories: the name of each label; label ``i`` is ``categories[i]``.
         category_ids: the identifier of each label in the data set's own files (COCO's are sparse: 1 to 90 for 80
-        names). has_masks: whether objects carry masks. keypoints: the meaning of the keypoints, or None where objects
-        carry none.
+            names).
+        has_masks: whether objects carry masks.
+        keypoints: the meaning of the keypoints, or None where objects carry none.
+        colours: the red, green and blue in 0..255 that the data set gives to each category; empty where it gives none.
     """
 
     categories: tuple[str, ...]
     category_ids: tuple[int, ...]
     has_masks: bool = False
     keypoints: Keypoints | None = None
+    colours: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -147,6 +154,60 @@ def _indexed(record: _Objects, index: Tensor) -> _Objects:
 
 
 @dataclass(frozen=True)
+class SemanticTarget(_OnDevice):
+    """The class of every pixel of one image, `VOID` where it does not count. At most 255 classes."""
+
+    labels: UInt8[Tensor, "h w"]
+    size: tuple[int, int]
+    image_id: int = 0
+
+
+@dataclass(frozen=True)
+class SemanticPrediction(_OnDevice):
+    """The class found for every pixel of one image, and the probability that the network gives to it."""
+
+    labels: UInt8[Tensor, "h w"]
+    scores: Float[Tensor, "h w"]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ClassTarget(_OnDevice):
+    """The class of one image, and the box of what it names where that is annotated.
+
+    ``probabilities`` replace the label in training where two images were mixed (mixup, CutMix).
+    """
+
+    label: Int64[Tensor, ""]
+    size: tuple[int, int]
+    image_id: int = 0
+    box_xyxy: Float[Tensor, " 4"] | None = None
+    probabilities: Float[Tensor, " c"] | None = None
+
+
+@dataclass(frozen=True)
+class ClassPrediction(_OnDevice):
+    """The classes of one image, best first, their probabilities, and the box of the object they name."""
+
+    labels: Int64[Tensor, " n"]
+    scores: Float[Tensor, " n"]
+    size: tuple[int, int]
+    box_xyxy: Float[Tensor, " 4"] | None = None
+
+
+@dataclass(frozen=True)
+class EmbeddingPrediction(_OnDevice):
+    """What one image looks like, as a point: near those of images of the same class, far from others."""
+
+    embedding: Float[Tensor, " d"]
+    size: tuple[int, int]
+
+
+Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget
+Prediction: TypeAlias = InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image and what is known of it.
 
@@ -154,7 +215,7 @@ class Sample:
     """
 
     image: UInt8[Tensor, "3 h w"]
-    target: InstanceTarget
+    target: Target
     path: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
 
@@ -175,10 +236,10 @@ class ImageBatch(_OnDevice):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a loader yields: the images, their targets in the pixels of the images, and where they came from."""
+    """What a loader yields: the images, their targets (all of one kind of `Target`), and where they came from."""
 
     images: ImageBatch
-    targets: list[InstanceTarget]
+    targets: list[Any]
     paths: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from visus.cli import main
-from visus.types import InstancePrediction, Schema
+from visus.types import InstancePrediction, Schema, SemanticPrediction
 
 
 class Frames:
@@ -160,3 +160,40 @@ def test_a_video_that_breaks_off_keeps_its_frames(tmp_path, monkeypatch, clip):
     _, about = read(tmp_path / "out")
     assert len(about["images"]) == 3
     assert about["failures"][0]["file_name"] == "clip.mp4"
+
+
+class Pixels:
+    """Stands for a network that finds more and more classes from picture to picture."""
+
+    schema = Schema(categories=tuple(f"class {i}" for i in range(9)), category_ids=tuple(range(9)))
+    seen = 0
+
+    def predict(self, images, *, batch_size=1):
+        found = []
+        for image in images:
+            self.seen += 1
+            labels = (torch.arange(image.shape[-1]) // 40 % self.seen).byte().expand(image.shape[-2:])
+            found.append(SemanticPrediction(labels, torch.ones(labels.shape), tuple(labels.shape)))
+        return found
+
+
+def test_pixels_become_masks_and_shares(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: Pixels())
+    save(tmp_path / "photo.jpg")
+    assert main(["predict", "m", "photo.jpg", "--out", "out"]) == 0
+    assert "100.0 %" in capsys.readouterr().err
+    ((entry,), about) = read(tmp_path / "out")
+    assert entry["classes"][0]["share"] == 1
+    assert np.asarray(Image.open(tmp_path / "out" / entry["mask"])).shape == (480, 640)
+    assert len(about["categories"]) == 9
+    assert Image.open(tmp_path / "out" / "photo.jpg").height > 480  # the legend lies below
+
+
+def test_the_frames_of_a_video_of_pixels_are_of_one_size(tmp_path, monkeypatch, clip):
+    from visus.serve.video import read_frames
+
+    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: Pixels())
+    assert main(["predict", "m", str(clip), "--out", "out"]) == 0
+    frames = list(read_frames(tmp_path / "out" / "clip.mp4"))
+    assert [tuple(frame.image.shape) for frame in frames] == [(3, 480, 640)] * 6
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 6

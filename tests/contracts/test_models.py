@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from visus import catalog
 from visus.nn.weights import load_state, read_weights, save_weights
-from visus.types import ImageBatch, InstancePrediction, InstanceTarget, Keypoints, Schema
+from visus.training.recipe import Recipe
+from visus.types import (
+    VOID,
+    ClassPrediction,
+    ClassTarget,
+    EmbeddingPrediction,
+    ImageBatch,
+    InstancePrediction,
+    InstanceTarget,
+    Keypoints,
+    Schema,
+    SemanticPrediction,
+    SemanticTarget,
+)
 
 SCHEMA = Schema(
     categories=("cat", "dog", "owl"),
@@ -17,27 +33,54 @@ SCHEMA = Schema(
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
 )
-CRITERIA = {"detection": "detection", "instances": "instances"}
+# Networks of hundreds of megabytes and of one fixed size; their parts are tested in their rooms.
+LARGE = {"ssd300_vgg16", "ssd512_vgg16", "fcn32s_vgg16", "fcn16s_vgg16", "vgg16", "resnet101", "fcn_resnet101", "deeplabv3_resnet101"}
+SIZES = [(64, 96), (64, 64)]
 
 
 def build(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     known = inspect.signature(catalog.MODELS[name]).parameters
-    options = {"min_size": 64, "max_size": 96} if "min_size" in known else {"size": 64}
-    return catalog.build_model(name, SCHEMA, options | {"pretrained": False})
+    wanted = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False}
+    return catalog.build_model(name, SCHEMA, {key: value for key, value in wanted.items() if key in known})
 
 
-def criterion_of(name: str):
-    return catalog.LOSSES[CRITERIA[catalog.task_of(name)]]()
+def criterion_of(name: str, model: torch.nn.Module) -> Any:
+    loss = "contrastive" if name.startswith("descriptor") else ""
+    return catalog.build_task(model, Recipe(name=name, model=name, loss=loss), SCHEMA).criterion
 
 
 def images() -> ImageBatch:
     pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     pixels[1, :, :, 64:] = 0
-    return ImageBatch(pixels, torch.tensor([[64, 96], [64, 64]]))
+    return ImageBatch(pixels, torch.tensor(SIZES))
 
 
-def target(count: int, size: tuple[int, int]) -> InstanceTarget:
+def targets_of(name: str, *, empty: bool = False, times: int = 1) -> list[Any]:
+    """What the room of a model learns from; ``empty``: images in which there is nothing to learn."""
+    room = catalog.task_of(name)
+    sizes = [(height * times, width * times) for height, width in SIZES]
+    if room in ("detection", "instances"):
+        return [scaled(objects(0 if empty else count, size), times) for count, size in zip((2, 1), SIZES, strict=True)]
+    if room == "segmentation":
+        return [SemanticTarget(painted(size, empty), size, image_id=i) for i, size in enumerate(sizes)]
+    box = None if empty or room == "metric_learning" else torch.tensor([10.0, 10.0, 40.0, 50.0]) * times
+    labels = (0, 1) if empty and room == "metric_learning" else (2, 2)  # without any positive pair
+    return [
+        ClassTarget(torch.tensor(label), size, image_id=i, box_xyxy=box)
+        for i, (label, size) in enumerate(zip(labels, sizes, strict=True))
+    ]
+
+
+def painted(size: tuple[int, int], empty: bool) -> torch.Tensor:
+    labels = torch.full(size, VOID if empty else 0, dtype=torch.uint8)
+    if not empty:
+        labels[size[0] // 4 : size[0] // 2] = 1
+        labels[:, : size[1] // 4] = 2
+    return labels
+
+
+def objects(count: int, size: tuple[int, int]) -> InstanceTarget:
     generator = torch.Generator().manual_seed(count)
     corner = torch.rand(count, 2, generator=generator) * 30
     boxes = torch.cat([corner, corner + 10 + 20 * torch.rand(count, 2, generator=generator)], 1)
@@ -57,73 +100,98 @@ def target(count: int, size: tuple[int, int]) -> InstanceTarget:
     )
 
 
-@pytest.fixture(params=sorted(catalog.MODELS))
+def scaled(one: InstanceTarget, times: int) -> InstanceTarget:
+    return replace(
+        one,
+        boxes_xyxy=one.boxes_xyxy * times,
+        areas=one.areas * times**2,
+        size=(one.size[0] * times, one.size[1] * times),
+        masks=one.masks.repeat_interleave(times, 1).repeat_interleave(times, 2),
+        keypoints_xyv=one.keypoints_xyv * torch.tensor([times, times, 1.0]),
+    )
+
+
+def names() -> list[Any]:
+    return [pytest.param(n, marks=pytest.mark.slow if n in LARGE else ()) for n in sorted(catalog.MODELS)]
+
+
+@pytest.fixture(scope="module", params=names())
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_one_type_with_and_without_targets_and_every_parameter_learns(name: str) -> None:
-    model, targets = build(name), [target(2, (64, 96)), target(1, (64, 64))]
+@pytest.fixture(scope="module")
+def built(name: str) -> torch.nn.Module:
+    return build(name)
+
+
+@pytest.fixture
+def model(built: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    yield built
+    built.zero_grad(set_to_none=True)
+
+
+def assert_everything_learns(model: torch.nn.Module, losses: dict[str, torch.Tensor]) -> None:
+    assert all(loss.ndim == 0 and torch.isfinite(loss) for loss in losses.values()), losses
+    sum(losses.values()).backward()
+    idle = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not idle, f"these parameters have no gradient, which stops distributed training: {idle}"
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_one_type_with_and_without_targets_and_every_parameter_learns(name: str, model: torch.nn.Module) -> None:
+    targets = targets_of(name)
     plain = model.eval()(images())
-    assert type(plain) is type(model(images(), targets)) is type(model.train()(images(), targets))
-    outputs = model(images(), targets)
-    losses = criterion_of(name)(outputs, targets)
-    assert all(loss.ndim == 0 and torch.isfinite(loss) for loss in losses.values())
-    sum(losses.values()).backward()
-    idle = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert not idle, f"these parameters have no gradient, which stops distributed training: {idle}"
+    assert type(plain) is type(model(images(), targets)) is type(outputs := model.train()(images(), targets))
+    assert_everything_learns(model, criterion_of(name, model)(outputs, targets))
 
 
-def test_images_without_objects_give_finite_losses_and_gradients(name: str) -> None:
-    model, targets = build(name).train(), [target(0, (64, 96)), target(0, (64, 64))]
-    losses = criterion_of(name)(model(images(), targets), targets)
-    sum(losses.values()).backward()
-    assert all(torch.isfinite(loss) for loss in losses.values())
-    idle = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert not idle, f"these parameters have no gradient, which stops distributed training: {idle}"
+def test_images_with_nothing_to_learn_give_finite_losses_and_gradients(name: str, model: torch.nn.Module) -> None:
+    targets = targets_of(name, empty=True)
+    assert_everything_learns(model, criterion_of(name, model)(model.train()(images(), targets), targets))
 
 
-def test_predictions_lie_in_their_image_and_agree_on_their_number(name: str) -> None:
-    model = build(name).eval()
+def test_predictions_fit_their_image(name: str, model: torch.nn.Module) -> None:
     sizes = [(128, 192), (32, 32)]
-    for found, (height, width) in zip(model.postprocess(model(images()), sizes), sizes, strict=True):
-        assert isinstance(found, InstancePrediction)
+    for found, (height, width) in zip(model.eval().postprocess(model(images()), sizes), sizes, strict=True):
         assert found.size == (height, width)
-        assert (found.boxes_xyxy >= 0).all()
-        assert (found.boxes_xyxy <= torch.tensor([width, height, width, height]) + 1e-3).all()
+        if isinstance(found, SemanticPrediction):
+            assert found.labels.shape == found.scores.shape == (height, width)
+            assert int(found.labels.max()) < 3
+            continue
+        if isinstance(found, EmbeddingPrediction):
+            assert found.embedding.ndim == 1
+            assert torch.isfinite(found.embedding).all()
+            continue
+        boxes = found.boxes_xyxy if isinstance(found, InstancePrediction) else found.box_xyxy
+        if boxes is not None:
+            assert (boxes >= 0).all()
+            assert (boxes <= torch.tensor([width, height, width, height]) + 1e-3).all()
         assert ((found.labels >= 0) & (found.labels < 3)).all()
         assert (found.scores.diff() <= 0).all()
+        if isinstance(found, ClassPrediction):
+            continue
         for part in (found.masks, found.keypoints_xyv, found.keypoint_scores):
             assert part is None or len(part) == len(found)
         assert found.masks is None or found.masks.shape[1:] == (height, width)
 
 
-def test_targets_may_be_of_another_size_than_the_images(name: str) -> None:
-    model = build(name).train()
-    torch.manual_seed(0)
-    same = [target(2, (64, 96)), target(1, (64, 64))]
-    losses = criterion_of(name)(model(images(), same), same)
-    torch.manual_seed(0)
-    doubled = [double(one) for one in same]
-    again = criterion_of(name)(model(images(), doubled), doubled)
-    for key in ("objectness", "rpn_box", "class", "box"):
-        torch.testing.assert_close(losses[key], again[key], rtol=1e-3, atol=1e-4)
+def test_targets_may_be_of_another_size_than_the_images(name: str, model: torch.nn.Module) -> None:
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.0  # both passes see the same statistics
+    losses = []
+    for times in (1, 2):
+        torch.manual_seed(0)
+        targets = targets_of(name, times=times)
+        losses.append(criterion_of(name, model)(model(images(), targets), targets))
+    for key, value in losses[0].items():
+        if key not in ("mask", "keypoint"):  # these are drawn at the resolution of the target
+            torch.testing.assert_close(value, losses[1][key], rtol=1e-3, atol=1e-4)
 
 
-def double(one: InstanceTarget) -> InstanceTarget:
-    return InstanceTarget(
-        boxes_xyxy=one.boxes_xyxy * 2,
-        labels=one.labels,
-        areas=one.areas * 4,
-        is_crowd=one.is_crowd,
-        size=(one.size[0] * 2, one.size[1] * 2),
-        masks=one.masks.repeat_interleave(2, 1).repeat_interleave(2, 2),
-        keypoints_xyv=one.keypoints_xyv * torch.tensor([2.0, 2.0, 1.0]),
-    )
-
-
-def test_weights_survive_a_file(name: str, tmp_path) -> None:
-    model = build(name).eval()
+def test_weights_survive_a_file(name: str, model: torch.nn.Module, tmp_path) -> None:
     save_weights(tmp_path / "weights.safetensors", model.state_dict(), {"model": name})
     state, metadata = read_weights(tmp_path / "weights.safetensors")
     assert metadata["model"] == name

@@ -4,7 +4,7 @@ import colorsys
 
 import torch
 
-from visus.data.colour import _chroma_matrix, jitter_colour
+from visus.data.colour import chroma_matrix, jitter_colour
 from visus.data.loader import generator_for
 
 
@@ -43,14 +43,14 @@ def test_grey_stays_grey_and_extremes_are_clipped() -> None:
 
 
 def test_saturation_zero_is_grey_and_a_full_turn_is_the_identity() -> None:
-    assert torch.allclose(_chroma_matrix(1.0, 0.0), torch.eye(3), atol=1e-5)
-    grey = _chroma_matrix(0.0, 0.0) @ torch.tensor([200.0, 30.0, 90.0])
+    assert torch.allclose(chroma_matrix(1.0, 0.0), torch.eye(3), atol=1e-5)
+    grey = chroma_matrix(0.0, 0.0) @ torch.tensor([200.0, 30.0, 90.0])
     assert torch.allclose(grey, torch.full((3,), 0.299 * 200 + 0.587 * 30 + 0.114 * 90), atol=0.1)
 
 
 def test_the_hue_turns() -> None:
     colour = torch.tensor([0.6, 0.4, 0.4])
-    turned = [colorsys.rgb_to_hsv(*(_chroma_matrix(1.0, angle) @ colour).tolist())[0] for angle in (-0.4, 0.0, 0.4)]
+    turned = [colorsys.rgb_to_hsv(*(chroma_matrix(1.0, angle) @ colour).tolist())[0] for angle in (-0.4, 0.0, 0.4)]
     centred = [(hue + 0.5) % 1 for hue in turned]
     assert centred[0] != centred[1] != centred[2]
     assert (centred[1] - centred[0]) * (centred[2] - centred[1]) > 0

@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from visus.data.warp import PADDING_COLOUR, Span, Warp, place, warp_image, warp_masks, warp_sample, warp_target
+from visus.data.warp import PADDING_COLOUR, Span, Warp, place, warp_image, warp_maps
+from visus.data.warp_targets import warp_sample, warp_target
 from visus.ops.masks import mask_iou, masks_to_boxes
 
 from .conftest import PAIR, rectangles
@@ -47,7 +48,7 @@ def drawn_through(box: tuple[int, int, int, int], warp: Warp) -> tuple[Tensor, T
 def test_masks_are_what_the_matrix_draws(warp: Warp) -> None:
     sample = rectangles(SIZE, BOXES)
     assert sample.target.masks is not None
-    masks = warp_masks(sample.target.masks, warp)
+    masks = warp_maps(sample.target.masks, warp)
     for mask, box in zip(masks, BOXES, strict=True):
         expected, edge = drawn_through(box, warp)
         assert torch.equal(mask | edge, expected | edge)  # a centre on the edge may go either way
@@ -60,7 +61,7 @@ def test_image_and_masks_agree(warp: Warp) -> None:
     assert sample.target.masks is not None
     image = warp_image(sample.image, warp)
     assert image.shape == (3, *warp.canvas)
-    mask = warp_masks(sample.target.masks, warp)
+    mask = warp_maps(sample.target.masks, warp)
     assume(int(mask.sum()) > 100)
     # The bright rectangle of the picture is the mask, up to the blurred edge.
     assert float(mask_iou((image[0] > 127)[None], mask)) > 0.75

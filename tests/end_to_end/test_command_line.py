@@ -12,7 +12,7 @@ from visus.catalog import DATASETS
 from visus.cli import main
 
 SHORT = ["--fit.epochs", "2", "--fit.max-steps", "4", "--data.batch-size", "4", "--data.workers", "0"]
-SMALL = ["--data.augment.size", "96", "--fit.val-every-epochs", "2"]
+SMALL = ["--data.augment.size", "96", "96", "--fit.val-every-epochs", "2"]
 
 
 def train(name: str, root: Path, run: Path, *more: str) -> int:

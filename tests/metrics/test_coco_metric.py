@@ -122,7 +122,7 @@ def test_per_category_needs_compute() -> None:
     with pytest.raises(RuntimeError, match=r"call compute\(\) first"):
         metric.per_category()
     numbers = metric.compute()
-    per_category = metric.per_category("mask")
+    per_category = metric.per_category()["mask AP"]
     assert list(per_category) == ["dog", "cat"]  # by the identifiers of the categories
     assert sum(per_category.values()) / 2 == pytest.approx(numbers["mask AP"])
     prediction, target = image(1, 2)
@@ -193,7 +193,7 @@ def _measure(rank: int, folder: Path) -> None:
     numbers = metric.compute()
     metric.update([], [])
     again = metric.compute()  # what was gathered is not gathered twice
-    torch.save((numbers, again, metric.per_category("keypoint"), len(metric._images)), folder / f"{rank}.pt")
+    torch.save((numbers, again, metric.per_category()["keypoint AP"], len(metric._images)), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -208,5 +208,5 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
     for rank in range(2):
         found, again, per_category, own_images = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert found == again == numbers
-        assert per_category == alone.per_category("keypoint")
+        assert per_category == alone.per_category()["keypoint AP"]
         assert own_images == 3

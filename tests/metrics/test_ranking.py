@@ -5,8 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from visus.metrics.ranking import image_quality
-from visus.types import InstancePrediction, InstanceTarget
+from visus.metrics.ranking import image_quality, instance_quality
+from visus.types import (
+    VOID,
+    ClassPrediction,
+    ClassTarget,
+    EmbeddingPrediction,
+    InstancePrediction,
+    InstanceTarget,
+    SemanticPrediction,
+    SemanticTarget,
+)
 
 BOXES = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
 TARGET = InstanceTarget(BOXES, torch.tensor([0, 1]), torch.full((2,), 100.0), torch.tensor([False, False]), (40, 40))
@@ -30,7 +39,7 @@ def test_is_the_f1_score_times_the_mean_iou() -> None:
 def test_a_wrong_label_or_a_low_score_finds_nothing() -> None:
     assert image_quality(replace(EXACT, labels=torch.tensor([1, 0])), TARGET) == 0
     assert image_quality(replace(EXACT, scores=torch.tensor([0.9, 0.4])), TARGET) == pytest.approx(1 / 1.5)
-    assert image_quality(replace(EXACT, scores=torch.tensor([0.9, 0.4])), TARGET, min_score=0.3) == pytest.approx(1)
+    assert instance_quality(replace(EXACT, scores=torch.tensor([0.9, 0.4])), TARGET, min_score=0.3) == pytest.approx(1)
 
 
 def test_the_second_prediction_of_an_object_is_a_false_alarm() -> None:
@@ -65,3 +74,25 @@ def test_masks_count_where_both_have_them() -> None:
     assert image_quality(EXACT, target) == pytest.approx(1)  # without masks: the boxes
     crowd = replace(target, is_crowd=torch.tensor([True, False]))
     assert image_quality(replace(EXACT, masks=half), crowd) == pytest.approx(1)
+
+
+def test_pixels_by_the_mean_iou_of_the_image() -> None:
+    target = SemanticTarget(torch.tensor([[0, 0, 2, 2, VOID]], dtype=torch.uint8), (1, 5))
+    labels = torch.tensor([[0, 2, 2, 2, 1]], dtype=torch.uint8)
+    prediction = SemanticPrediction(labels, torch.ones(1, 5), (1, 5))
+    assert image_quality(prediction, target) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert image_quality(prediction, replace(target, labels=torch.full((1, 5), VOID, dtype=torch.uint8))) == 1
+
+
+def test_a_class_by_the_probability_of_the_right_one_where_its_box_is_found() -> None:
+    prediction = ClassPrediction(torch.tensor([3, 1]), torch.tensor([0.7, 0.2]), (40, 40), BOXES[0])
+    target = ClassTarget(torch.tensor(1), (40, 40), box_xyxy=BOXES[0] + torch.tensor([2.0, 0.0, 2.0, 0.0]))
+    assert image_quality(prediction, target) == pytest.approx(0.2)
+    assert image_quality(prediction, replace(target, label=torch.tensor(2))) == 0
+    assert image_quality(prediction, replace(target, box_xyxy=BOXES[1])) == 0
+    assert image_quality(prediction, replace(target, box_xyxy=None)) == pytest.approx(0.2)
+
+
+def test_what_has_no_quality() -> None:
+    with pytest.raises(TypeError, match="EmbeddingPrediction of a ClassTarget has no quality"):
+        image_quality(EmbeddingPrediction(torch.ones(4), (40, 40)), ClassTarget(torch.tensor(1), (40, 40)))

@@ -16,6 +16,9 @@ from visus.nn.weights import load_state
 
 pytestmark = pytest.mark.peers
 
+NOT_THERE = ("efficientnet_lite0", "bn_inception")
+"""The backbones that torchvision does not have."""
+
 # Random statistics for all batch norms, frozen or not; torchvision's own initial values would hide a mistake.
 RANDOM = """
 import torch, torchvision
@@ -64,6 +67,8 @@ for layers in range({most} + 1):
     counts.append(sum(p.requires_grad for p in model.body.parameters()))
 outputs["counts"] = torch.tensor(counts)
 """
+OPTIONS = {"googlenet": {"aux": True}}
+"""What makes a network as whole as torchvision's of the same name."""
 RESNET = "model = backbone_utils._resnet_fpn_extractor(body, {layers}, norm_layer={fpn})"
 MOBILENET = "model = backbone_utils._mobilenet_extractor(body, True, {layers})"
 
@@ -84,11 +89,11 @@ def _close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "efficientnet_lite0"])
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name not in NOT_THERE])
 def test_classifiers(name: str, tmp_path: Path) -> None:
     results = run_peer(RANDOM + CLASSIFIER.format(name=name), {"pixels": _pixels()}, tmp_path)
     with torch.no_grad():
-        _close(_load(BACKBONES[name](), results)(_pixels()), results["logits"])
+        _close(_load(BACKBONES[name](**OPTIONS.get(name, {})), results)(_pixels()), results["logits"])
 
 
 def test_dilated_resnet(tmp_path: Path) -> None:

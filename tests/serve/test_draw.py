@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from serve_scenes import SCHEMA, make_image, make_prediction, make_target
 
-from visus.serve.draw import draw, enlargement, side_colours
+from visus.serve.canvas import enlargement
+from visus.serve.draw import draw
+from visus.serve.draw_instances import side_colours
 from visus.serve.palette import LEFT, MIDDLE, RIGHT
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from PIL import Image
-from serve_brightness import NAME, SCHEMA, builder, write_run
+from serve_brightness import NAME, SCHEMA, Brightness, builder, write_run
 
 from visus import catalog
 from visus.data.datasets.coco_names import COCO_PERSON_SCHEMA, COCO_SCHEMA
@@ -9,6 +9,7 @@ from visus.errors import VisusError
 from visus.nn.published import PUBLISHED
 from visus.serve import predictor as module
 from visus.serve.predictor import load
+from visus.types import ClassPrediction
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +143,29 @@ def test_coco_names_lie_at_their_numbers():
     assert all("left" in keypoints.names[a] and "right" in keypoints.names[b] for a, b in keypoints.flip_pairs)
     assert all(keypoints.sigmas[a] == keypoints.sigmas[b] for a, b in keypoints.flip_pairs)
     assert sum(keypoints.sigmas) == pytest.approx(1.138)
+
+
+def test_a_later_training_belongs_to_the_same_network(monkeypatch):
+    monkeypatch.setitem(catalog.MODELS, "resnet50", builder)
+    assert module.architecture_of("resnet50_v2") == "resnet50"
+    assert module.architecture_of("keypointrcnn_resnet50_fpn_legacy") == "keypointrcnn_resnet50_fpn"
+    assert module.architecture_of("resnet50_v3") is None
+
+
+def test_a_published_network_inside_of_ours_gets_its_place_in_front_of_its_names(tmp_path, monkeypatch):
+    monkeypatch.setitem(catalog.MODELS, "fcn_resnet50", builder)
+    monkeypatch.setattr(Brightness, "published_prefix", "head.", raising=False)
+    torch.save({"level": torch.tensor(0.75)}, tmp_path / "published.pth")
+    monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")
+    predictor = load("fcn_resnet50", device="cpu")
+    assert predictor.model.head["level"] == 0.75
+    assert predictor.model.num_classes == predictor.schema.num_classes == 21
+
+
+def test_the_least_score_is_of_objects_only(tmp_path, monkeypatch):
+    def postprocess(self, outputs, sizes):
+        return [ClassPrediction(torch.tensor([1, 0]), torch.tensor([0.7, 0.3]), size) for size in sizes]
+
+    monkeypatch.setattr(Brightness, "postprocess", postprocess)
+    (found,) = load(write_run(tmp_path / "run")).predict(picture(), min_score=0.9)
+    assert found.scores.tolist() == pytest.approx([0.7, 0.3])

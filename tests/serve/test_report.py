@@ -3,10 +3,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from serve_scenes import SCHEMA, make_prediction, make_sample
+import torch
+from serve_scenes import SCHEMA, make_image, make_prediction, make_sample
 
 from visus.serve.machine import describe_machine
 from visus.serve.report import write_report
+from visus.types import Sample, SemanticPrediction, SemanticTarget
 
 HISTORY = [
     {"epoch": 0, "lr": 0.01, "train loss": 3.0, "train box": 1.0},
@@ -81,7 +83,7 @@ def test_curves_are_sorted_into_their_panels(tmp_path):
     assert names["Training loss"] == ["loss", "box"]
     assert names["Validation loss"] == ["loss"]
     assert names["Learning rate"] == ["lr"]
-    assert names["Precision on the validation images"] == ["box AP"]
+    assert names["Measures on the validation images"] == ["box AP"]
 
 
 def test_categories_are_sorted_by_value(tmp_path):
@@ -91,7 +93,7 @@ def test_categories_are_sorted_by_value(tmp_path):
 
 def test_best_and_worst_examples_do_not_repeat(tmp_path):
     page = report(tmp_path / "run")
-    best, worst = page.split("Best predictions")[1].split("Worst predictions")
+    worst, best = page.split("Worst predictions")[1].split("Best predictions")
     assert re.findall(r"quality ([\d.]+)", best) == ["0.30", "0.20"]
     assert re.findall(r"quality ([\d.]+)", worst) == ["0.00", "0.10"]
 
@@ -111,3 +113,36 @@ def test_the_machine_is_described():
     assert facts["torch"]
     assert facts["visus"]
     assert all(isinstance(value, str) and value for value in facts.values())
+
+
+def test_a_report_of_pixels(tmp_path):
+    labels = torch.zeros(96, 128, dtype=torch.uint8)
+    labels[:, 64:] = 1
+    sample = Sample(make_image(), SemanticTarget(labels, (96, 128)), "street.png")
+    found = SemanticPrediction(labels, torch.ones(96, 128), (96, 128))
+    history = [{"epoch": e, "mIoU": 0.1 + 0.2 * e, "pixel accuracy": -1.0, "train loss": -0.5} for e in range(3)]
+    page = report(
+        tmp_path / "run",
+        history=history,
+        metrics={"mIoU": 0.5, "pixel accuracy": -1.0},
+        per_category={"IoU": {"cat": 0.5, "dog": -1}, "accuracy": {"cat": 0.75, "dog": -1}},
+        examples=[(sample, found, 0.25), (sample, found, 0.75)],
+        confusion_matrix=torch.tensor([[3, 1], [0, 0]]),
+        sections={"Nearest <neighbours>": "<p>a sheet</p>"},
+    )
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == []
+    assert "<strong>50.0</strong>" in page
+    assert "mIoU <b>50</b>" in page
+    assert "cat predicted as dog: 25.0 % (1)" in page
+    assert "<h2>Nearest &lt;neighbours&gt;</h2><p>a sheet</p>" in page
+    assert page.index("Confusion matrix") < page.index("Nearest &lt;") < page.index("Worst predictions")
+    assert page.count('class="pair whole"') == 2
+
+
+def test_hundreds_of_categories_are_cut_to_the_ends(tmp_path):
+    page = report(tmp_path / "run", per_category={"accuracy": {f"c{i}": i / 300 for i in range(300)}}, examples=[])
+    names = re.findall(r'class="name" title="c(\d+)"', page)
+    assert len(names) == 100
+    assert (names[0], names[49], names[50], names[-1]) == ("299", "250", "49", "0")

@@ -1,10 +1,13 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 from serve_scenes import SCHEMA, make_prediction
 
+from visus.serve.palette import category_colour
 from visus.serve.results import ResultFolder, image_ids
+from visus.types import ClassPrediction, EmbeddingPrediction, SemanticPrediction
 
 
 def test_images_named_by_numbers_keep_them():
@@ -36,3 +39,45 @@ def test_pictures_keep_their_names(tmp_path, name, written):
     path = ResultFolder(tmp_path, SCHEMA).save_picture(name, Image.new("RGB", (8, 6)))
     assert path == tmp_path / written
     assert Image.open(path).size == (8, 6)
+
+
+def written(folder):
+    folder.write_json()
+    return json.loads((folder.path / "predictions.json").read_text())
+
+
+def test_classes_and_their_box(tmp_path):
+    folder = ResultFolder(tmp_path, SCHEMA)
+    labels, scores = torch.tensor([1, 0]), torch.tensor([0.75, 0.25])
+    folder.add("a.jpg", 1, ClassPrediction(labels, scores, (96, 128)))
+    folder.add("b.jpg", 2, ClassPrediction(labels, scores, (96, 128), torch.tensor([1.0, 2.0, 30.5, 40.0])))
+    classes = [{"category_id": 7, "name": "dog", "score": 0.75}, {"category_id": 3, "name": "cat", "score": 0.25}]
+    assert written(folder) == [
+        {"image_id": 1, "file_name": "a.jpg", "classes": classes},
+        {"image_id": 2, "file_name": "b.jpg", "classes": classes, "box_xyxy": [1.0, 2.0, 30.5, 40.0]},
+    ]
+
+
+def test_pixels_become_a_mask_and_shares(tmp_path):
+    folder = ResultFolder(tmp_path, SCHEMA)
+    labels = torch.ones(4, 6, dtype=torch.uint8)
+    labels[0] = 0
+    scores = torch.where(labels == 0, 0.5, 0.75)
+    for name in ("deep/a.jpg", "deep/a.png"):
+        folder.add(name, 1, SemanticPrediction(labels, scores, (4, 6)))
+    first, second = written(folder)
+    assert first["classes"] == [
+        {"category_id": 7, "name": "dog", "label": 1, "share": 0.75, "score": 0.75},
+        {"category_id": 3, "name": "cat", "label": 0, "share": 0.25, "score": 0.5},
+    ]
+    assert (first["mask"], second["mask"]) == ("masks/deep/a.png", "masks/deep/a.png.png")
+    mask = Image.open(tmp_path / first["mask"])
+    assert mask.mode == "P"
+    assert list(mask.tobytes()) == labels.flatten().tolist()
+    assert mask.convert("RGB").getpixel((3, 3)) == category_colour(1)
+
+
+def test_an_embedding(tmp_path):
+    folder = ResultFolder(tmp_path, SCHEMA)
+    folder.add("a.jpg", 1, EmbeddingPrediction(torch.tensor([0.6, -0.8]), (4, 6)))
+    assert written(folder) == [{"image_id": 1, "file_name": "a.jpg", "embedding": [0.6, -0.8]}]

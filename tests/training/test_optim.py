@@ -24,7 +24,7 @@ class Net(nn.Module):
 
 def test_groups_split_by_decay_and_backbone() -> None:
     net = Net()
-    optimizer = build_optimizer(net, OptimRecipe(lr=1.0, weight_decay=0.1, backbone_lr_factor=0.5))
+    optimizer = build_optimizer(net, OptimRecipe(lr=1.0, weight_decay=0.1, lr_factors={"backbone": 0.5}))
     found = {id(p): (g["peak_lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
     expected = {
         id(net.backbone[0].weight): (0.5, 0.1),

@@ -1,15 +1,17 @@
-"""``visus data``: check a data set for every problem at once, or look at it."""
+"""``visus data``: check a data set for every problem at once, look at it, or write it in another format."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from visus.data.errors import DatasetNotFoundError
+from visus.types import VOID, ClassTarget, Schema, SemanticTarget, Target
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
     from visus.data.loader import SampleDataset
 
 _EXAMPLES = 3
+_PATIENCE = 2.0  # seconds without a bar
 
 
 @dataclass(frozen=True)
 class CheckArguments:
-    """Report everything that is wrong with a data set: pictures, boxes, outlines, keypoints, identifiers.
+    """Report everything that is wrong with a data set: pictures, boxes, outlines, keypoints, masks, identifiers.
 
     The exit status is 1 where there are errors; warnings are tolerated by the readers.
 
@@ -58,16 +61,41 @@ class ShowArguments:
     keypoints: bool = False
 
 
+@dataclass(frozen=True)
+class ConvertArguments:
+    """Write a data set in another format: COCO, Pascal VOC or YOLO.
+
+    What the other format has no words for is left out and counted. Nothing is overwritten.
+
+    Args:
+        source: a folder in one of the three formats.
+        target: the folder to write to, new or empty.
+        to: the format.
+        split: those to convert; default: all that there are.
+        link: make hard links to the pictures where the file system can, instead of copies.
+    """
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
+    to: Literal["coco", "voc", "yolo"]
+    split: tuple[str, ...] = ()
+    link: bool = False
+
+
 Arguments = (
     Annotated[CheckArguments, tyro.conf.subcommand("check", prefix_name=False)]
     | Annotated[ShowArguments, tyro.conf.subcommand("show", prefix_name=False)]
+    | Annotated[ConvertArguments, tyro.conf.subcommand("convert", prefix_name=False)]
 )
 
 
 def main(argv: list[str]) -> int:
-    """Runs ``visus data check`` or ``visus data show``; 1 where the check finds errors."""
-    arguments = tyro.cli(Arguments, args=argv, prog="visus data", description="Check a data set, or look at it.")
-    return _check(arguments) if isinstance(arguments, CheckArguments) else _show(arguments)
+    """Runs ``visus data check``, ``show`` or ``convert``; 1 where the check finds errors."""
+    description = "Check a data set, look at it, or write it in another format."
+    arguments = tyro.cli(Arguments, args=argv, prog="visus data", description=description)
+    if isinstance(arguments, CheckArguments):
+        return _check(arguments)
+    return _show(arguments) if isinstance(arguments, ShowArguments) else _convert(arguments)
 
 
 def _check(arguments: CheckArguments) -> int:
@@ -103,17 +131,55 @@ def _show(arguments: ShowArguments) -> int:
         name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
         picture.save(arguments.out / f"{name}.png")
         pictures.append(picture)
-        captions.append(f"{Path(sample.path).name or index}: {len(sample.target)} objects")
+        captions.append(f"{Path(sample.path).name or index}: {_contents(sample.target, dataset.schema)}")
     if pictures:
         contact_sheet(pictures, captions=captions).save(arguments.out / "sheet.png")
     Console().print(f"{count} of {len(dataset)} pictures drawn; all at a glance: {arguments.out / 'sheet.png'}")
     return 0
 
 
+def _convert(arguments: ConvertArguments) -> int:
+    """Write a data set in another format, with a bar where it takes long."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from visus.data.convert import convert
+
+    console, begin = Console(), time.monotonic()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("pictures", total=None, visible=False)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total, visible=time.monotonic() - begin > _PATIENCE)
+
+        result = convert(
+            arguments.source,
+            arguments.target,
+            to=arguments.to,
+            splits=arguments.split,
+            link=arguments.link,
+            on_picture=advance,
+        )
+    console.print(f"{result.images} images, {result.objects} objects written to {arguments.target}")
+    if result.left_out:
+        lost = ", ".join(f"{count} {what}" for what, count in result.left_out.items())
+        console.print(f"[yellow]left out, as {arguments.to} cannot say it: {lost}[/]")
+    return 0
+
+
+def _contents(target: Target, schema: Schema) -> str:
+    """A few words about what an image shows."""
+    if isinstance(target, SemanticTarget):
+        return f"{len(set(target.labels.flatten().tolist()) - {VOID})} classes"
+    if isinstance(target, ClassTarget):
+        return schema.categories[int(target.label)]
+    return f"{len(target)} objects"
+
+
 def _open(arguments: ShowArguments) -> SampleDataset:
     """The split of a folder, or of a generated data set of the catalog."""
     from visus.data.datasets.coco import open_coco
-    from visus.data.datasets.pennfudan import open_pennfudan
+    from visus.data.datasets.layouts import layout_of, open_folder
 
     root = Path(arguments.data)
     if not root.exists():
@@ -123,9 +189,9 @@ def _open(arguments: ShowArguments) -> SampleDataset:
         if entry is None or entry.write_fake is not None:
             raise DatasetNotFoundError(f"{root}: no such folder, and no generated data set has this name")
         return entry.open(root, arguments.split, for_training=False)
-    if (root / "masks").is_dir():
-        return open_pennfudan(root, arguments.split)
-    return open_coco(root, arguments.split, keypoints=arguments.keypoints)
+    if arguments.keypoints and layout_of(root) == "coco":
+        return open_coco(root, arguments.split, keypoints=True)
+    return open_folder(root, arguments.split)
 
 
 def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:
@@ -150,7 +216,7 @@ def _print_report(report: CheckReport, console: Console, *, everything: bool) ->
         console.print(table)
     warnings = len(report.problems) - report.errors
     verdict = "[green]no problems[/]" if not report.problems else f"{report.errors} errors, {warnings} warnings"
-    console.print(f"{report.images} images, {report.objects} objects: {verdict}")
+    console.print(f"{report.images} images, {report.objects} {report.unit}: {verdict}")
 
 
 def _object(annotation_id: int | None) -> str:

@@ -6,13 +6,14 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.errors import VisusError
 from visus.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 
-    from visus.data.loader import SampleDataset
+    from visus.data.loader import SampleDataset, Transform
     from visus.types import Batch
 
 
@@ -29,22 +30,12 @@ def open_split(recipe: Recipe, part: str) -> SampleDataset:
 
 
 def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:
-    """Augmented, shuffled batches at the size that the model wants."""
+    """Augmented batches at the size that the model wants, put together as the recipe says."""
     from visus.data.loader import Transformed, make_loader
-    from visus.data.transforms import Augment
 
     asked, data = recipe.data.augment, recipe.data
-    augment = Augment(
-        size=(asked.size, asked.size) if asked.size else None,
-        scale=asked.scale,
-        flip=asked.flip,
-        translate=asked.translate,
-        rotate=asked.rotate,
-        colour=asked.colour,
-        keypoints=dataset.schema.keypoints,
-    )
     return make_loader(
-        Transformed(dataset, augment, seed=recipe.fit.seed),
+        Transformed(dataset, _augmentation(recipe, dataset), seed=recipe.fit.seed),
         collate=_collate(model),
         batch_size=data.batch_size,
         shuffle=True,
@@ -52,6 +43,47 @@ def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> Da
         seed=recipe.fit.seed,
         drop_last=len(dataset) >= data.batch_size * recipe.fit.devices * recipe.fit.nodes,
         aspect_ratio_factor=None if asked.size else 3,
+        batches=None if data.batches == "shuffled" else _class_batches(recipe, dataset),
+    )
+
+
+def _augmentation(recipe: Recipe, dataset: SampleDataset) -> Transform:
+    """How the recipe changes training pictures."""
+    from visus.data.ssd_augment import SSDAugment
+    from visus.data.transforms import Augment
+
+    asked, keypoints = recipe.data.augment, dataset.schema.keypoints
+    if asked.kind == "ssd":
+        return SSDAugment(size=asked.size, flip=asked.flip, keypoints=keypoints)
+    return Augment(
+        size=asked.size,
+        scale=asked.scale,
+        stretch=asked.stretch,
+        flip=asked.flip,
+        translate=asked.translate,
+        rotate=asked.rotate,
+        colour=asked.colour,
+        keypoints=keypoints,
+    )
+
+
+def _class_batches(recipe: Recipe, dataset: SampleDataset) -> Any:
+    """Batches by class, for data that tells the label of every picture."""
+    from visus.data.class_batches import class_batches
+
+    data, labels = recipe.data, getattr(dataset, "labels", None)
+    if labels is None:
+        raise VisusError(
+            f"data.batches is {data.batches!r}, but {data.dataset} does not tell the labels of its pictures ahead: "
+            "use 'shuffled', or a data set of classes"
+        )
+    return class_batches(
+        data.batches,
+        labels,
+        getattr(dataset, "super_labels", None),
+        batch_size=data.batch_size,
+        images_per_class=data.images_per_class,
+        seed=recipe.fit.seed,
     )
 
 

@@ -1,4 +1,4 @@
-"""``visus predict``: find objects in images, folders, lists or videos; write drawings and COCO's JSON."""
+"""``visus predict``: look at images, folders, lists or videos; write drawings and what was found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -18,23 +18,25 @@ if TYPE_CHECKING:
 
     from visus.serve.predictor import Predictor
     from visus.serve.results import ResultFolder
-    from visus.types import InstancePrediction
 
 
 @dataclass(frozen=True)
 class PredictArguments:
-    """Find objects; write drawings, predictions.json (COCO results) and images.json (which image is which).
+    """Look at pictures; write drawings, predictions.json and images.json (which image is which).
+
+    predictions.json holds COCO results where the model finds objects, else an entry for each image: its classes, or its
+    embedding, or the share of each class of its pixels beside a mask in masks/.
 
     Args:
         model: a run folder, a .safetensors file, or published weights by name (`visus list weights`), fetched once.
         source: an image, a folder, a quoted glob, a list file (.txt, one path a line) or a video.
         out: the folder to write to; default: a new one, runs/predict/ and the name of the source.
-        min_score: draw objects from this score on. The JSON holds all that the model reports.
+        min_score: draw objects from this score on; predictions.json holds all that the model reports.
         batch_size: images that go through the network together.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         every: of a video, look at every n-th frame.
         frames: write a video's frames as pictures instead of one mp4.
-        pictures: write drawings; --no-pictures writes the JSON only.
+        pictures: write drawings; --no-pictures writes the predictions only.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -102,8 +104,11 @@ def _look_at(
     """Predicts batch by batch, draws, and keeps a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from visus.cli.tables import prediction_table
     from visus.serve.draw import draw
 
+    min_score = arguments.min_score
+    legend: Literal["below", "inside"] = "inside" if _writes_video(arguments) else "below"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress, ExitStack() as open_files:
         task = progress.add_task("looking at pictures", total=total)
@@ -113,9 +118,9 @@ def _look_at(
             for item, prediction in zip(batch, predictions, strict=True):
                 results.add(item.name, item.image_id, prediction, **item.details)
                 if arguments.pictures:
-                    save(item.name, draw(item.image, prediction, predictor.schema, min_score=arguments.min_score))
+                    save(item.name, draw(item.image, prediction, predictor.schema, min_score=min_score, legend=legend))
                 if total == 1:
-                    _print_objects(prediction, predictor, arguments.min_score, console)
+                    console.print(prediction_table(prediction, predictor.schema, min_score=min_score))
             progress.update(task, completed=len(results.images) + len(results.failures))
 
 
@@ -153,15 +158,21 @@ def _video_items(arguments: PredictArguments, results: ResultFolder) -> Iterator
 
 def _saver(results: ResultFolder, arguments: PredictArguments, open_files: ExitStack):  # type: ignore[no-untyped-def]
     """What takes each drawing: the folder, or the video that is being written."""
-    from visus.serve.sources import is_video
     from visus.serve.video import VideoWriter, video_info
 
-    if arguments.frames or not arguments.pictures or not is_video(arguments.source):
+    if not _writes_video(arguments):
         return results.save_picture
     results.path.mkdir(parents=True, exist_ok=True)
     rate = video_info(Path(arguments.source)).frame_rate / arguments.every
     writer = open_files.enter_context(VideoWriter(results.path / f"{Path(arguments.source).stem}.mp4", frame_rate=rate))
     return lambda _, picture: writer.write(picture)
+
+
+def _writes_video(arguments: PredictArguments) -> bool:
+    """Whether the drawings become one video, whose frames have to be of one size."""
+    from visus.serve.sources import is_video
+
+    return arguments.pictures and not arguments.frames and is_video(arguments.source)
 
 
 def _total(arguments: PredictArguments, names: list[str]) -> int | None:
@@ -180,17 +191,6 @@ def _new_folder(source: str) -> Path:
     stem = Path(source).resolve().stem
     name = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem).strip("-.") or "pictures"
     return new_run(Path("runs") / "predict" / name).path
-
-
-def _print_objects(prediction: InstancePrediction, predictor: Predictor, min_score: float, console: Console) -> None:
-    """A table of the objects of the only picture."""
-    from rich.table import Table
-
-    table = Table("object", "score", "left", "top", "right", "bottom", box=None, header_style="dim")
-    for label, score, box in zip(prediction.labels, prediction.scores, prediction.boxes_xyxy, strict=True):
-        if score >= min_score:
-            table.add_row(predictor.schema.categories[int(label)], f"{score:.2f}", *(f"{v:.0f}" for v in box.tolist()))
-    console.print(table if table.row_count else f"no object scores {min_score} or more")
 
 
 def _tell(results: ResultFolder, seconds: float, console: Console) -> None:

@@ -15,7 +15,7 @@ from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torchmetrics import Metric
 
     from visus.data.loader import SampleDataset
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 FEW_EPOCHS = 10
 """Below so many epochs, the report's curves are drawn over the steps."""
 
+_MOST_WRITTEN = 100  # classes of a confusion matrix in metrics.json
+
 
 @dataclass(frozen=True)
 class Measured:
-    """What weights are worth on a data set: numbers by name, the average precision of each category, pictures."""
+    """What weights are worth on a data set: numbers by name, and of each category; pictures; what is taken for what."""
 
     metrics: dict[str, float]
     per_category: dict[str, dict[str, float]]
     pictures: list[Ranked]
     count: int
+    confusion_matrix: Tensor | None = None
 
 
 def measure_weights(
@@ -49,6 +52,7 @@ def measure_weights(
     """Loads the run's best weights into ``model`` and measures them."""
     import torch
 
+    from visus.catalog import task_of
     from visus.metrics.ranking import image_quality
     from visus.nn.weights import load_state, read_weights
     from visus.training.evaluation import Extremes, measure
@@ -68,13 +72,14 @@ def measure_weights(
             val_loader(recipe, dataset, model),
             device=device,
             precision=recipe.fit.precision,
-            quality=image_quality,
+            # An embedding alone is neither good nor bad: there is nothing to rank.
+            quality=None if task_of(recipe.model) == "metric_learning" else image_quality,
             extremes=extremes,
             on_batch=lambda pictures: bar.advance(row, pictures) if bar and row is not None else None,
         )
-    kinds: Any = getattr(metric, "kinds", ())
-    per_category: Any = getattr(metric, "per_category", None)
-    return Measured(metrics, {f"{kind} AP": per_category(kind) for kind in kinds}, extremes.chosen(), len(dataset))
+    per_category: Any = getattr(metric, "per_category", dict)
+    confusion = getattr(metric, "confusion_matrix", None)
+    return Measured(metrics, per_category(), extremes.chosen(), len(dataset), confusion)
 
 
 def write_results(
@@ -93,29 +98,45 @@ def write_results(
         metrics=measured.metrics,
         per_category=measured.per_category,
         examples=[(dataset[p.index], p.prediction, p.quality) for p in measured.pictures],
+        confusion_matrix=measured.confusion_matrix,
     )
     print_metrics(measured.metrics, console)
     console.print(f"Weights  {folder.weights}\nReport   {report}", soft_wrap=True, highlight=False)
 
 
 def as_json(measured: Measured) -> Mapping[str, object]:
-    """What metrics.json holds: the numbers by name, the number of pictures, the numbers of each category."""
-    return {**measured.metrics, "pictures": measured.count, "per category": measured.per_category}
+    """What metrics.json holds: the numbers by name, the number of pictures, the numbers of each category.
+
+    With up to 100 classes also the confusion matrix: the classes by their true name, and what each was taken for.
+    """
+    values = {**measured.metrics, "pictures": measured.count, "per category": measured.per_category}
+    matrix = measured.confusion_matrix
+    return values if matrix is None or len(matrix) > _MOST_WRITTEN else {**values, "confusion matrix": matrix.tolist()}
 
 
 def print_metrics(metrics: Mapping[str, float], console: Console) -> None:
-    """A table on a terminal: kinds down, measures across; else a line for each number."""
+    """On a terminal COCO's measures as a table, kinds down and measures across; all others a line for each number."""
     from rich.table import Table
 
-    if not console.is_terminal:
-        for name, value in metrics.items():
-            console.print(f"{name} {'-' if value < 0 else f'{value:.3f}'}", highlight=False)
-        return
-    kinds = dict.fromkeys(name.rpartition(" ")[0] for name in metrics)
-    measures = dict.fromkeys(name.rpartition(" ")[2] for name in metrics)
+    tabular = {name: value for name, value in metrics.items() if console.is_terminal and _is_coco(name)}
+    kinds = dict.fromkeys(name.rpartition(" ")[0] for name in tabular)
+    measures = dict.fromkeys(name.rpartition(" ")[2] for name in tabular)
     table = Table("", *measures, box=None, header_style="dim", padding=(0, 1))
     for kind in kinds:
-        values = [metrics.get(f"{kind} {measure}".strip()) for measure in measures]
-        shown = ["" if value is None else "-" if value < 0 else f"{value:.3f}" for value in values]
+        shown = [_shown(tabular.get(f"{kind} {measure}")) for measure in measures]
         table.add_row(f"[bold]{kind}[/]", f"[bold green]{shown[0]}[/]", *shown[1:])
-    console.print(table)
+    if tabular:
+        console.print(table)
+    for name, value in metrics.items():
+        if name not in tabular:
+            console.print(f"{name} {_shown(value)}", highlight=False)
+
+
+def _is_coco(name: str) -> bool:
+    """Whether a name is a kind and one of COCO's measures, such as ``box AP50``."""
+    return " " in name and name.rpartition(" ")[2].startswith(("AP", "AR"))
+
+
+def _shown(value: float | None) -> str:
+    """Nothing for a number that was not asked for, a dash where there was nothing to measure."""
+    return "" if value is None else "-" if not value >= 0 else f"{value:.3f}"

@@ -106,7 +106,7 @@ def evaluate(
     )
     asked = replace(recipe, data=data)
     dataset = open_split(asked, "val")
-    schema = _learned_schema(folder, dataset)
+    schema = _learned_schema(folder, recipe, dataset)
     from visus import catalog
 
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
@@ -162,15 +162,17 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
     return folder
 
 
-def _learned_schema(folder: RunFolder, dataset: SampleDataset) -> Schema:
-    """What the run learned, checked to mean the same on ``dataset``."""
+def _learned_schema(folder: RunFolder, recipe: Recipe, dataset: SampleDataset) -> Schema:
+    """What the run learned, checked to mean the same on ``dataset``; descriptors are measured on unseen classes."""
+    from visus import catalog
     from visus.nn.weights import read_weights
     from visus.training.run import schema_from_json
 
     if not folder.weights.is_file():
         raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
     learned = schema_from_json(read_weights(folder.weights)[1]["schema"])
-    if dataset.schema.categories != learned.categories:
+    unseen_classes = catalog.task_of(recipe.model) == "metric_learning"
+    if dataset.schema.categories != learned.categories and not unseen_classes:
         missing = [name for name in learned.categories if name not in dataset.schema.categories]
         raise VisusError(
             f"The run learned {len(learned.categories)} categories, the data has {len(dataset.schema.categories)}"

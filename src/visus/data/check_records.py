@@ -50,7 +50,7 @@ def check_records(content: Record, file: str) -> Iterator[Problem]:
     yield from _set_problems(usable, sizes, file)
     some_have_outlines = any(a.get("segmentation") for a in usable)
     for annotation in usable:
-        yield from _annotation_problems(annotation, sizes, points, some_have_outlines, file)
+        yield from annotation_problems(annotation, sizes, points, some_have_outlines, file)
 
 
 def _image_problems(records: list[Any], file: str) -> Iterator[Problem]:
@@ -108,9 +108,18 @@ def _set_problems(annotations: list[Record], sizes: dict[int, Size | None], file
         yield Problem("xyxy instead of xywh", "warning", file, message)
 
 
-def _annotation_problems(
+def annotation_problems(
     annotation: Record, sizes: dict[int, Size | None], points: dict[int, int], outlined: bool, file: str
 ) -> Iterator[Problem]:
+    """Problems of one annotation.
+
+    Args:
+        annotation: in COCO's format.
+        sizes: the (h, w) of each image, None where it is not known.
+        points: the number of keypoints of each category.
+        outlined: whether an annotation without an outline is a problem.
+        file: for the problems.
+    """
     identifier = annotation.get("id")
     number = identifier if is_identifier(identifier) else None
 

@@ -33,14 +33,14 @@ def jitter_colour(image: UInt8[Tensor, "3 h w"], strength: float, generator: tor
     limits = (_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE)
     brightness, contrast, saturation, hue = (n * limit for n, limit in zip(draw.tolist(), limits, strict=True))
     pixels = image.reshape(3, -1).float()
-    matrix = (1 + brightness) * (1 + contrast) * _chroma_matrix(1 + saturation, 2 * math.pi * hue)
+    matrix = (1 + brightness) * (1 + contrast) * chroma_matrix(1 + saturation, 2 * math.pi * hue)
     # Contrast is about the picture's own mean luma, so that it does not change the brightness.
     mean = (1 + brightness) * float(_GREY @ pixels.mean(dim=1))
     offset = torch.full((3, 1), -contrast * mean)
     return torch.addmm(offset, matrix, pixels).round_().clamp_(0, 255).to(torch.uint8).view(image.shape)
 
 
-def _chroma_matrix(saturation: float, angle: float) -> Float[Tensor, "3 3"]:
+def chroma_matrix(saturation: float, angle: float) -> Float[Tensor, "3 3"]:
     """Scales and turns the chroma plane and keeps the luma."""
     cos, sin = saturation * math.cos(angle), saturation * math.sin(angle)
     matrix: Tensor = _FROM_YIQ @ torch.tensor([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]]) @ _TO_YIQ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -40,6 +41,20 @@ class Transform(Protocol):
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
         """The changed sample; ``sample`` itself stays as it is."""
+
+
+@runtime_checkable
+class EpochSampler(Protocol):
+    """Batches of indices that are a function of (seed, epoch), as `visus.data.samplers.EpochBatches` makes them."""
+
+    on_epoch: Callable[[int], None] | None
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[int]]: ...
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch of the next iteration, and how many of its batches are left out."""
 
 
 class Transformed(Dataset[Sample]):
@@ -96,6 +111,7 @@ def make_loader(
     seed: int = 0,
     drop_last: bool = False,
     aspect_ratio_factor: int | None = None,
+    batches: EpochSampler | None = None,
 ) -> DataLoader[Batch]:
     """A loader of batches, the same for any number of workers; ``loader.batch_sampler.set_epoch`` moves it to an epoch.
 
@@ -108,6 +124,7 @@ def make_loader(
         seed: of the order.
         drop_last: leave out the batch that is not full.
         aspect_ratio_factor: group images of like shape (see `aspect_ratio_groups`); None mixes all.
+        batches: which images make up each batch, in place of ``batch_size``, ``shuffle`` and all else about it.
 
     Raises:
         ValueError: the data set is empty, or smaller than one batch of which none may be left over.
@@ -118,19 +135,22 @@ def make_loader(
         raise ValueError(
             f"{len(dataset)} images make no full batch of {batch_size}: lower batch_size or keep the last batch"
         )
-    batches = EpochBatches(
+    follow = dataset.set_epoch if isinstance(dataset, Transformed) else None
+    if batches is not None:
+        batches.on_epoch = follow
+    sampler = batches or EpochBatches(
         length=len(dataset),
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
         drop_last=drop_last,
         groups=None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor),
-        on_epoch=dataset.set_epoch if isinstance(dataset, Transformed) else None,
+        on_epoch=follow,
     )
     count = _worker_count() if workers < 0 else workers
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # a Protocol, not a subclass of torch's Dataset
-        batch_sampler=batches,
+        batch_sampler=sampler,
         num_workers=count,
         collate_fn=InOnePiece(collate),
         persistent_workers=count > 0,

@@ -72,7 +72,7 @@ class EpochBatches(Sampler[list[int]]):
             self.on_epoch(epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
-        rank, processes = self.share or _share_of_this_process()
+        rank, processes = self.share or share_of_this_process()
         batches = self._all_batches()
         count = self._batches_each(processes)
         for turn in range(self._start, count):
@@ -80,7 +80,7 @@ class EpochBatches(Sampler[list[int]]):
         self._start = 0
 
     def __len__(self) -> int:
-        _, processes = self.share or _share_of_this_process()
+        _, processes = self.share or share_of_this_process()
         return self._batches_each(processes) - self._start
 
     def _batches_each(self, processes: int) -> int:
@@ -126,7 +126,7 @@ def aspect_ratio_groups(sizes: Sequence[tuple[int, int]], factor: int = 3) -> li
     return groups
 
 
-def _share_of_this_process() -> tuple[int, int]:
+def share_of_this_process() -> tuple[int, int]:
     """(rank, number of processes); (0, 1) outside torch.distributed."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -13,7 +13,8 @@ import torch
 
 from visus.data.colour import jitter_colour
 from visus.data.loader import Transform
-from visus.data.warp import Span, Warp, place, warp_sample
+from visus.data.warp import Span, Warp, place
+from visus.data.warp_targets import warp_sample
 from visus.types import Keypoints, Sample
 
 
@@ -26,6 +27,7 @@ class Augment:
     Args:
         size: (h, w) of the result; None keeps that of each image.
         scale: limits of the random factor, drawn evenly on a logarithmic scale.
+        stretch: the ratio of width to height is changed by up to this factor either way.
         flip: the probability of mirroring left to right.
         translate: extra shift, up to this fraction of the size either way.
         rotate: rotation by up to this many degrees either way.
@@ -39,6 +41,7 @@ class Augment:
         *,
         size: tuple[int, int] | None = None,
         scale: tuple[float, float] = (1.0, 1.0),
+        stretch: float = 1.0,
         flip: float = 0.5,
         translate: float = 0.0,
         rotate: float = 0.0,
@@ -48,11 +51,14 @@ class Augment:
     ) -> None:
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be two factors, the smaller first, not {scale}")
+        if stretch < 1:
+            raise ValueError(f"stretch must be a factor of at least 1, not {stretch}")
         for name, value in (("flip", flip), ("colour", colour), ("min_visible", min_visible), ("translate", translate)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {value}")
         self.size = size
         self.scale = scale
+        self.stretch = stretch
         self.flip = flip
         self.translate = translate
         self.rotate = rotate
@@ -69,14 +75,17 @@ class Augment:
     def draw(self, size: tuple[int, int], generator: torch.Generator) -> Warp:
         """Draw the map for an image of ``size`` (h, w)."""
         canvas = self.size or size
-        zoom, y, x, shift_y, shift_x, turn, mirror = torch.rand(7, generator=generator, dtype=torch.float64).tolist()
+        draws = torch.rand(7, generator=generator, dtype=torch.float64).tolist()
+        zoom, y, x, shift_y, shift_x, turn, mirror = draws
+        longer = self.stretch ** (float(torch.rand((), generator=generator)) - 0.5) if self.stretch > 1 else 1.0
         low, high = (math.log(limit) for limit in self.scale)
         scale = min(canvas[0] / size[0], canvas[1] / size[1]) * math.exp(low + zoom * (high - low))
+        scales = scale / longer, scale * longer
         offset = [
-            part * (canvas[axis] - scale * size[axis]) + (2 * shift - 1) * self.translate * canvas[axis]
+            part * (canvas[axis] - scales[axis] * size[axis]) + (2 * shift - 1) * self.translate * canvas[axis]
             for axis, (part, shift) in enumerate(((y, shift_y), (x, shift_x)))
         ]
-        warp = place(size, canvas, scale, (offset[0], offset[1]))
+        warp = place(size, canvas, scales, (offset[0], offset[1]))
         return replace(warp, degrees=(2 * turn - 1) * self.rotate, mirrored=mirror < self.flip)
 
 

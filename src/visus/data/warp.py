@@ -1,4 +1,4 @@
-"""One affine map for everything in a sample: the image, its boxes, masks, keypoints and areas.
+"""One affine map for everything in a sample; here the map itself, and images, masks and maps of labels drawn by it.
 
 A `Warp` draws a window of the source onto a rectangle of a canvas, then turns and mirrors the canvas. The rectangles
 have whole-number corners, so that scaling and cropping are a resize of the window with exact low-pass filtering, and
@@ -8,18 +8,13 @@ boxes and keypoints follow the very same numbers. Everything is drawn once; noth
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
-
-from visus.ops.boxes import box_area, clip_boxes, large_boxes
-from visus.ops.keypoints import flip_keypoints
-from visus.ops.masks import masks_to_boxes
-from visus.types import InstanceTarget, Keypoints, Sample
 
 PADDING_COLOUR = (124, 116, 104)
 """ImageNet's mean colour, which the usual normalisation makes (nearly) zero."""
@@ -70,58 +65,13 @@ class Warp:
         return turn @ place
 
 
-def place(size: tuple[int, int], canvas: tuple[int, int], scale: float, offset: tuple[float, float]) -> Warp:
+def place(
+    size: tuple[int, int], canvas: tuple[int, int], scale: float | tuple[float, float], offset: tuple[float, float]
+) -> Warp:
     """The warp that draws an image of ``size`` (h, w), scaled, with its upper left corner at ``offset`` (y, x)."""
-    rows, columns = (_span(*axis, scale) for axis in zip(size, canvas, offset, strict=True))
+    scales = scale if isinstance(scale, tuple) else (scale, scale)
+    rows, columns = (_span(*axis) for axis in zip(size, canvas, offset, scales, strict=True))
     return Warp(rows=rows, columns=columns, canvas=canvas)
-
-
-def warp_sample(sample: Sample, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0) -> Sample:
-    """Draw a sample through ``warp``; see `warp_target` for what happens to its objects."""
-    target = warp_target(sample.target, warp, keypoints=keypoints, min_visible=min_visible)
-    return replace(sample, image=warp_image(sample.image, warp), target=target)
-
-
-def warp_target(
-    target: InstanceTarget, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0
-) -> InstanceTarget:
-    """Draw annotations through ``warp``.
-
-    Boxes of objects that the canvas cuts, or that are turned, are drawn anew around what is left of their masks;
-    without masks they are the clipped bounds of the warped corners. Areas scale with the map and with the part that is
-    left. Keypoints outside the canvas become unlabelled. Objects of which less than ``min_visible`` is left, or
-    nothing, or that become thinner than a pixel, are dropped.
-
-    Args:
-        target: the annotations.
-        warp: the map.
-        keypoints: which keypoints change places in a mirror; needed where ``warp`` mirrors a target with keypoints.
-        min_visible: the least fraction of its area that an object keeps.
-    """
-    matrix = warp.matrix()
-    corners = _warped_bounds(target.boxes_xyxy, matrix)
-    boxes = clip_boxes(corners, warp.canvas)
-    visible = box_area(boxes) / box_area(corners).clamp(min=1e-12)
-    magnified = warp.rows.scale * warp.columns.scale  # turning and mirroring keep areas
-    masks = None
-    if target.masks is not None:
-        masks = warp_masks(target.masks, warp)
-        cut = (boxes != corners).any(dim=1) | (warp.degrees != 0)
-        boxes, visible = _around_masks(boxes, visible, target.masks, masks, cut, magnified)
-    points = target.keypoints_xyv
-    if points is not None:
-        points = _warped_keypoints(points, warp, keypoints)
-    became_thin = ~large_boxes(boxes, 1.0) & large_boxes(target.boxes_xyxy, 1.0)
-    keep = (visible >= min_visible) & (visible > 0) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1) & ~became_thin
-    warped = replace(
-        target,
-        boxes_xyxy=boxes,
-        areas=target.areas * (magnified * visible),
-        size=warp.canvas,
-        masks=masks,
-        keypoints_xyv=points,
-    )
-    return warped if bool(keep.all()) else warped[keep]
 
 
 def warp_image(image: UInt8[Tensor, "3 _h _w"], warp: Warp) -> UInt8[Tensor, "3 h w"]:
@@ -142,20 +92,28 @@ def warp_image(image: UInt8[Tensor, "3 _h _w"], warp: Warp) -> UInt8[Tensor, "3 
     return window.flip(-1) if warp.mirrored else window.contiguous()
 
 
-def warp_masks(masks: Bool[Tensor, "n _h _w"], warp: Warp) -> Bool[Tensor, "n h w"]:
-    """Draw masks through ``warp``: each pixel of the canvas takes the source pixel that its centre falls into."""
-    source = masks.numpy()
+def warp_maps(
+    maps: Bool[Tensor, "n _h _w"] | UInt8[Tensor, "n _h _w"], warp: Warp, *, outside: int = 0
+) -> Bool[Tensor, "n h w"] | UInt8[Tensor, "n h w"]:
+    """Draw masks or maps of labels through ``warp``: a pixel of the canvas takes the one that its centre falls into.
+
+    Args:
+        maps: what is drawn.
+        warp: the map.
+        outside: the value of the canvas outside of the source.
+    """
+    source = maps.numpy()
     if warp.degrees:
-        inside, nearest = _nearest_pixels((masks.shape[1], masks.shape[2]), warp)
-        drawn = source.reshape(len(source), math.prod(source.shape[1:]))[:, nearest] & inside
-        return torch.from_numpy(drawn)
+        inside, nearest = _nearest_pixels((maps.shape[1], maps.shape[2]), warp)
+        drawn = source.reshape(len(source), math.prod(source.shape[1:]))[:, nearest]
+        return torch.from_numpy(np.where(inside, drawn, np.asarray(outside, dtype=source.dtype)))
     (to_rows, from_rows), (to_columns, from_columns) = (
         _nearest_along(span, side) for span, side in zip((warp.rows, warp.columns), warp.canvas, strict=True)
     )
     if warp.mirrored:
         to_columns = slice(warp.canvas[1] - to_columns.stop, warp.canvas[1] - to_columns.start)
         from_columns = from_columns[::-1]
-    drawn = np.zeros((len(source), *warp.canvas), dtype=bool)
+    drawn = np.full((len(source), *warp.canvas), outside, dtype=source.dtype)
     drawn[:, to_rows, to_columns] = source[:, from_rows][:, :, from_columns]
     return torch.from_numpy(drawn)
 
@@ -167,45 +125,6 @@ def _span(size: int, canvas: int, offset: float, scale: float) -> Span:
     start = round(first * scale + offset)
     stop = max(round(last * scale + offset), start + 1)
     return Span(source=(first, last), target=(start, stop))
-
-
-def _warped_bounds(boxes: Float[Tensor, "n 4"], matrix: Float64[Tensor, "2 3"]) -> Float[Tensor, "n 4"]:
-    """The bounds of the warped corners of each box."""
-    corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].view(-1, 4, 2).double()
-    moved = corners @ matrix[:, :2].T + matrix[:, 2]  # [n, 4, 2]
-    return torch.cat((moved.amin(dim=1), moved.amax(dim=1)), dim=1).to(boxes.dtype)
-
-
-def _around_masks(
-    boxes: Tensor, visible: Tensor, before: Tensor, after: Tensor, cut: Tensor, magnified: float
-) -> tuple[Tensor, Tensor]:
-    """Boxes and visible fractions of the objects in ``cut`` from what is left of their masks."""
-    if not cut.any():
-        return boxes, visible
-    pixels = before[cut].sum(dim=(1, 2))
-    drawn = after[cut]
-    tight = masks_to_boxes(drawn).to(boxes.dtype)
-    clipped = boxes[cut]
-    tight = torch.cat((torch.maximum(tight[:, :2], clipped[:, :2]), torch.minimum(tight[:, 2:], clipped[:, 2:])), dim=1)
-    left = (drawn.sum(dim=(1, 2)) / (pixels.clamp(min=1) * magnified)).clamp(max=1).to(visible.dtype)
-    known = pixels > 0
-    boxes, visible = boxes.clone(), visible.clone()
-    boxes[cut] = torch.where(known[:, None], tight, clipped)
-    visible[cut] = torch.where(known, left, visible[cut])
-    return boxes, visible
-
-
-def _warped_keypoints(points: Float[Tensor, "n k 3"], warp: Warp, meaning: Keypoints | None) -> Float[Tensor, "n k 3"]:
-    matrix = replace(warp, mirrored=False).matrix()
-    height, width = warp.canvas
-    xy = (points[..., :2].double() @ matrix[:, :2].T + matrix[:, 2]).to(points.dtype)
-    inside = (xy >= 0).all(dim=-1) & (xy[..., 0] <= width) & (xy[..., 1] <= height) & (points[..., 2] > 0)
-    moved = torch.cat((xy, points[..., 2:]), dim=-1) * inside[..., None]
-    if not warp.mirrored:
-        return moved
-    if meaning is None:
-        raise ValueError("mirroring keypoints needs their meaning: pass keypoints=schema.keypoints")
-    return flip_keypoints(moved, width, meaning.flip_pairs)
 
 
 def _resized(image: UInt8[Tensor, "3 _h _w"], size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:

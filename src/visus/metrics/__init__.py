@@ -1,13 +1,21 @@
 """Measures of predictions against what is annotated."""
 
+from visus.metrics.boundary import boundary_f1
+from visus.metrics.by_image import ImageRecords
 from visus.metrics.coco import CocoMetric, evaluate_coco
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
 from visus.metrics.coco_summary import CocoResult
 from visus.metrics.ranking import image_quality
+from visus.metrics.semantic import SemanticMetric
+from visus.metrics.voc import VocMetric
 
 __all__ = [
     "CocoMetric",
     "CocoResult",
+    "ImageRecords",
+    "SemanticMetric",
+    "VocMetric",
+    "boundary_f1",
     "evaluate_coco",
     "image_quality",
     "prediction_to_coco",

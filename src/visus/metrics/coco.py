@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import hotcoco
-import torch.distributed as dist
-from torchmetrics import Metric
 
+from visus.metrics.by_image import ImageRecords
 from visus.metrics.coco_format import Record, prediction_to_coco, schema_to_categories, target_to_coco
 from visus.metrics.coco_summary import CocoResult, summarise
 from visus.types import InstancePrediction, InstanceTarget, Schema
@@ -132,7 +131,7 @@ def _check_keypoints(records: Iterable[Record], expected: int) -> None:
             )
 
 
-class CocoMetric(Metric):
+class CocoMetric(ImageRecords):
     """COCO's numbers over batches and processes.
 
     ``compute`` returns ``{"box AP": ..., "box AP50": ..., "mask AP": ...}`` for every kind that is measured.
@@ -145,10 +144,6 @@ class CocoMetric(Metric):
         ValueError: where a kind is unknown, or the schema has no masks or keypoints to measure.
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = True  # the numbers of one batch cannot be merged into those of all: only the records can
-
     def __init__(self, *, schema: Schema, kinds: Sequence[str] | None = None) -> None:
         super().__init__()
         available = {"box": True, "mask": schema.has_masks, "keypoint": schema.keypoints is not None}
@@ -160,7 +155,6 @@ class CocoMetric(Metric):
         self.schema = schema
         self.kinds = chosen
         self.results: dict[str, CocoResult] = {}
-        self._images: dict[int, _MeasuredImage] = {}
 
     def update(self, predictions: list[InstancePrediction], targets: list[InstanceTarget]) -> None:
         """Adds images: what was found in each, and what it holds, both in the pixels of the target's ``size``.
@@ -177,7 +171,7 @@ class CocoMetric(Metric):
             found = prediction_to_coco(replace(prediction, **dropped), image_id, self.schema)
             truth = target_to_coco(replace(target, **dropped), self.schema, first_id=1)
             image = _MeasuredImage(target.size, truth=pickle.dumps(truth), found=pickle.dumps(found))
-            _add_image(self._images, image_id, image)
+            self.add(image_id, image)
 
     def compute(self) -> dict[str, float]:
         """Every number of every kind, by names like ``"box AP50"``; -1 where there is nothing to measure."""
@@ -186,21 +180,26 @@ class CocoMetric(Metric):
         self.results = {kind: evaluate_coco(ground_truth, found, cast(Kind, kind), sigmas) for kind in self.kinds}
         return {f"{kind} {name}": value for kind in self.kinds for name, value in self.results[kind].stats.items()}
 
-    def per_category(self, kind: str = "box") -> dict[str, float]:
-        """AP of each category by its name, as the last ``compute`` measured it.
+    def per_category(self) -> dict[str, dict[str, float]]:
+        """For each kind, under names like ``"box AP"``, the AP of each category, as the last ``compute`` measured it.
 
         Raises:
             RuntimeError: before ``compute``. It is not called here because all processes have to take part in it.
         """
-        if kind not in self.results:
-            raise RuntimeError(f"there is no result for {kind!r}: call compute() first (measured: {self.kinds})")
-        return self.results[kind].per_category
+        if not self.results:
+            raise RuntimeError("there is no result: call compute() first")
+        return {f"{kind} AP": self.results[kind].per_category for kind in self.kinds}
 
     def reset(self) -> None:
         """Forgets all images."""
         super().reset()
         self.results = {}
-        self._images = {}
+
+    def same_image(self, known: _MeasuredImage, record: _MeasuredImage) -> bool:
+        """Whether two records hold the same annotations; predictions may differ from batch to batch."""
+        return known.size == record.size and (
+            known.truth == record.truth or pickle.loads(known.truth) == pickle.loads(record.truth)
+        )
 
     def _check(self, prediction: InstancePrediction, target: InstanceTarget) -> None:
         if tuple(prediction.size) != tuple(target.size):
@@ -218,34 +217,14 @@ class CocoMetric(Metric):
 
         The order settles which of two equal scores comes first, so it may not depend on who measured an image.
         """
-        ids = sorted(self._images)
-        images = [self._images[id_] for id_ in ids]
-        sizes = [image.size for image in images]
+        records: dict[int, _MeasuredImage] = self.records()
+        images = list(records.values())
         ground_truth = {
-            "images": [{"id": id_, "height": h, "width": w} for id_, (h, w) in zip(ids, sizes, strict=True)],
+            "images": [{"id": id_, "height": image.size[0], "width": image.size[1]} for id_, image in records.items()],
             "annotations": [record for image in images for record in pickle.loads(image.truth)],
             "categories": schema_to_categories(self.schema),
         }
         return ground_truth, [record for image in images for record in pickle.loads(image.found)]
-
-    # torchmetrics gathers tensors of its own states. The state here is Python records, so the two methods by which its
-    # `sync` keeps a copy of the state and gathers it are replaced; its `unsync` sets what the copy holds.
-
-    def _copy_state_dict(self) -> dict[str, Any]:
-        return {"_images": dict(self._images)}
-
-    def _sync_dist(self, dist_sync_fn: Any = None, process_group: Any = None) -> None:
-        """Gives every process the images of all.
-
-        A distributed sampler repeats images to give each process as many; a repeated image counts once.
-        """
-        gathered: list[Any] = [None] * dist.get_world_size(process_group)
-        dist.all_gather_object(gathered, self._images, group=process_group)
-        merged: dict[int, _MeasuredImage] = {}
-        for images in gathered:
-            for image_id, image in images.items():
-                _add_image(merged, image_id, image)
-        self._images = merged
 
 
 @dataclass(frozen=True)
@@ -255,13 +234,3 @@ class _MeasuredImage:
     size: tuple[int, int]
     truth: bytes
     found: bytes
-
-
-def _add_image(images: dict[int, _MeasuredImage], image_id: int, image: _MeasuredImage) -> None:
-    """Adds an image, once: the first one stays, as a prediction may differ in the last digit from batch to batch."""
-    known = images.setdefault(image_id, image)
-    same = known.size == image.size and (
-        known.truth == image.truth or pickle.loads(known.truth) == pickle.loads(image.truth)
-    )
-    if not same:
-        raise ValueError(f"two different images have image_id {image_id}: give each target its own")

@@ -1,7 +1,8 @@
 """How good the prediction of one image is, so that a report can show the best and the worst ones.
 
-Average precision needs the scores of a whole data set and says little about one image. Panoptic quality (Kirillov et
-al. 2019, arXiv 1801.00868, equation 1) is defined on one: the F1 score of the objects times the mean IoU of matches.
+Of objects: average precision needs the scores of a whole data set and says little about one image. Panoptic quality
+(Kirillov et al. 2019, arXiv 1801.00868, equation 1) is defined on one: the F1 score of the objects times the mean IoU
+of matches.
 """
 
 from __future__ import annotations
@@ -10,12 +11,61 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from visus.metrics.semantic import class_iou, pixel_confusion
 from visus.ops.boxes import box_area, box_iou
 from visus.ops.masks import mask_iou
-from visus.types import InstancePrediction, InstanceTarget
+from visus.types import (
+    VOID,
+    ClassPrediction,
+    ClassTarget,
+    InstancePrediction,
+    InstanceTarget,
+    Prediction,
+    SemanticPrediction,
+    SemanticTarget,
+    Target,
+)
 
 
-def image_quality(
+def image_quality(prediction: Prediction, target: Target) -> float:
+    """Measures one image from 0, nothing right, to 1, everything right, by what was predicted of it.
+
+    Objects: `instance_quality`. Pixels: `semantic_quality`. A class: `class_quality`. An embedding says nothing alone,
+    and has no quality.
+
+    Raises:
+        TypeError: where the two are not of one problem, or have no quality.
+    """
+    if isinstance(prediction, InstancePrediction) and isinstance(target, InstanceTarget):
+        return instance_quality(prediction, target)
+    if isinstance(prediction, SemanticPrediction) and isinstance(target, SemanticTarget):
+        return semantic_quality(prediction, target)
+    if isinstance(prediction, ClassPrediction) and isinstance(target, ClassTarget):
+        return class_quality(prediction, target)
+    raise TypeError(f"a {type(prediction).__name__} of a {type(target).__name__} has no quality of its own")
+
+
+def semantic_quality(prediction: SemanticPrediction, target: SemanticTarget) -> float:
+    """The mean IoU over the classes that are annotated or predicted in this image; 1 where all of it is void."""
+    labels, found = target.labels.cpu(), prediction.labels.cpu()
+    num_classes = max((int(v[v != VOID].max()) + 1 for v in (labels, found) if (v != VOID).any()), default=1)
+    iou = class_iou(pixel_confusion(found, labels, num_classes))
+    return float(iou.nanmean().nan_to_num(1.0))
+
+
+def class_quality(prediction: ClassPrediction, target: ClassTarget) -> float:
+    """The probability that the prediction gives to the right class, 0 where it does not name it.
+
+    Where both have a box, one that overlaps the annotated one by an IoU of 0.5 or less makes it 0.
+    """
+    share = float(prediction.scores[prediction.labels == target.label].sum())
+    if prediction.box_xyxy is not None and target.box_xyxy is not None:
+        iou = box_iou(prediction.box_xyxy[None].float(), target.box_xyxy[None].float())
+        share *= float(iou > 0.5)
+    return share
+
+
+def instance_quality(
     prediction: InstancePrediction, target: InstanceTarget, *, min_score: float = 0.5, min_iou: float = 0.5
 ) -> float:
     """Measures one image from 0, nothing right, to 1, every object found exactly and nothing else.

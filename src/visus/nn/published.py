@@ -77,6 +77,7 @@ PUBLISHED: dict[str, PublishedWeights] = {
     "mobilenet_v3_large": _imagenet("mobilenet_v3_large-8738ca79.pth", 21.114, 74.042),
     "mobilenet_v3_large_v2": _imagenet("mobilenet_v3_large-5c1a4163.pth", 21.107, 75.274),
     "mobilenet_v3_small": _imagenet("mobilenet_v3_small-047dcff4.pth", 9.829, 67.668),
+    "googlenet": _imagenet("googlenet-1378be20.pth", 49.731, 69.778),
     # SSD's backbone: its pixels enter as Caffe's, and it was never measured as a classifier.
     "vgg16_caffe_features": _row("vgg16_features-amdegroot-88682ab5.pth", 527.802, 1000, {}),
     "fasterrcnn_resnet50_fpn": _coco("fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", 159.743, 37.0, frozen_eps=0.0),

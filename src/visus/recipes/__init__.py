@@ -1,7 +1,20 @@
 """Recipes: functions that return everything a training run needs. Their docstrings give command, cost and score."""
 
+from visus.recipes.classification import classifier_lite0, classifier_vignettes, resnet50_imagenet
 from visus.recipes.folder import for_folder
+from visus.recipes.segmentation import (
+    deeplabv3_camvid,
+    deeplabv3_resnet50,
+    deeplabv3_vignettes,
+    fcn_camvid,
+    fcn_resnet50,
+    fcn_vignettes,
+    segnet_camvid,
+    segnet_vgg16_camvid,
+    segnet_vignettes,
+)
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0, maskrcnn_pennfudan, maskrcnn_vignettes
+from visus.recipes.ssd import fasterrcnn_bccd, ssd300_vgg16, ssd_bccd, ssd_vignettes
 from visus.recipes.torchvision import (
     fasterrcnn_mobilenet_v3_large_fpn,
     fasterrcnn_resnet50_fpn,
@@ -18,6 +31,22 @@ RECIPES = {
     "fasterrcnn_mobilenet_v3_large_fpn": fasterrcnn_mobilenet_v3_large_fpn,
     "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
     "keypointrcnn_resnet50_fpn": keypointrcnn_resnet50_fpn,
+    "classifier_vignettes": classifier_vignettes,
+    "classifier_lite0": classifier_lite0,
+    "resnet50_imagenet": resnet50_imagenet,
+    "ssd_vignettes": ssd_vignettes,
+    "ssd_bccd": ssd_bccd,
+    "fasterrcnn_bccd": fasterrcnn_bccd,
+    "ssd300_vgg16": ssd300_vgg16,
+    "deeplabv3_vignettes": deeplabv3_vignettes,
+    "fcn_vignettes": fcn_vignettes,
+    "segnet_vignettes": segnet_vignettes,
+    "deeplabv3_camvid": deeplabv3_camvid,
+    "fcn_camvid": fcn_camvid,
+    "segnet_camvid": segnet_camvid,
+    "segnet_vgg16_camvid": segnet_vgg16_camvid,
+    "deeplabv3_resnet50": deeplabv3_resnet50,
+    "fcn_resnet50": fcn_resnet50,
 }
 
 __all__ = ["RECIPES", "for_folder"]

@@ -39,7 +39,7 @@ def maskrcnn_lite0() -> Recipe:
             dataset="coco",
             root="coco",
             batch_size=8,
-            augment=AugmentRecipe(size=320, flip=0.5, scale=(0.7, 1.5), translate=0.1, colour=0.3),
+            augment=AugmentRecipe(size=(320, 320), flip=0.5, scale=(0.7, 1.5), translate=0.1, colour=0.3),
         ),
         optim=OptimRecipe(name="adamw", lr=1e-3, weight_decay=0.02, warmup_steps=50, clip_norm=5.0),
         fit=FitRecipe(epochs=24, ema_decay=0.998),

@@ -10,6 +10,8 @@ import math
 from functools import lru_cache
 from typing import Final
 
+from visus.types import Schema
+
 Colour = tuple[int, int, int]
 
 LEFT: Final[Colour] = (56, 189, 248)
@@ -34,6 +36,11 @@ def category_colour(label: int, turn: int = 0) -> Colour:
     while (colour := _oklch_to_rgb(lightness, chroma, hue)) is None:
         chroma *= 0.95  # less saturated until the screen can show it
     return colour
+
+
+def schema_colour(schema: Schema, label: int) -> Colour:
+    """The colour that the data set gives to a category, else that of `category_colour`."""
+    return schema.colours[label] if schema.colours else category_colour(label)
 
 
 def text_colour(background: Colour) -> Colour:

@@ -16,14 +16,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from visus import catalog
-from visus.data.datasets.coco_names import COCO_PERSON_SCHEMA, COCO_SCHEMA
 from visus.data.download import cache_path, fetch
 from visus.data.images import read_image
 from visus.errors import VisusError
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import load_state, read_weights, remap_torchvision, set_frozen_eps
+from visus.serve.published_schemas import published_schema
 from visus.training.run import schema_from_json
-from visus.types import InstancePrediction, Schema
+from visus.types import InstancePrediction, Prediction, Schema
 
 Picture = UInt8[Tensor, "3 h w"] | Image.Image | str | Path
 
@@ -46,14 +46,15 @@ class Predictor:
 
     def predict(
         self, images: Picture | Sequence[Picture], *, batch_size: int = 1, min_score: float | None = None
-    ) -> list[InstancePrediction]:
-        """Finds the objects of each picture.
+    ) -> list[Prediction]:
+        """Looks at each picture: finds its objects, the classes of its pixels, its class or its embedding.
 
         Args:
             images: uint8 RGB tensors, Pillow pictures or paths; one or a list.
             batch_size: pictures that go through the network together. Pictures of a batch share one padded size, which
                 moves scores in the third decimal; 1 is what the published numbers were measured with.
-            min_score: leave out objects under this score; None keeps all that the model reports.
+            min_score: leave out objects under this score; None keeps all that the model reports. Other kinds of
+                predictions are kept as they are.
 
         Returns:
             A prediction per picture, in the picture's own pixels, on the CPU.
@@ -64,13 +65,15 @@ class Predictor:
         several = images if isinstance(images, Sequence) and not isinstance(images, str) else [images]
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        found: list[InstancePrediction] = []
+        found: list[Prediction] = []
         for start in range(0, len(several), batch_size):
             found += self._predict_batch([as_pixels(image) for image in several[start : start + batch_size]])
-        return found if min_score is None else [p[p.scores >= min_score] for p in found]
+        if min_score is None:
+            return found
+        return [p[p.scores >= min_score] if isinstance(p, InstancePrediction) else p for p in found]
 
     @torch.inference_mode()
-    def _predict_batch(self, images: list[UInt8[Tensor, "3 h w"]]) -> list[InstancePrediction]:
+    def _predict_batch(self, images: list[UInt8[Tensor, "3 h w"]]) -> list[Prediction]:
         """One pass through the network."""
         model: Any = self.model
         batch = model.transform.batch(images).to(self.device)
@@ -106,8 +109,9 @@ def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
 
 def architecture_of(name: str) -> str | None:
     """The model that published weights belong to; None where there are none of that name, or no such model yet."""
-    architecture = name.removesuffix("_legacy")  # an earlier training of the same network
-    return architecture if name in PUBLISHED and architecture in catalog.MODELS else None
+    # Files of an earlier or a later training of the same network have the name of the network and these endings.
+    names = (name, name.removesuffix("_legacy"), name.removesuffix("_v2"))
+    return next((other for other in names if name in PUBLISHED and other in catalog.MODELS), None)
 
 
 def is_cached(name: str) -> bool:
@@ -152,13 +156,14 @@ def _load_file(path: Path, device: str | None) -> Predictor:
 
 def _load_published(name: str, architecture: str, device: str | None) -> Predictor:
     """torchvision's weights in our network of the same architecture."""
-    published = PUBLISHED[name]
-    note = f"{name}, trained on COCO, {published.licence}"
+    published, (schema, data) = PUBLISHED[name], published_schema(name)
+    note = f"{name}, trained on {data}, {published.licence}"
     path = fetch(published.url, published.sha256_prefix, note=note, size_mb=published.size_mb)
     state, _ = read_weights(path)
-    schema = COCO_PERSON_SCHEMA if name.startswith("keypointrcnn") else COCO_SCHEMA
     model = catalog.build_model(architecture, schema, _without_downloads(architecture, {"pretrained": True}))
-    load_state(model, remap_torchvision(state), source=f"{name} ({path.name})")
+    prefix = getattr(model, "published_prefix", "")  # where the published network lies inside of ours
+    state = {prefix + key: value for key, value in remap_torchvision(state).items()}
+    load_state(model, state, source=f"{name} ({path.name})")
     if published.frozen_eps is not None:
         set_frozen_eps(model, published.frozen_eps)
     return Predictor(model, schema, device=device)

@@ -6,24 +6,26 @@ Style, script, curves and pictures are inside the file; a content security polic
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
+
+from jaxtyping import Int64
+from torch import Tensor
 
 from visus.serve.charts import bar_chart, line_chart
+from visus.serve.confusion import confusion_chart
 from visus.serve.machine import describe_machine
-from visus.serve.pairs import Example, best_and_worst
+from visus.serve.measures import cards, measure_tables, split_measure
+from visus.serve.pairs import Example, worst_and_best
 from visus.types import Schema
 
-_MEASURES = (
-    *("AP", "AP50", "AP75", "APs", "APm", "APl"),
-    *("AR1", "AR10", "AR100", "AR", "AR50", "AR75", "ARs", "ARm", "ARl"),
-)
-_SIZES = {"s": " small", "m": " medium", "l": " large"}
-_PANELS = ("Precision on the validation images", "Training loss", "Validation loss", "Learning rate")
+_PANELS = ("Measures on the validation images", "Training loss", "Validation loss", "Learning rate")
+_MOST_CATEGORIES = 100
 
 
 def write_report(
@@ -35,6 +37,8 @@ def write_report(
     metrics: dict[str, float],
     per_category: dict[str, dict[str, float]],
     examples: list[Example],
+    confusion_matrix: Int64[Tensor, "c c"] | None = None,
+    sections: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Writes ``report.html`` into a run folder.
 
@@ -43,9 +47,12 @@ def write_report(
         title: the heading.
         schema: the names of the categories, and how keypoints are connected.
         history: one dict per epoch: ``train ...`` and ``val ...`` losses, measures such as ``box AP``, ``lr``.
-        metrics: the final measures as shares from 0 to 1 (``box AP``, ``mask AP50`` ...); other numbers become cards.
+        metrics: the final measures as shares from 0 to 1 (``box AP``, ``mIoU`` ...), -1 where there is nothing to
+            measure; numbers above 1 are shown as they are.
         per_category: for each measure (``box AP``) the value of each category by name.
         examples: image with its truth, what was predicted, and how good that is (larger is better).
+        confusion_matrix: pixels or images by true class (rows) and predicted class (columns).
+        sections: further HTML by its heading, shown before the examples. It has to be safe: it is not escaped.
 
     Returns:
         The path of the page.
@@ -53,13 +60,13 @@ def write_report(
     body = "\n".join(
         (
             _header(run, title),
-            _cards(run, metrics),
-            _section(
-                "Measures", _metric_table(metrics), "In hundredths, as in COCO's tables: means over IoU 0.50 to 0.95."
-            ),
-            _section("Training", _curves(history)),
-            _section("Categories", _categories(per_category)),
-            *(_section(name, html) for name, html in best_and_worst(examples, schema).items()),
+            cards(metrics, _facts(run)),
+            _section("Measures", *measure_tables(metrics)),
+            _section("Training", _curves(history, metrics)),
+            _section("Categories", *_categories(per_category)),
+            _section("Confusion matrix", *_confusion(confusion_matrix, schema)),
+            *(_section(name, html) for name, html in sections.items()),
+            *(_section(name, html) for name, html in worst_and_best(examples, schema).items()),
             _section("How it was made", _recipe(run) + _machine()),
         )
     )
@@ -100,53 +107,21 @@ def _header(run: Path, title: str) -> str:
     return f"<header><h1>{escape(title)}</h1><p>{escape(run.resolve().name)} · {when}</p></header>"
 
 
-def _cards(run: Path, metrics: Mapping[str, float]) -> str:
-    """The numbers to look at first."""
-    cards = []
-    for kind in _kinds(metrics):
-        half = metrics.get(f"{kind} AP50")
-        below = f"{_hundredths(half)} at IoU 0.50" if half is not None else ""
-        cards.append(_card(f"{kind} AP", _hundredths(metrics[f"{kind} AP"]), below))
-    cards += [_card(name, f"{value:.4g}", "") for name, value in metrics.items() if _split(name) is None]
+def _facts(run: Path) -> dict[str, str]:
+    """The model and the data set of a run, where its recipe names them."""
     recipe = _recipe_values(run)
     data = recipe.get("data")
     dataset = data.get("dataset") if isinstance(data, dict) else None
-    for name, value in (("model", recipe.get("model")), ("data", dataset)):
-        if value:
-            cards.append(_card(name, str(value), "", text=True))
-    return f'<div class="cards">{"".join(cards)}</div>'
+    return {name: str(value) for name, value in (("model", recipe.get("model")), ("data", dataset)) if value}
 
 
-def _card(name: str, value: str, below: str, *, text: bool = False) -> str:
-    shown = escape(value).replace("_", "_<wbr>")  # names may break after an underscore
-    name, below = (f"<span>{escape(line)}</span>" for line in (name, below))
-    return f'<div class="card{" text" if text else ""}">{name}<strong>{shown}</strong>{below}</div>'
-
-
-def _metric_table(metrics: Mapping[str, float]) -> str:
-    """A row per kind (box, mask, keypoint), a column per measure that any of them has."""
-    known = [split for name in metrics if (split := _split(name))]
-    columns = [measure for measure in _MEASURES if any(m == measure for _, m in known)]
-    if not columns:
-        return ""
-    head = "".join(f"<th>{column[:2]}{_SIZES.get(column[2:], column[2:])}</th>" for column in columns)
-    rows = ""
-    for kind in dict.fromkeys(kind for kind, _ in known):
-        cells = "".join(
-            f"<td{' class=main' if column == 'AP' else ''}>{_hundredths(metrics.get(f'{kind} {column}'))}</td>"
-            for column in columns
-        )
-        rows += f"<tr><th>{escape(kind)}</th>{cells}</tr>"
-    return f'<div class="panel"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _curves(history: Sequence[Mapping[str, float]]) -> str:
+def _curves(history: Sequence[Mapping[str, float]], measures: Collection[str]) -> str:
     """The losses, measures and learning rate over the epochs, or over steps where rows are finer than that."""
     panels: dict[str, dict[str, list[float | None]]] = {panel: {} for panel in _PANELS}
     for name in dict.fromkeys(name for row in history for name in row):
-        if placed := _panel(name):
-            scale = 100.0 if placed[0] == _PANELS[0] else 1.0
-            panels[placed[0]][placed[1]] = [scale * row[name] if name in row else None for row in history]
+        if placed := _panel(name, measures):
+            measured = placed[0] == _PANELS[0]
+            panels[placed[0]][placed[1]] = [_point(row.get(name), measured=measured) for row in history]
     if not any(panels.values()):
         return ""
     x_name, x = _time_axis(history)
@@ -155,6 +130,13 @@ def _curves(history: Sequence[Mapping[str, float]]) -> str:
         for panel, lines in sorted(panels.items(), key=lambda item: not _has_curve(item[1]))  # tables come last
     )
     return f'<div class="charts">{charts}</div>'
+
+
+def _point(value: float | None, *, measured: bool) -> float | None:
+    """A value of a curve: measures in hundredths, without the -1 of what could not be measured."""
+    if value is None or not measured:
+        return value
+    return 100 * value if value >= 0 else None
 
 
 def _has_curve(lines: Mapping[str, Sequence[float | None]]) -> bool:
@@ -180,11 +162,13 @@ def _only_values(panel: str, lines: Mapping[str, Sequence[float | None]]) -> str
     return f'<div class="panel values">{table}</div>' if rows else ""
 
 
-def _panel(name: str) -> tuple[str, str] | None:
+def _panel(name: str, measures: Collection[str]) -> tuple[str, str] | None:
     """The chart that a column of the history belongs to, and its name there; None leaves it out."""
-    precision, train, val, rate = _PANELS
-    if (split := _split(name)) is not None:
-        return (precision, name) if split[1] in ("AP", "AP50") else None
+    measured, train, val, rate = _PANELS
+    if (split := split_measure(name)) is not None:
+        return (measured, name) if split[1] in ("AP", "AP50") else None
+    if name in measures:
+        return measured, name
     if name == "lr" or name.startswith(("lr ", "learning rate")):
         return rate, name
     first, _, rest = name.partition(" ")
@@ -193,15 +177,27 @@ def _panel(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _categories(per_category: Mapping[str, Mapping[str, float]]) -> str:
-    """Bars of each category, the best of the first measure on top."""
+def _categories(per_category: Mapping[str, Mapping[str, float]]) -> tuple[str, str]:
+    """Bars of each category, the best of the first measure on top, and a note."""
     names = list(per_category)
-    if not names:
-        return ""
     categories = dict.fromkeys(category for values in per_category.values() for category in values)
+    if not categories:
+        return "", ""
     rows = [(category, [per_category[name].get(category) for name in names]) for category in categories]
     rows.sort(key=lambda row: -max((v for v in row[1][:1] if v is not None), default=-1.0))
-    return f'<div class="panel">{bar_chart(rows, names)}</div>'
+    note = "In hundredths. A dash: there was nothing to measure."
+    if len(rows) > _MOST_CATEGORIES:
+        half = _MOST_CATEGORIES // 2
+        note += f" The best and the worst {half} of {len(rows)}; all are in metrics.json."
+        rows = rows[:half] + rows[-half:]
+    return f'<div class="panel">{bar_chart(rows, names)}</div>', note
+
+
+def _confusion(matrix: Tensor | None, schema: Schema) -> tuple[str, str]:
+    """The matrix as a heat map, and a note."""
+    chart = "" if matrix is None else confusion_chart(matrix.cpu(), schema.categories)
+    note = "What the true classes (rows) were taken for (columns), in hundredths of each row."
+    return (f'<div class="panel">{chart}</div>' if chart else ""), note
 
 
 def _recipe(run: Path) -> str:
@@ -229,19 +225,3 @@ def _section(title: str, content: str, note: str = "") -> str:
     if not content:
         return ""
     return f"<section><h2>{escape(title)}</h2>{f'<p class=note>{escape(note)}</p>' if note else ''}{content}</section>"
-
-
-def _split(name: str) -> tuple[str, str] | None:
-    """``("box", "AP50")`` of ``"box AP50"``; None of names that are no such measure."""
-    kind, _, measure = name.rpartition(" ")
-    return (kind, measure) if kind and measure in _MEASURES else None
-
-
-def _kinds(metrics: Mapping[str, float]) -> list[str]:
-    """What is measured by AP: box, mask, keypoint."""
-    return [split[0] for name in metrics if (split := _split(name)) and split[1] == "AP"]
-
-
-def _hundredths(value: float | None) -> str:
-    """A share as COCO's tables show it; a dash where there was nothing to measure (COCO's -1)."""
-    return "–" if value is None or value != value or value < 0 else f"{100 * value:.1f}"

@@ -12,9 +12,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
-from visus.types import Batch, InstancePrediction, InstanceTarget
+from visus.types import Batch, Prediction
 
-Quality = Callable[[InstancePrediction, InstanceTarget], float]
+Quality = Callable[[Any, Any], float]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Ranked:
     """One picture: its index in the data set, what was predicted, and how good that is."""
 
     index: int
-    prediction: InstancePrediction
+    prediction: Prediction
     quality: float
 
 
@@ -31,8 +31,8 @@ class Extremes:
     """The ``keep`` best and the ``keep`` worst pictures of all that are offered, none twice."""
 
     keep: int
-    _best: list[tuple[float, int, InstancePrediction]] = field(default_factory=list)
-    _worst: list[tuple[float, int, InstancePrediction]] = field(default_factory=list)
+    _best: list[tuple[float, int, Prediction]] = field(default_factory=list)
+    _worst: list[tuple[float, int, Prediction]] = field(default_factory=list)
 
     def offer(self, picture: Ranked) -> None:
         """Takes a picture, and drops one that is neither good nor bad enough."""

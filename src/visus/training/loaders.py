@@ -12,11 +12,14 @@ from visus.types import Batch, Sample, Schema
 
 
 class First:
-    """The first ``length`` pictures of a data set."""
+    """The first ``length`` pictures of a data set, with their labels where it tells those of all."""
 
     def __init__(self, dataset: SampleDataset, length: int) -> None:
         self.dataset = dataset
         self.length = min(length, len(dataset))
+        for name in ("labels", "super_labels"):
+            if (known := getattr(dataset, name, None)) is not None:
+                setattr(self, name, known[: self.length])
 
     @property
     def schema(self) -> Schema:

@@ -4,7 +4,7 @@ Rate of a step = ``lr * warm-up(step, progress) * schedule(progress)`` with ``pr
 at progress alone, a run limited by the clock anneals exactly like one limited by steps, and resuming needs no state.
 
 References: SGDR, arXiv 1608.03983, equation 5 (cosine); "Accurate, Large Minibatch SGD", arXiv 1706.02677, section 2.2
-(linear warm-up).
+(linear warm-up); DeepLab, arXiv 1606.00915, section 4.1 (poly).
 """
 
 from __future__ import annotations
@@ -22,35 +22,49 @@ WARMUP_SHARE = 0.1
 """Share of a run at which the warm-up is over at the latest, so that short runs reach their full rate."""
 
 
-def parameter_groups(model: nn.Module, recipe: OptimRecipe) -> list[dict[str, object]]:
+def parameter_groups(
+    model: nn.Module, recipe: OptimRecipe, criterion: nn.Module | None = None
+) -> list[dict[str, object]]:
     """The trainable parameters, in groups by decay and learning rate.
 
-    Biases and the parameters of norms (all with at most one axis) do not decay. Parameters below a module named
-    ``backbone`` learn ``recipe.backbone_lr_factor`` times as fast.
+    Biases and the parameters of norms (all with at most one axis) do not decay, nor do those of the losses. Parameters
+    below a module that ``recipe.lr_factors`` names learn so many times as fast.
+
+    Raises:
+        ValueError: nothing is trainable, or a name in ``lr_factors`` is that of no module with trainable parameters.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            in_backbone = "backbone" in name.split(".")
-            groups.setdefault((in_backbone, parameter.ndim > 1), []).append(parameter)
-    if not groups:
+    named = [(name.split("."), parameter) for name, parameter in model.named_parameters()]
+    if criterion is not None:
+        named += [(["criterion", *name.split(".")], parameter) for name, parameter in criterion.named_parameters()]
+    named = [(path, parameter) for path, parameter in named if parameter.requires_grad]
+    if not named:
         raise ValueError("The model has no trainable parameter: nothing can be learned. Unfreeze a part of it.")
+    for part in recipe.lr_factors:
+        if not any(part in path for path, _ in named):
+            raise ValueError(f"optim.lr_factors names {part!r}, but no trainable parameter lies below such a module")
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for path, parameter in named:
+        factor = math.prod(value for part, value in recipe.lr_factors.items() if part in path)
+        decays = parameter.ndim > 1 and path[0] != "criterion"
+        groups.setdefault((factor, decays), []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": (lr := recipe.lr * (recipe.backbone_lr_factor if in_backbone else 1.0)),
-            "peak_lr": lr,
+            "lr": recipe.lr * factor,
+            "peak_lr": recipe.lr * factor,
             "weight_decay": recipe.weight_decay if decays else 0.0,
         }
-        for (in_backbone, decays), parameters in groups.items()
+        for (factor, decays), parameters in groups.items()
     ]
 
 
-def build_optimizer(model: nn.Module, recipe: OptimRecipe) -> torch.optim.Optimizer:
-    """The optimiser of ``recipe`` over the trainable parameters of ``model``; each group knows its ``peak_lr``."""
-    groups = parameter_groups(model, recipe)
+def build_optimizer(model: nn.Module, recipe: OptimRecipe, criterion: nn.Module | None = None) -> torch.optim.Optimizer:
+    """The optimiser of ``recipe`` over what learns in model and criterion; each group knows its ``peak_lr``."""
+    groups = parameter_groups(model, recipe, criterion)
     if recipe.name == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, foreach=True)
+    if recipe.name == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum, foreach=True)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(float(recipe.momentum), 0.999), foreach=True)
 
 
@@ -84,6 +98,8 @@ def _schedule(recipe: OptimRecipe, progress: float, epochs: int) -> float:
     """Falls from 1 as the run goes on."""
     if recipe.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * progress))
+    if recipe.schedule == "poly":
+        return float((1 - progress) ** recipe.power)
     if recipe.schedule == "step":
         # A hair of tolerance: 16 epochs of 26 are reached although 16 / 26 * 26 may fall below 16.
         return recipe.gamma ** sum(progress * epochs + 1e-9 >= milestone for milestone in recipe.milestones)

@@ -29,29 +29,43 @@ class AugmentRecipe:
     """How training pictures are changed at random.
 
     Args:
-        size: side in pixels of the square canvas every picture is drawn on; 0 keeps each picture's own size.
+        kind: ``warp`` scales, moves, turns and mirrors in one map; ``ssd`` is the augmentation of SSD (colours, zoom
+            out, a crop that keeps a drawn IoU with some object), of which flip and size are taken.
+        size: rows and columns of the canvas every picture is drawn on; None keeps each picture's own size.
         flip: probability of a mirrored picture.
         scale: smallest and largest zoom, 1 being the picture as it fits.
+        stretch: largest factor by which the ratio of width to height changes.
         translate: largest shift, as a share of the canvas.
         rotate: largest rotation, in degrees.
         colour: strength of the changes of brightness, contrast, saturation and hue, 0 to 1.
+        mixup: alpha of mixup, by which a classifier's batches blend pictures; 0 blends none.
+        cutmix: alpha of CutMix, by which they get pieces of one another; 0 cuts none.
     """
 
-    size: int = 0
+    kind: Literal["warp", "ssd"] = "warp"
+    size: tuple[int, int] | None = None
     flip: float = 0.5
     scale: tuple[float, float] = (1.0, 1.0)
+    stretch: float = 1.0
     translate: float = 0.0
     rotate: float = 0.0
     colour: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(self.size >= 0, "data.augment.size", self.size, "0 (keep the size) or a number of pixels")
+        _require(self.kind in ("warp", "ssd"), "data.augment.kind", self.kind, "'warp' or 'ssd'")
+        sides = self.size is None or min(self.size) >= 1
+        _require(sides, "data.augment.size", self.size, "rows and columns of at least 1, or None (keep the size)")
+        _require(self.stretch >= 1, "data.augment.stretch", self.stretch, "a factor of at least 1")
         _require(0 <= self.flip <= 1, "data.augment.flip", self.flip, "a probability from 0 to 1")
         low, high = self.scale
         _require(0 < low <= high, "data.augment.scale", self.scale, "two numbers above 0, the smaller one first")
         _require(0 <= self.translate <= 1, "data.augment.translate", self.translate, "a share from 0 to 1")
         _require(0 <= self.rotate <= 180, "data.augment.rotate", self.rotate, "an angle from 0 to 180 degrees")
         _require(0 <= self.colour <= 1, "data.augment.colour", self.colour, "a strength from 0 to 1")
+        for name in ("mixup", "cutmix"):
+            _require(getattr(self, name) >= 0, f"data.augment.{name}", getattr(self, name), "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +80,10 @@ class DataRecipe:
         train_length: use only this many training pictures; all when None.
         val_length: use only this many validation pictures; all when None.
         batch_size: pictures in a batch, on each device.
+        batches: how a training batch is put together: pictures as they come, or for metric learning by their classes:
+            images_per_class of each of some classes, pairs (a pair of each class), lifted (random positive pairs and
+            negatives of theirs) or super_classes (classes of few super-classes).
+        images_per_class: pictures of each class in a batch of classes or super_classes.
         workers: processes that prepare pictures; 0 prepares them in the training process, -1 chooses by the machine.
         augment: how training pictures are changed at random.
     """
@@ -77,6 +95,8 @@ class DataRecipe:
     train_length: int | None = None
     val_length: int | None = None
     batch_size: int = 8
+    batches: Literal["shuffled", "classes", "pairs", "lifted", "super_classes"] = "shuffled"
+    images_per_class: int = 4
     workers: int = -1
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
 
@@ -88,6 +108,9 @@ class DataRecipe:
             value = getattr(self, name)
             _require(value is None or value >= 1, f"data.{name}", value, "at least 1, or None for all")
         _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "at least 1")
+        kinds = ("shuffled", "classes", "pairs", "lifted", "super_classes")
+        _require(self.batches in kinds, "data.batches", self.batches, f"one of {', '.join(kinds)}")
+        _require(self.images_per_class >= 1, "data.images_per_class", self.images_per_class, "at least 1")
         _require(self.workers >= -1, "data.workers", self.workers, "at least 0, or -1 to choose by the machine")
 
 
@@ -99,35 +122,38 @@ class OptimRecipe:
     the latest, when a tenth of the run is done), the schedule falls with the share of the run that is done.
 
     Args:
-        name: stochastic gradient descent with momentum, or AdamW.
+        name: stochastic gradient descent with momentum, AdamW, or RMSprop.
         lr: learning rate after the warm-up.
         weight_decay: decay of weights; norms and biases never decay.
-        momentum: momentum of SGD, beta1 of AdamW.
-        schedule: cosine to zero, steps down at milestones, or constant.
+        momentum: momentum of SGD and of RMSprop, beta1 of AdamW.
+        schedule: cosine to zero, steps down at milestones, poly (a power of what is left of the run), or constant.
         warmup_steps: optimiser steps of the linear warm-up, from a thousandth.
         milestones: epochs at which the step schedule multiplies the rate by gamma.
         gamma: factor of the step schedule.
+        power: exponent of the poly schedule.
         clip_norm: largest norm of the gradient; None does not clip.
-        backbone_lr_factor: factor on the learning rate of the parameters under backbone.
+        lr_factors: factors on the learning rate of the parameters below a module of that name, such as
+            {"backbone": 0.1}; "criterion" names those of the losses (proxies, borders).
     """
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adamw", "rmsprop"] = "sgd"
     lr: float = 0.01
     weight_decay: float = 1e-4
     momentum: float = 0.9
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    schedule: Literal["cosine", "step", "poly", "constant"] = "cosine"
     warmup_steps: int = 100
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
+    power: float = 0.9
     clip_norm: float | None = None
-    backbone_lr_factor: float = 1.0
+    lr_factors: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self.name in ("sgd", "adamw"), "optim.name", self.name, "'sgd' or 'adamw'")
+        _require(self.name in ("sgd", "adamw", "rmsprop"), "optim.name", self.name, "'sgd', 'adamw' or 'rmsprop'")
         _require(0 < self.lr < float("inf"), "optim.lr", self.lr, "above 0")
         _require(self.weight_decay >= 0, "optim.weight_decay", self.weight_decay, "at least 0")
         _require(0 <= self.momentum < 1, "optim.momentum", self.momentum, "from 0 to below 1")
-        schedules = ("cosine", "step", "constant")
+        schedules = ("cosine", "step", "poly", "constant")
         _require(self.schedule in schedules, "optim.schedule", self.schedule, f"one of {', '.join(schedules)}")
         _require(self.warmup_steps >= 0, "optim.warmup_steps", self.warmup_steps, "at least 0")
         rising = all(a < b for a, b in zip((0, *self.milestones), self.milestones, strict=False))
@@ -140,8 +166,9 @@ class OptimRecipe:
         )
         _require(0 < self.gamma <= 1, "optim.gamma", self.gamma, "above 0 and at most 1")
         _require(self.clip_norm is None or self.clip_norm > 0, "optim.clip_norm", self.clip_norm, "above 0, or None")
-        factor = self.backbone_lr_factor
-        _require(0 <= factor <= 1, "optim.backbone_lr_factor", factor, "from 0 to 1")
+        _require(self.power > 0, "optim.power", self.power, "above 0")
+        for part, factor in self.lr_factors.items():
+            _require(factor >= 0, f"optim.lr_factors[{part!r}]", factor, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +235,8 @@ class Recipe:
         name: name of the recipe; its runs are called by it.
         model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
+        loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
+        loss_options: named numbers for the loss.
         data: which pictures, and how they are fed.
         optim: the optimiser and its learning rate over time.
         fit: how long, on what, and how the best weights are chosen.
@@ -216,6 +245,8 @@ class Recipe:
     name: str
     model: str
     model_options: dict[str, Option] = field(default_factory=dict)
+    loss: str = ""
+    loss_options: dict[str, Option] = field(default_factory=dict)
     data: DataRecipe = field(default_factory=DataRecipe)
     optim: OptimRecipe = field(default_factory=OptimRecipe)
     fit: FitRecipe = field(default_factory=FitRecipe)

@@ -215,6 +215,7 @@ def schema_from_json(text: str) -> Schema:
             skeleton=_pairs(keypoints["skeleton"]),
             labels=tuple(keypoints.get("labels", ())),
         ),
+        colours=tuple((red, green, blue) for red, green, blue in values.get("colours", ())),
     )
 
 

@@ -21,16 +21,16 @@ from visus.training.means import LossMeans
 from visus.training.numbers import in_float32, seed_device, seed_for
 from visus.training.optim import build_optimizer
 from visus.training.recipe import Recipe
-from visus.types import Batch, InstancePrediction, InstanceTarget
+from visus.types import Batch, Prediction
 
-Criterion = Callable[[Any, list[InstanceTarget]], dict[str, Tensor]]
+Criterion = Callable[[Any, list[Any]], dict[str, Tensor]]
 Stage = Literal["train", "val", "test"]
 
 
 class Postprocess(Protocol):
     """Turns a model's outputs into predictions in the pixels of ``sizes``."""
 
-    def __call__(self, outputs: Any, sizes: Sequence[tuple[int, int]]) -> list[InstancePrediction]:
+    def __call__(self, outputs: Any, sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         """The predictions, one for each image."""
 
 
@@ -40,18 +40,31 @@ class Task(pl.LightningModule):
     Args:
         model: ``model(images, targets)`` gives the outputs, ``model.postprocess(outputs, sizes)`` the predictions; one
             with the attribute ``channels_last = True`` runs in that memory format.
-        criterion: named scalar losses of the outputs; their sum is what is minimised.
+        criterion: named scalar losses of the outputs; their sum is what is minimised. A module's own parameters learn.
         metric: takes predictions and targets; ``compute()`` gives named numbers, larger is better.
         recipe: the optimiser, the average of the weights, the seed.
+        vary: changes a whole training batch at random, such as mixing its pictures.
+        val_losses: False where the losses make no sense on validation data, whose classes are not the learned ones.
     """
 
-    def __init__(self, *, model: nn.Module, criterion: Criterion, metric: Metric, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        criterion: Criterion,
+        metric: Metric,
+        recipe: Recipe,
+        vary: Callable[[Batch], Batch] | None = None,
+        val_losses: bool = True,
+    ) -> None:
         super().__init__()
         self.channels_last = bool(getattr(model, "channels_last", False))
         self.model = model.to(memory_format=torch.channels_last) if self.channels_last else model  # type: ignore[call-overload]
         self.criterion = criterion
         self.metric = metric
         self.recipe = recipe
+        self.vary = vary
+        self.val_losses = val_losses
         self.ema: Ema | None = None
         self.guard = LossGuard()
         self.train_means, self.recent_means, self.val_means = LossMeans(), LossMeans(), LossMeans()
@@ -73,12 +86,16 @@ class Task(pl.LightningModule):
     def _step(self, batch: Batch, index: int, stage: Stage) -> Tensor:
         epoch = self.current_epoch
         seed_device(seed_for(self.recipe.fit.seed, stage, epoch, index, self.global_rank), self.device)
+        if stage == "train" and self.vary is not None:
+            batch = self.vary(batch)
         outputs = self.model(batch.images, batch.targets)
-        with torch.autocast(self.device.type, enabled=False):
-            losses = self.criterion(in_float32(outputs, except_fields=("features",)), batch.targets)
         if stage != "train":
             sizes = [target.size for target in batch.targets]
             self.metric.update(self.model.postprocess(outputs, sizes), batch.targets)  # type: ignore[operator]
+            if not self.val_losses:
+                return batch.images.pixels.new_zeros((), dtype=torch.float32)
+        with torch.autocast(self.device.type, enabled=False):
+            losses = self.criterion(in_float32(outputs, except_fields=("features",)), batch.targets)
         terms, values = tuple(losses), torch.stack([value.float() for value in losses.values()])
         self.guard.watch(terms, values.detach(), epoch=epoch, batch=index, paths=batch.paths)
         for means in (self.train_means, self.recent_means) if stage == "train" else (self.val_means,):
@@ -97,7 +114,8 @@ class Task(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser; `Pace` sets its learning rate at every step."""
-        return build_optimizer(self.model, self.recipe.optim)
+        criterion = self.criterion if isinstance(self.criterion, nn.Module) else None
+        return build_optimizer(self.model, self.recipe.optim, criterion)
 
     def optimizer_step(self, *args: Any) -> None:
         """Steps, then moves the average."""

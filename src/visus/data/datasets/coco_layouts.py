@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from visus.data.datasets.coco_index import read_coco_json
+from visus.data.datasets.splits import ALIASES, check_split, divided
 from visus.data.errors import DatasetNotFoundError
-
-SPLITS = ("train", "val", "test")
-_ALIASES = {"val": ("val", "valid", "validation"), "train": ("train",), "test": ("test",)}
-_DIVISION_SEED = 20140501  # of the train/val/test division; never change it, or measured numbers change
 
 
 @dataclass(frozen=True)
@@ -31,13 +26,12 @@ def find_coco(root: Path, split: str, *, keypoints: bool = False) -> CocoFiles:
         ValueError: ``split`` is no split.
         DatasetNotFoundError: no layout fits; lists what was looked for.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown; the splits are {', '.join(SPLITS)}")
+    check_split(split)
     if not root.is_dir():
         raise DatasetNotFoundError(f"{root}: no such folder")
     found = _official(root, split, keypoints) or _beside_pictures(root, split) or _undivided(root, split)
     if found is None:
-        names = "|".join(_ALIASES[split])
+        names = "|".join(ALIASES[split])
         raise DatasetNotFoundError(
             f"{root}: found no COCO annotations of the split {split!r}. Looked for\n"
             f"  annotations/instances_{split}*.json or annotations/person_keypoints_{split}*.json, "
@@ -83,7 +77,7 @@ def _pictures_of(root: Path, file: Path) -> Path | None:
 
 def _beside_pictures(root: Path, split: str) -> CocoFiles | None:
     """The layout of exports: each split a folder with its own annotation file."""
-    for alias in _ALIASES[split]:
+    for alias in ALIASES[split]:
         annotations = root / alias / "_annotations.coco.json"
         if annotations.is_file():
             return CocoFiles(images=annotations.parent, annotations=annotations)
@@ -111,8 +105,4 @@ def _single_folder(root: Path) -> Path:
 def _divided(identifiers: list[int], split: str) -> tuple[int, ...]:
     """80, 10 and 10 % of the identifiers; at least one image in each split where there are three."""
     ordered = sorted(identifiers)
-    turns = torch.randperm(len(ordered), generator=torch.Generator().manual_seed(_DIVISION_SEED)).tolist()
-    held_out = max(round(len(ordered) / 10), 1) if len(ordered) >= 3 else 0
-    bounds = {"test": (0, held_out), "val": (held_out, 2 * held_out), "train": (2 * held_out, len(ordered))}
-    first, last = bounds[split]
-    return tuple(ordered[turn] for turn in sorted(turns[first:last]))
+    return tuple(ordered[place] for place in divided(len(ordered), split))

@@ -59,11 +59,15 @@ class Placement:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who may appear: categories, and the individuals of each (``count`` of the stream ``stream``)."""
+    """Who may appear: categories, and the individuals of each (``count`` of the stream ``stream``).
+
+    ``lead`` is the category and the number of an individual that the plan puts down before all others.
+    """
 
     categories: tuple[str, ...]
     stream: str
     count: int
+    lead: tuple[str, int] | None = None
 
 
 # (what rests, how it rests, the poses for it, what it rests on, its unit in units of the support)
@@ -108,14 +112,15 @@ def plan_scene(rng: Random, size: tuple[int, int], ground: Ground, cast: Cast) -
     goal = rng.choices(range(1, MAX_OBJECTS + 1), weights=(6, 12, 20, 24, 20, 12, 6))[0]
     groups: list[list[Placement]] = []
     for _ in range(goal * 3):
+        who = replace(cast, lead=None) if groups else cast
         count = sum(len(group) for group in groups)
         if count == goal:
             break
         scale = min(size) / REFERENCE
         depth = rng.random()
         apart = goal - count < 2 or rng.random() < 0.55
-        group = _alone(rng, ground, cast, scale * (0.8 + 0.3 * depth)) if apart else None
-        group = group or _together(rng, ground, cast, scale * (0.8 + 0.3 * depth))
+        group = _alone(rng, ground, who, scale * (0.8 + 0.3 * depth)) if apart else None
+        group = group or _together(rng, ground, who, scale * (0.8 + 0.3 * depth))
         placed = _put_down(rng, group or [], size, ground, depth)
         if placed and _leaves_enough_to_see(groups, placed, size):
             groups.append(placed)
@@ -137,16 +142,17 @@ def _joined(groups: Sequence[Sequence[Placement]]) -> list[Placement]:
 def _appear(
     rng: Random, cast: Cast, category: str, pose: str, unit: float, at: tuple[float, float] = (0.0, 0.0)
 ) -> Placement:
-    """Any individual of a category in a pose, its origin ``at`` a point (pixels)."""
-    number = rng.randrange(cast.count)
+    """The lead, or any individual of another category, in a pose, its origin ``at`` a point (pixels)."""
+    number = cast.lead[1] if cast.lead and cast.lead[0] == category else rng.randrange(cast.count)
     look = individual(category, cast.stream, number)
     return Placement(category, number, look, pose, at[0], at[1], unit, rng.random() < 0.5, rng.randrange(2**31), 0.0)
 
 
 def _alone(rng: Random, ground: Ground, cast: Cast, scale: float) -> list[Placement]:
     """One object by itself, its origin at (0, 0)."""
-    weights = [KINDS[name].indoor if ground.indoor else KINDS[name].outdoor for name in cast.categories]
-    category = rng.choices(cast.categories, weights=weights)[0]
+    categories = cast.lead[:1] if cast.lead else cast.categories
+    weights = [KINDS[name].indoor if ground.indoor else KINDS[name].outdoor for name in categories]
+    category = rng.choices(categories, weights=weights)[0]
     kind = KINDS[category]
     item = _appear(rng, cast, category, rng.choice(kind.poses()), rng.uniform(*kind.sizes) * scale)
     aloft = item.pose == "flying" or (category == "ball" and rng.random() < 0.15)
@@ -156,6 +162,9 @@ def _alone(rng: Random, ground: Ground, cast: Cast, scale: float) -> list[Placem
 def _together(rng: Random, ground: Ground, cast: Cast, scale: float) -> list[Placement] | None:
     """An object and one or two that rest on it or under it, in the order in which they are drawn."""
     options = [rest for rest in _RESTING if rest[0] in cast.categories and rest[3] in cast.categories]
+    if cast.lead:  # the larger one of the two, or nearly so
+        lead = cast.lead[0]
+        options = [rest for rest in options if lead == rest[3] or (lead == rest[0] and rest[4][0] > 0.7)]
     if not options:
         return None
     weights = [

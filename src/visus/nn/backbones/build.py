@@ -10,8 +10,11 @@ from functools import partial
 from torch import Tensor, nn
 
 from visus.download import fetch
+from visus.nn.backbones.bn_inception import BNInception, bn_inception, remap_caffe
 from visus.nn.backbones.body import Body, freeze
 from visus.nn.backbones.efficientnet_lite import EPS, EfficientNetLite, efficientnet_lite0, lite_norm, packaged_state
+from visus.nn.backbones.googlenet import EPS as GOOGLENET_EPS
+from visus.nn.backbones.googlenet import GoogLeNet, googlenet, googlenet_norm
 from visus.nn.backbones.mobilenet_v3 import MobileNetV3, mobilenet_v3_large, mobilenet_v3_small
 from visus.nn.backbones.resnet import ResNet, resnet18, resnet34, resnet50, resnet101
 from visus.nn.backbones.vgg import VGG, vgg16
@@ -19,7 +22,7 @@ from visus.nn.norm import FrozenBatchNorm2d, MakeNorm, NormName
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import load_state, read_weights
 
-Network = ResNet | VGG | MobileNetV3 | EfficientNetLite
+Network = ResNet | VGG | MobileNetV3 | EfficientNetLite | GoogLeNet | BNInception
 
 BACKBONES: dict[str, Callable[..., Network]] = {
     "resnet18": resnet18,
@@ -30,7 +33,15 @@ BACKBONES: dict[str, Callable[..., Network]] = {
     "mobilenet_v3_large": mobilenet_v3_large,
     "mobilenet_v3_small": mobilenet_v3_small,
     "efficientnet_lite0": efficientnet_lite0,
+    "googlenet": googlenet,
+    "bn_inception": bn_inception,
 }
+_NORMS: dict[str, tuple[float, MakeNorm]] = {
+    "efficientnet_lite0": (EPS, lite_norm),
+    "googlenet": (GOOGLENET_EPS, googlenet_norm),
+}
+_CLASSIFIERS = ("fc.", "classifier.", "aux1.", "aux2.")
+_BN_INCEPTION = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
 def backbone(
@@ -39,7 +50,7 @@ def backbone(
     pretrained: bool = False,
     trainable_layers: int | None = None,
     norm: NormName | MakeNorm | None = None,
-    taps: Sequence[int] | None = None,
+    taps: Sequence[int] | Sequence[str] | None = None,
 ) -> Body:
     """The body called ``name``, without its classifier.
 
@@ -52,8 +63,9 @@ def backbone(
         norm: ``"batch"``, ``"frozen"``, or what makes a norm from its channels; None for frozen norms in a pretrained
             body and batch norms in any other. Frozen norms in a body that starts from scratch diverge: they are for
             weights that are loaded later. Epsilons are those of torchvision's detectors (1e-5), and 1e-3 for
-            EfficientNet-Lite0.
-        taps: the layers that are read as stages, for bodies that are one row of layers (VGG, MobileNetV3).
+            EfficientNet-Lite0 and GoogLeNet.
+        taps: the layers that are read as stages, for bodies that are one row of layers: their numbers for VGG and
+            MobileNetV3, their names for GoogLeNet and BN-Inception.
 
     Raises:
         ValueError: there is no such backbone, or it has no such layers.
@@ -71,7 +83,7 @@ def backbone(
     network = BACKBONES[name](num_classes=None, **chosen)
     if pretrained:
         state, source = pretrained_state(name)
-        features = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
+        features = {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}
         load_state(network, features, source=source)
     body = network.without_classifier()
     if trainable_layers is None:
@@ -88,6 +100,11 @@ def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:
     """
     if name == "efficientnet_lite0":
         return packaged_state()
+    if name == "bn_inception":
+        path = fetch(
+            _BN_INCEPTION, "52deb4733", note="ImageNet weights of BN-Inception, converted from Caffe", size_mb=43
+        )
+        return remap_caffe(read_weights(path)[0]), str(path)
     row = PUBLISHED[name]
     note = f"ImageNet weights of {name}, {row.licence}"
     path = fetch(row.url, row.sha256_prefix, note=note, size_mb=row.size_mb)
@@ -101,6 +118,7 @@ def _norm(name: str, norm: NormName | MakeNorm | None, pretrained: bool) -> Make
     if norm not in ("batch", "frozen", None):
         raise ValueError(f'norm must be "batch", "frozen" or a callable, not {norm!r}')
     frozen = pretrained if norm is None else norm == "frozen"
-    if name == "efficientnet_lite0":
-        return partial(FrozenBatchNorm2d, eps=EPS) if frozen else lite_norm
+    if name in _NORMS:
+        eps, usual = _NORMS[name]
+        return partial(FrozenBatchNorm2d, eps=eps) if frozen else usual
     return FrozenBatchNorm2d if frozen else nn.BatchNorm2d

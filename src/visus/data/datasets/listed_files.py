@@ -1,0 +1,61 @@
+"""Files that a list names without their endings, or in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from visus.data.errors import AnnotationError
+
+
+def read_lines(path: Path, *, blank: bool = False) -> list[str]:
+    """The lines of a text file, stripped.
+
+    Args:
+        path: the file.
+        blank: keep blank lines.
+
+    Raises:
+        AnnotationError: the file is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
+    return [line.strip() for line in text.splitlines() if blank or line.strip()]
+
+
+class FolderListing:
+    """The files of a folder by their names without ending, read from the folder once.
+
+    Args:
+        folder: the folder; one that does not exist is empty.
+        suffixes: the endings that count, lower case, the preferred ones first.
+    """
+
+    def __init__(self, folder: Path, suffixes: Iterable[str]) -> None:
+        self.folder = folder
+        self._suffixes = tuple(suffixes)
+        names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+        ranks = {suffix: rank for rank, suffix in enumerate(self._suffixes)}
+        kept = [name for name in names if Path(name).suffix.lower() in ranks]
+        # The preferred ending comes last and so wins where a name has two.
+        kept.sort(key=lambda name: -ranks[Path(name).suffix.lower()])
+        self._by_stem = {Path(name).stem: name for name in kept}
+
+    def __contains__(self, stem: str) -> bool:
+        return stem in self._by_stem
+
+    def stems(self) -> list[str]:
+        """All names without ending, in alphabetical order."""
+        return sorted(self._by_stem)
+
+    def name(self, entry: str) -> str:
+        """The file that a line of a list means: a path whose folders do not matter, or a name without ending.
+
+        A file that is not there gets the preferred ending, so that reading it says which one is missing.
+        """
+        bare = Path(entry).name
+        if Path(bare).suffix.lower() in self._suffixes:
+            bare = Path(bare).stem
+        return self._by_stem.get(bare, f"{bare}{self._suffixes[0]}")

@@ -1,0 +1,31 @@
+"""The splits of a data set: their names, and the division of one that comes in one piece."""
+
+from __future__ import annotations
+
+import torch
+
+SPLITS = ("train", "val", "test")
+ALIASES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+_DIVISION_SEED = 20140501  # of the train/val/test division; never change it, or measured numbers change
+
+
+def check_split(split: str, known: tuple[str, ...] = SPLITS) -> None:
+    """Refuse what is no split.
+
+    Raises:
+        ValueError: ``split`` is not among the ``known``.
+    """
+    if split not in known:
+        raise ValueError(f"split {split!r} is unknown; the splits are {', '.join(known)}")
+
+
+def divided(count: int, split: str) -> list[int]:
+    """The places, ascending, of the 80, 10 or 10 % of ``count`` things that a split gets, the same every time.
+
+    At least one thing is in each split where there are three.
+    """
+    turns: list[int] = torch.randperm(count, generator=torch.Generator().manual_seed(_DIVISION_SEED)).tolist()
+    held_out = max(round(count / 10), 1) if count >= 3 else 0
+    bounds = {"test": (0, held_out), "val": (held_out, 2 * held_out), "train": (2 * held_out, count)}
+    first, last = bounds[split]
+    return sorted(turns[first:last])

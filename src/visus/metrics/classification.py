@@ -1,0 +1,130 @@
+"""How often the right class is named, and how often it is also found.
+
+The measures of ILSVRC (Russakovsky et al., arXiv 1409.0575, sections 4.1 and 4.2): an image is right at k where its
+class is among the first k; it is localised where the first class is right and the box overlaps the annotated one by an
+IoU of more than a half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from visus.metrics.by_image import ImageRecords
+from visus.ops.boxes import box_iou
+from visus.types import ClassPrediction, ClassTarget, Schema
+
+LOCALISED = 0.5
+"""A box is right whose IoU with the annotated one is above this."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is remembered of an image: its class, the classes named, best first, and the IoU of its box, if it has one.
+
+    ``iou`` is 0 where a box is annotated and none was found.
+    """
+
+    label: int
+    named: tuple[int, ...]
+    iou: float | None
+
+
+class ClassificationMetric(ImageRecords):
+    """Accuracy over batches and processes.
+
+    ``compute`` returns ``top-1``, ``top-5`` (the class is among the first 5; always 1 where there are no more), ``mean
+    class accuracy`` (top-1 of each class that occurs, averaged) and, with boxes, ``localisation`` and its complement
+    ``localisation error`` over the images whose box is annotated. All are shares of 1; -1 where there is nothing to
+    measure.
+
+    Args:
+        schema: the names of the labels.
+        boxes: whether boxes are found, too.
+    """
+
+    def __init__(self, *, schema: Schema, boxes: bool = False) -> None:
+        super().__init__()
+        self.schema, self.boxes = schema, boxes
+        self._confusion: Tensor | None = None
+
+    def update(self, predictions: Sequence[ClassPrediction], targets: Sequence[ClassTarget]) -> None:
+        """Adds images, boxes in the pixels of the target's ``size``.
+
+        Raises:
+            ValueError: sizes differ, a label is not in the schema, or two images share an ``image_id``.
+        """
+        self._confusion = None
+        for prediction, target in zip(predictions, targets, strict=True):
+            self.add(target.image_id, self._judged(prediction, target))
+
+    def compute(self) -> dict[str, float]:
+        """Every number by its name, of all images that were added in any process."""
+        judged: list[_Judged] = list(self.records().values())
+        count = self.schema.num_classes
+        confusion = torch.zeros(count, count, dtype=torch.int64)
+        for image in judged:
+            confusion[image.label, image.named[0]] += 1
+        self._confusion = confusion
+        accuracies = [value for value in self.per_category()["accuracy"].values() if value >= 0]
+        numbers = {
+            "top-1": _mean([image.label == image.named[0] for image in judged]),
+            "top-5": _mean([image.label in image.named[:5] for image in judged]),
+            "mean class accuracy": _mean(accuracies),
+        }
+        if self.boxes:
+            found = _mean(
+                [image.label == image.named[0] and image.iou > LOCALISED for image in judged if image.iou is not None]
+            )
+            numbers |= {"localisation": found, "localisation error": 1 - found if found >= 0 else -1.0}
+        return numbers
+
+    @property
+    def confusion_matrix(self) -> Int64[Tensor, "c c"]:
+        """How many images of each class (rows) were named each class (columns), as the last ``compute`` counted.
+
+        Raises:
+            RuntimeError: before ``compute``. It is not called here because all processes have to take part in it.
+        """
+        if self._confusion is None:
+            raise RuntimeError("there is no result: call compute() first")
+        return self._confusion
+
+    def per_category(self) -> dict[str, dict[str, float]]:
+        """Under ``accuracy`` the share of each class's images that are named right; -1 for a class without images."""
+        confusion = self.confusion_matrix
+        totals, right = confusion.sum(1).tolist(), confusion.diagonal().tolist()
+        shares = [hits / total if total else -1.0 for hits, total in zip(right, totals, strict=True)]
+        return {"accuracy": dict(zip(self.schema.categories, shares, strict=True))}
+
+    def reset(self) -> None:
+        """Forgets all images."""
+        super().reset()
+        self._confusion = None
+
+    def same_image(self, known: _Judged, record: _Judged) -> bool:
+        """Whether two records hold the same annotation, as far as it is remembered."""
+        return known.label == record.label and (known.iou is None) == (record.iou is None)
+
+    def _judged(self, prediction: ClassPrediction, target: ClassTarget) -> _Judged:
+        label = int(target.label)
+        if not 0 <= label < self.schema.num_classes:
+            raise ValueError(f"image {target.image_id}: label {label} is none of {self.schema.num_classes} categories")
+        if tuple(prediction.size) != tuple(target.size):
+            raise ValueError(
+                f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
+                f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
+            )
+        iou = None
+        if self.boxes and target.box_xyxy is not None:
+            found = prediction.box_xyxy
+            iou = 0.0 if found is None else float(box_iou(found[None], target.box_xyxy[None].to(found)))
+        return _Judged(label, tuple(prediction.labels.tolist()), iou)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else -1.0

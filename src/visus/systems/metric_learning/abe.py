@@ -1,0 +1,223 @@
+"""ABE, attention-based ensemble (Kim, Goyal, Chawla, Lee, Kwon, arXiv 1804.00382).
+
+M learners share one network and differ in where they look: each has an attention mask on the features in its middle,
+and what follows is the same for all, weights included. A divergence loss keeps what two learners say of one image
+apart. The learners are folded into the batch, so that they cost one pass.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from visus.systems.metric_learning.losses.contrastive import Average, contrastive_loss
+from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
+from visus.systems.metric_learning.square import SquareTransform
+from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
+from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
+
+GOOGLENET_TAPS = ("maxpool3", "inception4e", "inception5b")
+
+
+class ABE(nn.Module):
+    """Transform, S, one attention mask a learner, G, and an embedding that all learners share (figure 2).
+
+    Args:
+        transform: resizing to a square, and normalising.
+        backbone: S below its cut and G above.
+        attention: the masks of all learners, from the features at the cut.
+        embedding_dim: dimensions of all learners together.
+    """
+
+    channels_last = True
+
+    def __init__(
+        self, *, transform: SquareTransform, backbone: SplitTrunk, attention: Attention, embedding_dim: int = 512
+    ) -> None:
+        super().__init__()
+        if embedding_dim % attention.learners:
+            raise ValueError(f"embedding_dim must be a multiple of {attention.learners}, not {embedding_dim}")
+        self.transform, self.backbone, self.attention = transform, backbone, attention
+        self.head = nn.Linear(backbone.channels[1], embedding_dim // attention.learners)
+
+    def forward(self, images: ImageBatch, targets: Sequence[ClassTarget] | None = None) -> EmbeddingOutputs:
+        """The embeddings of all learners; targets change nothing."""
+        shared = self.backbone.lower(self.transform(images))
+        attended = self.attention(shared)  # [b * m, c, h, w]
+        pooled = self.backbone.upper(attended).mean((2, 3))
+        unit = F.normalize(self.head(pooled), dim=1)
+        embeddings = unit.view(len(images), self.attention.learners, -1)  # [b, m, d / m]
+        return EmbeddingOutputs(images.sizes, embeddings.flatten(1), list(embeddings.unbind(1)))
+
+    @torch.no_grad()
+    def postprocess(self, outputs: EmbeddingOutputs, sizes: Sequence[tuple[int, int]]) -> list[EmbeddingPrediction]:
+        """The embeddings of all learners of each image in one row."""
+        return embedding_predictions(outputs, sizes)
+
+
+class Attention(nn.Module):
+    """Masks between 0 and 1 on every value of a feature map, one for each learner.
+
+    Args:
+        trunk: layers that all learners share and that keep the resolution.
+        width: channels behind them.
+        channels: channels of the feature map.
+        learners: how many masks.
+    """
+
+    def __init__(self, trunk: nn.Module, *, width: int, channels: int, learners: int) -> None:
+        super().__init__()
+        if learners < 2:
+            raise ValueError(f"an ensemble has at least 2 learners, not {learners}")
+        self.trunk, self.learners = trunk, learners
+        self.masks = nn.Conv2d(width, channels * learners, 1)
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "bm c h w"]:
+        """What each learner sees of each image; the learners of one image follow one another."""
+        masks = torch.sigmoid(self.masks(self.trunk(features)))  # [b, m * c, h, w]
+        b, c, h, w = features.shape
+        masks = masks.permute(0, 2, 3, 1).reshape(b, h, w, self.learners, c)
+        seen = masks.permute(0, 3, 1, 2, 4) * features.permute(0, 2, 3, 1)[:, None]  # [b, m, h, w, c]
+        return seen.contiguous().view(b * self.learners, h, w, c).permute(0, 3, 1, 2)  # channels last
+
+
+class ABECriterion(nn.Module):
+    """Contrastive losses of the learners, and the divergence between them (equations 4 to 6 of the paper).
+
+    Args:
+        margin: squared distance beyond which pairs of different classes are left alone.
+        divergence_margin: squared distance at which two learners differ enough on one image; 1 is an angle of 60
+            degrees.
+        divergence_weight: of the divergence loss.
+        average: over what each contrastive loss is averaged, see `contrastive_loss`; few of all ``"pairs"`` are of one
+            class, ``"kinds"`` and ``"nonzero"`` weigh both kinds alike.
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: float = 1.0,
+        divergence_margin: float = 1.0,
+        divergence_weight: float = 1.0,
+        average: Average = "pairs",
+    ) -> None:
+        super().__init__()
+        self.margin, self.divergence_margin = margin, divergence_margin
+        self.divergence_weight = divergence_weight
+        self.average: Average = average
+
+    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
+        """The sum of the learners' losses, and the divergence loss."""
+        labels = torch.stack([target.label for target in targets])
+        metric = [
+            contrastive_loss(
+                part, labels, margin=self.margin, power=1, hinge_on="squared_distance", average=self.average
+            )
+            for part in outputs.parts
+        ]
+        diverging = divergence_loss(torch.stack(outputs.parts), self.divergence_margin)
+        return {"metric": torch.stack(metric).sum(), "divergence": self.divergence_weight * diverging}
+
+
+def divergence_loss(parts: Float[Tensor, "m b d"], margin: float = 1.0) -> Float[Tensor, ""]:
+    """How much too near two learners are on one image: sum over pairs of learners, mean over images (equation 6).
+
+    ``[margin - D^2]_+`` with the squared distance D^2 of the unit vectors of two learners.
+    """
+    cosines = torch.einsum("pbd,qbd->bpq", parts, parts)
+    rows, columns = torch.triu_indices(len(parts), len(parts), 1, device=parts.device)
+    return (margin - 2 + 2 * cosines[:, rows, columns]).clamp(min=0).sum(1).mean()
+
+
+def abe2_lite0(
+    *, embedding_dim: int = 512, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None
+) -> ABE:
+    """Two learners of 256 dimensions on EfficientNet-Lite0, for a CPU; the options are those of `abe8_lite0`."""
+    return _lite0(2, embedding_dim, size, pretrained, trainable_layers)
+
+
+def abe4_lite0(
+    *, embedding_dim: int = 512, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None
+) -> ABE:
+    """Four learners of 128 dimensions on EfficientNet-Lite0, for a CPU; the options are those of `abe8_lite0`."""
+    return _lite0(4, embedding_dim, size, pretrained, trainable_layers)
+
+
+def abe8_lite0(
+    *, embedding_dim: int = 512, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None
+) -> ABE:
+    """Eight learners of 64 dimensions on EfficientNet-Lite0, for a CPU, cut where stride 16 ends.
+
+    Args:
+        embedding_dim: dimensions of all learners together.
+        size: pixels of a side of the square that images are stretched to.
+        pretrained: start from the ImageNet weights of the install, with frozen norms.
+        trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
+    """
+    return _lite0(8, embedding_dim, size, pretrained, trainable_layers)
+
+
+def abe8_resnet50(
+    *,
+    embedding_dim: int = 512,
+    size: int = 224,
+    pretrained: bool = False,
+    trainable_layers: int | None = 5,
+    learners: int = 8,
+) -> ABE:
+    """Eight learners on ResNet-50, cut where stride 16 ends."""
+    trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _ensemble(trunk, 2, trunk.body.groups()[3][0][-2:], learners, embedding_dim, size)  # type: ignore[index]
+
+
+def abe8_googlenet(
+    *,
+    embedding_dim: int = 512,
+    size: int = 224,
+    pretrained: bool = False,
+    trainable_layers: int | None = None,
+    learners: int = 8,
+) -> ABE:
+    """The paper's network: GoogLeNet cut behind its third pooling, attention by copies of inception 4a to 4e.
+
+    Args:
+        embedding_dim: dimensions of all learners together.
+        size: pixels of a side of the square that images are stretched to.
+        pretrained: start from torchvision's ImageNet weights, with frozen norms.
+        trainable_layers: how many of the body's four groups learn, counted from the last; None for all.
+        learners: 8 in the paper's best network, 2 and 4 in others.
+    """
+    layers = 4 if trainable_layers is None else trainable_layers
+    trunk = googlenet_trunk(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
+    return _ensemble(trunk, 0, trunk.body.groups()[2], learners, embedding_dim, size, trunk.channels[1])
+
+
+def _lite0(learners: int, embedding_dim: int, size: int, pretrained: bool, trainable_layers: int | None) -> ABE:
+    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _ensemble(trunk, 2, trunk.body.groups()[3][-2:], learners, embedding_dim, size)
+
+
+def _ensemble(
+    trunk: Trunk,
+    stage: int,
+    copied: Sequence[nn.Module],
+    learners: int,
+    embedding_dim: int,
+    size: int,
+    width: int | None = None,
+) -> ABE:
+    """Cut behind ``stage``, with copies of some layers of ``width`` channels, which learn, before the masks."""
+    copies = nn.Sequential(*(copy.deepcopy(layer) for layer in copied)).requires_grad_(True)
+    backbone = SplitTrunk(trunk, stage)
+    channels = backbone.channels[0]
+    return ABE(
+        transform=SquareTransform(size, mean=trunk.body.mean, std=trunk.body.std),
+        backbone=backbone,
+        attention=Attention(copies, width=width or channels, channels=channels, learners=learners),
+        embedding_dim=embedding_dim,
+    )

@@ -1,0 +1,41 @@
+"""Losses on the embeddings of a batch: ``LOSSES[name](...)(embeddings, labels)``."""
+
+from torch import nn
+
+from visus.systems.metric_learning.losses.clustering import ClusteringLoss, clustering_loss
+from visus.systems.metric_learning.losses.contrastive import ContrastiveLoss, contrastive_loss
+from visus.systems.metric_learning.losses.distance_weighted import DistanceWeighting
+from visus.systems.metric_learning.losses.lifted_structure import LiftedStructureLoss, lifted_structure_loss
+from visus.systems.metric_learning.losses.margin import MarginLoss, margin_loss
+from visus.systems.metric_learning.losses.npairs import NPairsLoss, npairs_loss
+from visus.systems.metric_learning.losses.proxy_nca import ProxyNCALoss, proxy_nca_loss
+from visus.systems.metric_learning.losses.triplet import TripletLoss, triplet_loss
+
+LOSSES: dict[str, type[nn.Module]] = {
+    "contrastive": ContrastiveLoss,
+    "lifted_structure": LiftedStructureLoss,
+    "npairs": NPairsLoss,
+    "clustering": ClusteringLoss,
+    "proxy_nca": ProxyNCALoss,
+    "margin": MarginLoss,
+    "triplet": TripletLoss,
+}
+
+__all__ = [
+    "LOSSES",
+    "ClusteringLoss",
+    "ContrastiveLoss",
+    "DistanceWeighting",
+    "LiftedStructureLoss",
+    "MarginLoss",
+    "NPairsLoss",
+    "ProxyNCALoss",
+    "TripletLoss",
+    "clustering_loss",
+    "contrastive_loss",
+    "lifted_structure_loss",
+    "margin_loss",
+    "npairs_loss",
+    "proxy_nca_loss",
+    "triplet_loss",
+]

@@ -1,0 +1,133 @@
+"""Descriptors: pooling, unit length, squares, and the criterion that a recipe names."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_networks import idle, images, targets, transform, trunk
+from torch import nn
+
+from visus.systems.metric_learning import MODELS
+from visus.systems.metric_learning.descriptor import Descriptor, descriptor_lite0
+from visus.systems.metric_learning.pooling import GeM, make_pooling
+from visus.systems.metric_learning.square import SquareTransform
+from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, lite0_trunk
+from visus.types import ImageBatch
+
+
+def tiny(normalise: bool = True, pooling: nn.Module | None = None) -> Descriptor:
+    torch.manual_seed(0)
+    return Descriptor(
+        transform=transform(),
+        backbone=trunk(),
+        pooling=pooling or make_pooling("average"),
+        head=nn.Linear(8, 5),
+        normalise=normalise,
+    )
+
+
+def test_gem_is_the_mean_at_one_and_nears_the_maximum() -> None:
+    x = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0)) + 0.1
+    torch.testing.assert_close(GeM(1.0)(x), x.mean((2, 3)))
+    torch.testing.assert_close(GeM(200.0)(x), x.amax((2, 3)), rtol=0.03, atol=0)
+    two = torch.tensor([[[[1.0, 2.0]]]])
+    torch.testing.assert_close(GeM(3.0)(two), torch.tensor([[4.5 ** (1 / 3)]]))
+
+
+def test_gem_has_exact_gradients_in_features_and_exponent() -> None:
+    pooling = GeM().double()
+    x = torch.rand(2, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.1
+
+    def of(x: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(pooling, {"p": p}, (x,))
+
+    p = torch.tensor([2.5], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(of, (x.requires_grad_(), p))
+    assert GeM()(torch.zeros(1, 2, 2, 2)).isfinite().all()
+
+
+def test_embeddings_have_unit_length_where_the_descriptor_says_so() -> None:
+    unit, free = tiny()(images()).embeddings, tiny(normalise=False)(images()).embeddings
+    torch.testing.assert_close(unit.norm(dim=1), torch.ones(6))
+    torch.testing.assert_close(unit, free / free.norm(dim=1, keepdim=True))
+    assert (free.norm(dim=1) - 1).abs().min() > 0.01
+
+
+def test_predictions_carry_the_embeddings_and_the_asked_sizes() -> None:
+    model = tiny().eval()
+    outputs = model(images(2))
+    found = model.postprocess(outputs, [(10, 20), (30, 40)])
+    assert [one.size for one in found] == [(10, 20), (30, 40)]
+    torch.testing.assert_close(torch.stack([one.embedding for one in found]), outputs.embeddings)
+    assert not found[0].embedding.requires_grad
+
+
+@pytest.mark.parametrize("pooling", ["average", "gem"])
+def test_every_parameter_gets_a_gradient(pooling: str) -> None:
+    model = tiny(pooling=make_pooling(pooling))  # type: ignore[arg-type]
+    model(images()).embeddings[:, 0].sum().backward()
+    assert not idle(model)
+
+
+def test_images_of_any_shape_become_squares_without_padding() -> None:
+    square = SquareTransform(48)
+    batch = square.batch([torch.full((3, 30, 90), 255, dtype=torch.uint8), torch.zeros(3, 70, 50, dtype=torch.uint8)])
+    assert batch.pixels.shape == (2, 3, 48, 48)
+    assert batch.sizes.tolist() == [[48, 48]] * 2
+    torch.testing.assert_close(batch.pixels[0].float().mean(), torch.tensor(1.0))
+
+
+def test_the_baseline_without_a_head_is_the_pooled_features_of_imagenet() -> None:
+    model = descriptor_lite0(head="none", normalise=False, trainable_layers=0, size=64).eval()
+    batch = ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64))
+    network = lite0_trunk().eval()
+    expected = network(model.transform(batch)).mean((2, 3))
+    torch.testing.assert_close(model(batch).embeddings, expected)
+    assert expected.shape == (2, 1280)
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_only_the_last_groups_of_a_pretrained_body_learn() -> None:
+    model = descriptor_lite0(trainable_layers=1)
+    learning = {key for key, p in model.named_parameters() if p.requires_grad}
+    assert {"backbone.neck.conv.weight", "head.weight", "backbone.body.blocks.15.project.conv.weight"} <= learning
+    assert not {key for key in learning if "blocks.10." in key or "stem" in key}
+
+
+def test_a_cut_trunk_computes_what_the_whole_one_does() -> None:
+    torch.manual_seed(0)
+    for whole in (trunk(), lite0_trunk()):
+        whole.eval()
+        pixels = torch.rand(2, 3, 64, 64)
+        with torch.no_grad():
+            stages = whole.stages(pixels)
+            halves = SplitTrunk(whole, 1)
+            lower = halves.lower(pixels)
+            torch.testing.assert_close(lower, stages[1])
+            torch.testing.assert_close(halves.upper(lower), stages[-1])
+        assert halves.channels == (stages[1].shape[1], stages[-1].shape[1])
+
+
+def test_a_trunk_that_cannot_be_cut_says_so() -> None:
+    with pytest.raises(ValueError, match=r"stage must lie in 0\.\.1 for this trunk, not 2"):
+        SplitTrunk(trunk(), 2)
+    body = trunk().body
+    body.groups = lambda: [[]]  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="a TinyBody cannot be cut"):
+        SplitTrunk(Trunk(body), 0)
+
+
+def test_unknown_poolings_and_heads_are_refused() -> None:
+    with pytest.raises((ValueError, TypeError), match="pooling"):
+        make_pooling("max")  # type: ignore[arg-type]
+    with pytest.raises((ValueError, TypeError), match="head"):
+        descriptor_lite0(head="conv", pretrained=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["descriptor_bn_inception", "descriptor_googlenet"])
+def test_bodies_from_scratch_describe(name: str) -> None:
+    model = MODELS[name](size=64, embedding_dim=16)
+    outputs = model.train()(ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64)), targets(0, 1))
+    assert outputs.embeddings.shape == (2, 16)
+    outputs.embeddings[:, 0].sum().backward()
+    assert not idle(model)

@@ -1,0 +1,96 @@
+"""The task of this room: the loss that a recipe names, labels from targets, recall on unseen classes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_networks import images, targets, transform, trunk
+from torch import nn
+
+from visus.metrics.retrieval import RetrievalMetric
+from visus.systems.metric_learning import LOSSES, ABECriterion, ABIERCriterion, HDCCriterion
+from visus.systems.metric_learning.abe import ABE, Attention
+from visus.systems.metric_learning.abier import ABIER
+from visus.systems.metric_learning.criterion import MetricLearningCriterion, build_criterion
+from visus.systems.metric_learning.descriptor import Descriptor
+from visus.systems.metric_learning.hdc import HDC, LastHead
+from visus.systems.metric_learning.losses import ContrastiveLoss, ProxyNCALoss
+from visus.systems.metric_learning.pooling import AveragePooling
+from visus.systems.metric_learning.task import metric_learning_task
+from visus.systems.metric_learning.trunks import SplitTrunk
+from visus.training.recipe import Recipe
+from visus.types import Batch, Schema
+
+SCHEMA = Schema(categories=("ann", "bob", "cid"), category_ids=(0, 1, 2))
+LABELS = (0, 0, 1, 1, 2, 2)
+SINGLE = [name for name in LOSSES if name not in ("hdc", "abier", "abe")]
+
+
+def descriptor() -> Descriptor:
+    torch.manual_seed(0)
+    return Descriptor(transform=transform(), backbone=trunk(), pooling=AveragePooling(), head=nn.Linear(8, 5))
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_every_single_loss_trains_a_descriptor(name: str) -> None:
+    model = descriptor()
+    criterion = build_criterion(model, SCHEMA, loss=name)
+    losses = criterion(model(images()), targets(*LABELS))
+    assert list(losses) == [name]
+    losses[name].backward()
+    assert model.head.weight.grad is not None
+    assert all(p.grad is not None for p in criterion.parameters())
+
+
+def test_the_criterion_is_the_loss_of_the_embeddings_and_labels() -> None:
+    outputs = descriptor()(images())
+    criterion = MetricLearningCriterion("contrastive", ContrastiveLoss(margin=0.7))
+    expected = ContrastiveLoss(margin=0.7)(outputs.embeddings, torch.tensor(LABELS))
+    torch.testing.assert_close(criterion(outputs, targets(*LABELS))["contrastive"], expected)
+
+
+def test_losses_with_parameters_get_the_classes_and_the_dimensions() -> None:
+    criterion = build_criterion(descriptor(), SCHEMA)
+    assert isinstance(criterion, MetricLearningCriterion)
+    assert isinstance(criterion.loss, ProxyNCALoss)
+    assert criterion.loss.proxies.shape == (3, 5)
+
+
+def test_ensembles_learn_by_their_own_losses() -> None:
+    heads: list[nn.Module] = [LastHead(channels, 3) for channels in (4, 8, 8)]
+    attention = Attention(nn.Identity(), width=8, channels=8, learners=2)
+    cases: list[tuple[nn.Module, type[nn.Module]]] = [
+        (HDC(transform=transform(), backbone=trunk(), heads=heads), HDCCriterion),
+        (ABIER(transform=transform(), backbone=trunk(), sizes=(2, 3, 4)), ABIERCriterion),
+        (ABE(transform=transform(), backbone=SplitTrunk(trunk(), 1), attention=attention), ABECriterion),
+    ]
+    for model, kind in cases:
+        criterion = build_criterion(model, SCHEMA)
+        assert type(criterion) is kind
+        losses = criterion(model(images()), targets(*LABELS))
+        assert all(loss.isfinite() for loss in losses.values())
+        with pytest.raises(ValueError, match="cannot learn by the loss 'margin'"):
+            build_criterion(model, SCHEMA, loss="margin")
+
+
+def test_what_does_not_exist_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"no loss called 'proxy_nka'\. Did you mean proxy_nca\?"):
+        build_criterion(descriptor(), SCHEMA, loss="proxy_nka")
+    with pytest.raises(ValueError, match=r"no option of contrastive called 'margins'\. Did you mean margin\?"):
+        build_criterion(descriptor(), SCHEMA, loss="contrastive", options={"margins": 1.0})
+    with pytest.raises(ValueError, match="is no such ensemble: it cannot learn by the loss 'abe'"):
+        build_criterion(descriptor(), SCHEMA, loss="abe")
+
+
+def test_validation_measures_recall_and_computes_no_loss() -> None:
+    recipe = Recipe(name="tiny", model="descriptor_lite0", loss="contrastive", loss_options={"margin": 0.7})
+    task = metric_learning_task(descriptor(), recipe, SCHEMA)
+    assert isinstance(task.metric, RetrievalMetric)
+    assert not task.val_losses
+    assert task.criterion.loss.margin == 0.7  # type: ignore[union-attr]
+    batch = Batch(images(), targets(7, 7, 8, 8, 9, 9))  # classes beyond the schema: never learned
+    task.eval()
+    task.validation_step(batch, 0)
+    measures = task.metric.compute()
+    assert next(iter(measures)) == "R@1"
+    assert all(0 <= value <= 1 for value in measures.values())
