@@ -135,18 +135,18 @@ DATASETS: dict[str, DatasetEntry] = {
         open_pennfudan, pennfudan.write_fake, "Penn-Fudan pedestrians: images and instance masks"
     ),
     "voc": DatasetEntry(open_voc, voc_fake.write_fake, "Pascal VOC's layout: boxes in Annotations/*.xml"),
-    "voc_segmentation": DatasetEntry(
+    "voc_semantic": DatasetEntry(
         open_voc_semantic, voc_fake.write_fake, "Pascal VOC's layout: classes of pixels in SegmentationClass/*.png"
     ),
     "yolo": DatasetEntry(open_yolo, yolo.write_fake, "YOLO txt: data.yaml, images/ and labels/"),
     "camvid": DatasetEntry(open_camvid, camvid.write_fake, "CamVid as SegNet's tutorial splits it: 11 classes"),
-    "masks": DatasetEntry(
+    "mask_folder": DatasetEntry(
         open_mask_folder, mask_folder.write_fake, "images/ and masks/ (paletted or class-number PNG) and a class list"
     ),
     "image_folder": DatasetEntry(open_image_folder, image_folder.write_fake, "a folder for each class of pictures"),
     "csv": DatasetEntry(open_csv_boxes, csv_boxes.write_fake, "a CSV of image, label and, if known, a box"),
     "sop": DatasetEntry(open_sop, sop.write_fake, "Stanford Online Products' layout (Ebay_train.txt, Ebay_test.txt)"),
-    "cub200": DatasetEntry(open_cub200, cub200.write_fake, "CUB-200-2011: the first 100 classes learn, the others test"),
+    "cub200": DatasetEntry(open_cub200, cub200.write_fake, "CUB-200-2011: 100 classes learn, the other 100 test"),
     "cars196": DatasetEntry(open_cars196, cars196.write_fake, "CARS196: the first 98 classes learn, the others test"),
     "in_shop": DatasetEntry(open_in_shop, in_shop.write_fake, "In-Shop Clothes: queries and a gallery"),
     "class_folder": DatasetEntry(
@@ -157,9 +157,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "vignettes": DatasetEntry(
         _generated(Vignettes), None, "drawn scenes with complete ground truth, made while you train"
     ),
-    "vignettes_segmentation": DatasetEntry(
-        _generated(SemanticVignettes), None, "drawn scenes, the class of every pixel"
-    ),
+    "vignettes_semantic": DatasetEntry(_generated(SemanticVignettes), None, "drawn scenes, the class of every pixel"),
     "vignettes_objects": DatasetEntry(_generated(VignetteObjects), None, "drawn pictures of one object, with its box"),
     "vignettes_identities": DatasetEntry(
         _open_identities, None, "drawn individuals, each seen many times, half of them unseen"
@@ -194,7 +192,7 @@ def _segmentation_task(model: nn.Module, recipe: Recipe, schema: Schema) -> Task
 def _metric_learning_task(model: nn.Module, recipe: Recipe, schema: Schema) -> Task:
     from visus.systems.metric_learning.task import metric_learning_task
 
-    return metric_learning_task(model, recipe, schema)  # type: ignore[arg-type]
+    return metric_learning_task(model, recipe, schema)
 
 
 # The tasks import the training engine, which takes seconds: only who trains pays for it.

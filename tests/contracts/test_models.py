@@ -34,14 +34,23 @@ SCHEMA = Schema(
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
 )
 # Networks of hundreds of megabytes and of one fixed size; their parts are tested in their rooms.
-LARGE = {"ssd300_vgg16", "ssd512_vgg16", "fcn32s_vgg16", "fcn16s_vgg16", "vgg16", "resnet101", "fcn_resnet101", "deeplabv3_resnet101"}
+LARGE = {
+    "ssd300_vgg16",
+    "ssd512_vgg16",
+    "fcn32s_vgg16",
+    "fcn16s_vgg16",
+    "vgg16",
+    "resnet101",
+    "fcn_resnet101",
+    "deeplabv3_resnet101",
+}
 SIZES = [(64, 96), (64, 64)]
 
 
 def build(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     known = inspect.signature(catalog.MODELS[name]).parameters
-    wanted = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False}
+    wanted = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
     return catalog.build_model(name, SCHEMA, {key: value for key, value in wanted.items() if key in known})
 
 
@@ -141,8 +150,9 @@ def assert_everything_learns(model: torch.nn.Module, losses: dict[str, torch.Ten
 
 def test_one_type_with_and_without_targets_and_every_parameter_learns(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name)
-    plain = model.eval()(images())
-    assert type(plain) is type(model(images(), targets)) is type(outputs := model.train()(images(), targets))
+    plain, aimed = model.eval()(images()), model(images(), targets)
+    outputs = model.train()(images(), targets)
+    assert type(plain) is type(aimed) is type(outputs)
     assert_everything_learns(model, criterion_of(name, model)(outputs, targets))
 
 

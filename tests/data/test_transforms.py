@@ -15,7 +15,8 @@ BOXES = [(4, 6, 30, 20), (40, 2, 60, 44)]
 
 
 def test_augment_is_a_function_of_the_generator() -> None:
-    augment = Augment(size=(40, 40), scale=(0.5, 2), translate=0.2, rotate=20, colour=1, keypoints=PAIR, min_visible=0)
+    augment = Augment(size=(40, 40), scale=(0.5, 2), translate=0.2, rotate=20, colour=1, keypoints=PAIR)
+    augment.min_visible = 0
     sample = rectangles(SIZE, BOXES)
     one, same, other = (augment(sample, generator_for(seed)) for seed in (1, 1, 2))
     assert torch.equal(one.image, same.image)
@@ -48,7 +49,8 @@ def test_image_is_fitted_into_the_canvas() -> None:
 
 @pytest.mark.parametrize("zoom", [0.5, 2.0])
 def test_scale_and_position_vary(zoom: float) -> None:
-    augment = Augment(size=(48, 64), scale=(zoom, zoom), flip=0, min_visible=0, keypoints=PAIR)
+    augment = Augment(size=(48, 64), scale=(zoom, zoom), flip=0, keypoints=PAIR)
+    augment.min_visible = 0
     offsets = [augment.draw(SIZE, generator_for(seed)).matrix()[:, 2].tolist() for seed in range(200)]
     x, y = torch.tensor(offsets).unbind(1)
     low, high = sorted((0.0, 64 * (1 - zoom)))
@@ -105,7 +107,7 @@ def test_crowds_stay() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"scale": (2.0, 1.0)}, {"scale": (0.0, 1.0)}, {"flip": 1.5}, {"colour": -0.1}, {"min_visible": 2.0}],
+    [{"scale": (2.0, 1.0)}, {"scale": (0.0, 1.0)}, {"flip": 1.5}, {"colour": -0.1}, {"stretch": 0.5}],
 )
 def test_wrong_values_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

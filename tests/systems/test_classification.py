@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from visus.nn.backbones import BACKBONES
 from visus.nn.backbones.body import Body
+from visus.nn.square import SquareTransform
 from visus.systems.classification import MODELS, ClassificationCriterion, ImageClassifier
 from visus.systems.classification.box_head import BoxHead
 from visus.systems.classification.classifier import logits_and_maps
 from visus.systems.classification.losses import box_loss
 from visus.systems.classification.outputs import ClassificationOutputs
 from visus.systems.classification.task import classification_task
-from visus.systems.classification.transforms import CentreCrop, WholeImage
+from visus.systems.classification.transforms import CentreCrop
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
 from visus.types import ClassPrediction, ClassTarget, ImageBatch, Schema
 
@@ -176,7 +177,7 @@ def test_centre_crop_takes_the_middle() -> None:
 
 def test_whole_image_loses_nothing() -> None:
     transform = small().transform
-    assert isinstance(transform, WholeImage)
+    assert isinstance(transform, SquareTransform)
     picture = torch.zeros(3, 40, 200, dtype=torch.uint8)
     picture[:, :, -20:] = 255
     batch = transform.batch([picture])
@@ -186,7 +187,7 @@ def test_whole_image_loses_nothing() -> None:
 
 
 def test_builders_crop_without_boxes_and_stretch_with_them() -> None:
-    for boxes, kind in ((False, CentreCrop), (True, WholeImage)):
+    for boxes, kind in ((False, CentreCrop), (True, SquareTransform)):
         model = MODELS["mobilenet_v3_small"](num_classes=2, boxes=boxes, size=64)
         assert type(model.transform) is kind
         outputs = model.eval()(model.transform.batch([torch.zeros(3, 50, 80, dtype=torch.uint8)]))

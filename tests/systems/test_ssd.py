@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from visus.nn.square import SquareTransform
 from visus.ops.boxes import box_iou, encode_boxes
 from visus.systems.detection.default_boxes import BoxLevel, box_levels, default_boxes
-from visus.systems.detection.fixed_size import FixedSize
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
 from visus.systems.detection.ssd import SSDLimits, SSDOutputs, detect
 from visus.systems.detection.ssd_lite import lite_levels, ssd_lite0
@@ -142,7 +142,7 @@ def test_detect_keeps_classes_and_images_apart_and_the_best_first() -> None:
 
 
 def test_fixed_size_stretches_and_drops_the_padding() -> None:
-    transform = FixedSize(size=32, mean=(0, 0, 0), std=(1, 1, 1))
+    transform = SquareTransform(size=32, mean=(0, 0, 0), std=(1, 1, 1))
     wide = torch.ones(3, 16, 64)
     assert transform.batch([wide, torch.rand(3, 50, 10)]).pixels.shape == (2, 3, 32, 32)
     padded = ImageBatch(F.pad(wide, (0, 8, 0, 8))[None], torch.tensor([[16, 64]]))

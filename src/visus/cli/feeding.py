@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from visus.errors import VisusError
 from visus.training.recipe import Recipe
@@ -31,19 +31,21 @@ def open_split(recipe: Recipe, part: str) -> SampleDataset:
 
 def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:
     """Augmented batches at the size that the model wants, put together as the recipe says."""
-    from visus.data.loader import Transformed, make_loader
+    from visus.data.loader import Transformed, load_batches, make_loader
 
-    asked, data = recipe.data.augment, recipe.data
+    data = recipe.data
+    varied = Transformed(dataset, _augmentation(recipe, dataset), seed=recipe.fit.seed)
+    if data.batches != "shuffled":
+        return load_batches(varied, _class_batches(recipe, dataset), collate=_collate(model), workers=data.workers)
     return make_loader(
-        Transformed(dataset, _augmentation(recipe, dataset), seed=recipe.fit.seed),
+        varied,
         collate=_collate(model),
         batch_size=data.batch_size,
         shuffle=True,
         workers=data.workers,
         seed=recipe.fit.seed,
         drop_last=len(dataset) >= data.batch_size * recipe.fit.devices * recipe.fit.nodes,
-        aspect_ratio_factor=None if asked.size else 3,
-        batches=None if data.batches == "shuffled" else _class_batches(recipe, dataset),
+        aspect_ratio_factor=None if data.augment.size else 3,
     )
 
 
@@ -78,7 +80,7 @@ def _class_batches(recipe: Recipe, dataset: SampleDataset) -> Any:
             "use 'shuffled', or a data set of classes"
         )
     return class_batches(
-        data.batches,
+        cast(Any, data.batches),
         labels,
         getattr(dataset, "super_labels", None),
         batch_size=data.batch_size,

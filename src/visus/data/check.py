@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from visus.data.check_classes import check_csv, check_image_folder
 from visus.data.check_pennfudan import check_pennfudan
 from visus.data.check_records import Problem, check_records
 from visus.data.check_report import CheckReport, in_parallel, picture_problems
@@ -92,5 +93,7 @@ CHECKS: dict[str, Callable[..., CheckReport]] = {
     "camvid": partial(check_semantic, open_split=open_camvid),
     "mask_folder": partial(check_semantic, open_split=open_mask_folder),
     "pennfudan": check_pennfudan,
+    "csv": check_csv,
+    "image_folder": check_image_folder,
 }
 """The check of each layout of `visus.data.datasets.layouts.LAYOUTS`."""

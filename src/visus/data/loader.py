@@ -111,7 +111,6 @@ def make_loader(
     seed: int = 0,
     drop_last: bool = False,
     aspect_ratio_factor: int | None = None,
-    batches: EpochSampler | None = None,
 ) -> DataLoader[Batch]:
     """A loader of batches, the same for any number of workers; ``loader.batch_sampler.set_epoch`` moves it to an epoch.
 
@@ -124,7 +123,6 @@ def make_loader(
         seed: of the order.
         drop_last: leave out the batch that is not full.
         aspect_ratio_factor: group images of like shape (see `aspect_ratio_groups`); None mixes all.
-        batches: which images make up each batch, in place of ``batch_size``, ``shuffle`` and all else about it.
 
     Raises:
         ValueError: the data set is empty, or smaller than one batch of which none may be left over.
@@ -135,22 +133,26 @@ def make_loader(
         raise ValueError(
             f"{len(dataset)} images make no full batch of {batch_size}: lower batch_size or keep the last batch"
         )
-    follow = dataset.set_epoch if isinstance(dataset, Transformed) else None
-    if batches is not None:
-        batches.on_epoch = follow
-    sampler = batches or EpochBatches(
+    batches = EpochBatches(
         length=len(dataset),
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
         drop_last=drop_last,
         groups=None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor),
-        on_epoch=follow,
     )
+    return load_batches(dataset, batches, collate=collate, workers=workers)
+
+
+def load_batches(
+    dataset: SampleDataset, batches: EpochSampler, *, collate: Collate, workers: int = -1
+) -> DataLoader[Batch]:
+    """A loader of the batches that a sampler makes up; ``workers`` as for `make_loader`."""
+    batches.on_epoch = dataset.set_epoch if isinstance(dataset, Transformed) else None
     count = _worker_count() if workers < 0 else workers
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # a Protocol, not a subclass of torch's Dataset
-        batch_sampler=sampler,
+        batch_sampler=batches,
         num_workers=count,
         collate_fn=InOnePiece(collate),
         persistent_workers=count > 0,

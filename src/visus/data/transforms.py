@@ -33,8 +33,11 @@ class Augment:
         rotate: rotation by up to this many degrees either way.
         colour: strength of the colour variation, 0 to 1.
         keypoints: what keypoints mean, ``schema.keypoints``; needed to mirror samples that have them.
-        min_visible: objects of which less than this fraction of the area is left are dropped.
+
+    Objects of which less than ``min_visible``, a fraction of the area, is left are dropped.
     """
+
+    min_visible = 0.25
 
     def __init__(
         self,
@@ -47,13 +50,12 @@ class Augment:
         rotate: float = 0.0,
         colour: float = 0.0,
         keypoints: Keypoints | None = None,
-        min_visible: float = 0.25,
     ) -> None:
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be two factors, the smaller first, not {scale}")
         if stretch < 1:
             raise ValueError(f"stretch must be a factor of at least 1, not {stretch}")
-        for name, value in (("flip", flip), ("colour", colour), ("min_visible", min_visible), ("translate", translate)):
+        for name, value in (("flip", flip), ("colour", colour), ("translate", translate)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {value}")
         self.size = size
@@ -64,7 +66,6 @@ class Augment:
         self.rotate = rotate
         self.colour = colour
         self.keypoints = keypoints
-        self.min_visible = min_visible
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
         """A variation of ``sample``."""

@@ -2,6 +2,7 @@
 
 from visus.recipes.classification import classifier_lite0, classifier_vignettes, resnet50_imagenet
 from visus.recipes.folder import for_folder
+from visus.recipes.metric_learning import METRIC_LEARNING
 from visus.recipes.segmentation import (
     deeplabv3_camvid,
     deeplabv3_resnet50,
@@ -47,6 +48,7 @@ RECIPES = {
     "segnet_vgg16_camvid": segnet_vgg16_camvid,
     "deeplabv3_resnet50": deeplabv3_resnet50,
     "fcn_resnet50": fcn_resnet50,
+    **METRIC_LEARNING,
 }
 
 __all__ = ["RECIPES", "for_folder"]

@@ -19,7 +19,7 @@ def classifier_vignettes() -> Recipe:
             batch_size=32,
             augment=AugmentRecipe(flip=0.5),
         ),
-        optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
+        optim=OptimRecipe(name="adamw", lr=1e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
         fit=FitRecipe(epochs=1, max_minutes=4.8, ema_decay=0.98),
     )
 
@@ -55,7 +55,7 @@ def resnet50_imagenet() -> Recipe:
             dataset="image_folder",
             root="imagenet",
             batch_size=32,
-            augment=AugmentRecipe(size=(224, 224), scale=(1.0, 3.5), stretch=1.33, flip=0.5),
+            augment=AugmentRecipe(size=(256, 256), scale=(1.0, 3.5), stretch=1.33, flip=0.5),
         ),
         optim=OptimRecipe(name="sgd", lr=0.1, schedule="step", milestones=(30, 60), warmup_steps=0),
         fit=FitRecipe(epochs=90, devices=8),

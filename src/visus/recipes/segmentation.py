@@ -14,7 +14,7 @@ def deeplabv3_vignettes() -> Recipe:
         model="deeplabv3_lite0",
         model_options={"size": 192},
         data=DataRecipe(
-            dataset="vignettes_segmentation",
+            dataset="vignettes_semantic",
             val="test",
             train_length=16_000,
             val_length=200,
@@ -90,7 +90,7 @@ def deeplabv3_resnet50() -> Recipe:
         name="deeplabv3_resnet50",
         model="deeplabv3_resnet50",
         data=DataRecipe(
-            dataset="voc_segmentation",
+            dataset="voc_semantic",
             root="VOCdevkit",
             batch_size=4,
             augment=AugmentRecipe(size=(480, 480), scale=(0.5, 2.0), flip=0.5),

@@ -7,10 +7,10 @@ import torch
 from tiny_networks import idle, images, targets, transform, trunk
 from torch import nn
 
+from visus.nn.square import SquareTransform
 from visus.systems.metric_learning import MODELS
 from visus.systems.metric_learning.descriptor import Descriptor, descriptor_lite0
 from visus.systems.metric_learning.pooling import GeM, make_pooling
-from visus.systems.metric_learning.square import SquareTransform
 from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, lite0_trunk
 from visus.types import ImageBatch
 
@@ -70,7 +70,7 @@ def test_every_parameter_gets_a_gradient(pooling: str) -> None:
 
 
 def test_images_of_any_shape_become_squares_without_padding() -> None:
-    square = SquareTransform(48)
+    square = SquareTransform(size=48)
     batch = square.batch([torch.full((3, 30, 90), 255, dtype=torch.uint8), torch.zeros(3, 70, 50, dtype=torch.uint8)])
     assert batch.pixels.shape == (2, 3, 48, 48)
     assert batch.sizes.tolist() == [[48, 48]] * 2

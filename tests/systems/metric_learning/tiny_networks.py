@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from visus.nn.backbones import Body
-from visus.systems.metric_learning.square import SquareTransform
+from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.trunks import Trunk
 from visus.types import ClassTarget, ImageBatch
 
@@ -42,7 +42,7 @@ class TinyBody(Body):
 
 def transform() -> SquareTransform:
     """To the side of these tests."""
-    return SquareTransform(SIDE)
+    return SquareTransform(size=SIDE)
 
 
 def trunk() -> Trunk:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from visus.data.datasets.camvid import open_camvid
 from visus.data.datasets.coco import open_coco
 from visus.data.datasets.coco_layouts import all_coco
+from visus.data.datasets.csv_boxes import find_tables, open_csv_boxes
+from visus.data.datasets.image_folder import class_files, open_image_folder, split_folders
 from visus.data.datasets.mask_folder import is_mask_folder, open_mask_folder
 from visus.data.datasets.pennfudan import open_pennfudan
 from visus.data.datasets.splits import SPLITS
@@ -97,6 +99,21 @@ def _is_pennfudan(root: Path) -> bool:
     return (root / "masks").is_dir() and (root / "images").is_dir()
 
 
+def _is_table(root: Path) -> bool:
+    try:
+        return bool(find_tables(root)) and (root.is_dir() or root.suffix == ".csv")
+    except DatasetNotFoundError:
+        return False
+
+
+def _is_image_folder(root: Path) -> bool:
+    try:
+        folders = split_folders(root) or {"": root}
+    except DatasetNotFoundError:
+        return False
+    return any(files for folder in folders.values() for files in class_files(folder).values())
+
+
 def _is_coco(root: Path) -> bool:
     return bool(all_coco(root))
 
@@ -113,5 +130,7 @@ LAYOUTS: dict[str, Layout] = {
         is_mask_folder, open_mask_folder, "images/ with masks/ and classes.txt, .csv or .json (classes of pixels)"
     ),
     "pennfudan": Layout(_is_pennfudan, open_pennfudan, "images/ with masks/, train.txt and test.txt (instances)"),
+    "csv": Layout(_is_table, open_csv_boxes, "a CSV with the columns image and label (classes, or boxes)"),
+    "image_folder": Layout(_is_image_folder, open_image_folder, "a folder for each class (classes of pictures)"),
 }
 """In the order in which they are tried."""

@@ -26,12 +26,13 @@ from visus.nn.backbones.mobilenet_v3 import MobileNetV3
 from visus.nn.backbones.resnet import ResNet
 from visus.nn.backbones.vgg import VGG
 from visus.nn.norm import FrozenBatchNorm2d, NormName
+from visus.nn.square import SquareTransform
 from visus.nn.transform import ImageTransform, scale_boxes
 from visus.nn.weights import load_state
 from visus.ops.boxes import clip_boxes
 from visus.systems.classification.box_head import BoxHead
 from visus.systems.classification.outputs import ClassificationOutputs
-from visus.systems.classification.transforms import CentreCrop, WholeImage
+from visus.systems.classification.transforms import CentreCrop
 from visus.types import ClassPrediction, ClassTarget, ImageBatch
 
 SHOWN = 5
@@ -226,7 +227,7 @@ def classifier_lite0(
     It always sees the whole image, stretched to a square.
     """
     network = _network("efficientnet_lite0", num_classes, pretrained, None, trainable_layers)
-    return _assembled(network, WholeImage(size=size, body=body_of(network)), boxes)
+    return _assembled(network, _whole_image(size, body_of(network)), boxes)
 
 
 def _classifier(
@@ -241,7 +242,7 @@ def _classifier(
     """A published network, fed as it was when it was measured."""
     network = _network(name, num_classes, pretrained, norm, trainable_layers)
     body = body_of(network)
-    return _assembled(network, WholeImage(size=size, body=body) if boxes else CentreCrop(size=size, body=body), boxes)
+    return _assembled(network, _whole_image(size, body) if boxes else CentreCrop(size=size, body=body), boxes)
 
 
 def _network(
@@ -268,3 +269,8 @@ def _assembled(network: Network, transform: ImageTransform, boxes: bool) -> Imag
 
 _EPS = {"mobilenet_v3_large": 1e-3, "mobilenet_v3_small": 1e-3, "efficientnet_lite0": 1e-3}
 """The epsilon of the norms that the published weights were trained with, where it is not 1e-5."""
+
+
+def _whole_image(size: int, body: Body) -> SquareTransform:
+    """All of an image, as the box of its object may lie anywhere."""
+    return SquareTransform(size=size, mean=body.mean, std=body.std, antialias=True)

@@ -1,4 +1,4 @@
-"""How pictures of any shape become the squares that classifiers look at: their middle, or all of them stretched."""
+"""The square in the middle of a picture, which is what the published classifiers look at."""
 
 from __future__ import annotations
 
@@ -42,20 +42,3 @@ class CentreCrop(ImageTransform):
         short, long = sorted((height, width))
         longer = self.shorter * long // short
         return (longer, self.shorter) if height > width else (self.shorter, longer)
-
-
-class WholeImage(ImageTransform):
-    """All of an image, stretched to a square, normalised.
-
-    Args:
-        size: both sides of every image of a batch in pixels.
-        body: the backbone, which knows the mean and the deviation of its pixels.
-    """
-
-    def __init__(self, *, size: int, body: Body) -> None:
-        super().__init__(min_size=None, max_size=None, mean=body.mean, std=body.std, divisor=1, antialias=True)
-        self.size = size
-
-    def target_size(self, height: int, width: int) -> tuple[int, int]:
-        """The same for every image."""
-        return self.size, self.size

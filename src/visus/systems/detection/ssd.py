@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from visus.nn.square import SquareTransform
 from visus.nn.transform import scale_boxes
 from visus.ops.boxes import clip_boxes, decode_boxes
 from visus.ops.nms import batched_nms
 from visus.systems.detection.default_boxes import BoxLevel, default_boxes
-from visus.systems.detection.fixed_size import FixedSize
 from visus.systems.detection.outputs import Detections
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
 from visus.types import ImageBatch, InstancePrediction, InstanceTarget
@@ -69,7 +69,7 @@ class SSD(nn.Module):
     def __init__(
         self,
         *,
-        transform: FixedSize,
+        transform: SquareTransform,
         backbone: nn.Module,
         head: SSDHead,
         levels: Sequence[BoxLevel],

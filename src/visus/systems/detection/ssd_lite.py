@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from visus.nn.backbones import backbone
 from visus.nn.norm import ConvNorm
 from visus.nn.pyramid import PyramidBackbone
+from visus.nn.square import SquareTransform
 from visus.systems.detection.default_boxes import BoxLevel, box_levels
-from visus.systems.detection.fixed_size import FixedSize
 from visus.systems.detection.ssd import SSD, SSDHead
 
 CHANNELS = 96
@@ -81,7 +81,7 @@ def ssd_lite0(
     head = SSDHead(channels=[CHANNELS] * len(levels), levels=levels, num_classes=num_classes, predictor=_lite_predictor)
     _expect_background(head, num_classes)
     return SSD(
-        transform=FixedSize(size=size, mean=body.mean, std=body.std, antialias=True),
+        transform=SquareTransform(size=size, mean=body.mean, std=body.std, antialias=True),
         backbone=LiteFeatures(pyramid, len(levels) - len(pyramid.strides)),
         head=head,
         levels=levels,

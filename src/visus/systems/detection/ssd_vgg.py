@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from visus.nn.backbones.body import Body, freeze
 from visus.nn.backbones.build import pretrained_state
 from visus.nn.backbones.vgg import vgg16
+from visus.nn.square import SquareTransform
 from visus.nn.weights import load_state
 from visus.systems.detection.default_boxes import BoxLevel, box_levels
-from visus.systems.detection.fixed_size import FixedSize
 from visus.systems.detection.ssd import SSD, SSDHead
 
 MEAN = (0.48235, 0.45882, 0.40784)
@@ -123,7 +123,7 @@ def _ssd(size: int, levels: Sequence[BoxLevel], extra: Sequence[nn.Module], num_
     """The network once its maps are decided."""
     channels = (512, 1024, 512, *[256] * (len(levels) - 3))
     return SSD(
-        transform=FixedSize(size=size, mean=MEAN, std=STD),
+        transform=SquareTransform(size=size, mean=MEAN, std=STD),
         backbone=VGGFeatures(body, extra),
         head=SSDHead(channels=channels, levels=levels, num_classes=num_classes, predictor=_convolution),
         levels=levels,

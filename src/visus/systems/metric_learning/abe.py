@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.losses.contrastive import Average, contrastive_loss
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
-from visus.systems.metric_learning.square import SquareTransform
 from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
@@ -216,7 +216,7 @@ def _ensemble(
     backbone = SplitTrunk(trunk, stage)
     channels = backbone.channels[0]
     return ABE(
-        transform=SquareTransform(size, mean=trunk.body.mean, std=trunk.body.std),
+        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
         backbone=backbone,
         attention=Attention(copies, width=width or channels, channels=channels, learners=learners),
         embedding_dim=embedding_dim,

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
-from visus.systems.metric_learning.square import SquareTransform
 from visus.systems.metric_learning.trunks import Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
@@ -250,4 +250,6 @@ def abier_googlenet(*, size: int = 224, pretrained: bool = False, trainable_laye
 
 
 def _abier(trunk: Trunk, size: int) -> ABIER:
-    return ABIER(transform=SquareTransform(size, mean=trunk.body.mean, std=trunk.body.std), backbone=trunk)
+    return ABIER(
+        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True), backbone=trunk
+    )

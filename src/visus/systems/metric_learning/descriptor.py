@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import PoolingName, make_pooling
-from visus.systems.metric_learning.square import SquareTransform
 from visus.systems.metric_learning.trunks import (
     Trunk,
     bn_inception_trunk,
@@ -153,7 +153,7 @@ def _descriptor(
     if head not in ("linear", "none"):
         raise ValueError(f'head must be "linear" or "none", not {head!r}')
     return Descriptor(
-        transform=SquareTransform(size, mean=trunk.body.mean, std=trunk.body.std),
+        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
         backbone=trunk,
         pooling=make_pooling(pooling),
         head=nn.Linear(trunk.channels[-1], embedding_dim) if head == "linear" else nn.Identity(),

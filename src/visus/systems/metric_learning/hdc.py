@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.hard_pairs import Mode, hard_pair_losses
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
-from visus.systems.metric_learning.square import SquareTransform
 from visus.systems.metric_learning.trunks import Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
@@ -203,7 +203,7 @@ def _cascade(
     pools = [nn.AvgPool2d(5, stride=3) if pooling == "caffe" else nn.AdaptiveAvgPool2d(4) for _ in inner]
     heads = [InnerHead(c, dim, pooling=pool, dropout=dropouts[0]) for c, pool in zip(inner, pools, strict=True)]
     return HDC(
-        transform=SquareTransform(size, mean=trunk.body.mean, std=trunk.body.std),
+        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
         backbone=trunk,
         heads=[*heads, LastHead(last, dim, dropout=dropouts[1])],
         skipped=skipped,

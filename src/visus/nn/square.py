@@ -1,4 +1,4 @@
-"""Images of one size, whatever their shape: what SSD's default boxes are made for."""
+"""Images of one square size, whatever their shape: no padding, and default boxes that are made for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from visus.nn.transform import ImageTransform
 from visus.types import ImageBatch
 
 
-class FixedSize(ImageTransform):
+class SquareTransform(ImageTransform):
     """Stretches every image to ``size`` by ``size`` pixels, so that a batch has no padding.
 
     Args:
@@ -20,6 +20,9 @@ class FixedSize(ImageTransform):
         mean: the mean of each channel in units of 0..1.
         std: the standard deviation of each channel in units of 0..1.
         antialias: smooth before making smaller. The published torchvision weights were trained without.
+
+    Raises:
+        ValueError: ``size`` is below 1.
     """
 
     def __init__(
@@ -30,6 +33,8 @@ class FixedSize(ImageTransform):
         std: Sequence[float] = IMAGENET_STD,
         antialias: bool = False,
     ) -> None:
+        if size < 1:
+            raise ValueError(f"size must be at least 1 pixel, not {size}")
         super().__init__(min_size=None, max_size=None, mean=mean, std=std, divisor=1, antialias=antialias)
         self.size = size
 
