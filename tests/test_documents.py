@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from visus.catalog import MODELS
+from visus.catalog import LOSSES, MODELS
 from visus.cli import VERBS
 from visus.recipes import RECIPES
 
@@ -63,9 +63,13 @@ def test_every_verb_is_explained() -> None:
 
 
 def test_every_model_is_listed() -> None:
-    """The page of the detectors has a row for each model, and for no other."""
-    rows = set(re.findall(r"^\| `(\w+)` \|", TEXTS[ROOT / "docs" / "detection.md"], re.MULTILINE))
-    assert rows == set(MODELS)
+    """The pages of the rooms have a row for each model, and none for what does not exist."""
+    pages = ("classification", "detection", "metric_learning", "segmentation")
+    text = "\n".join(TEXTS[ROOT / "docs" / f"{page}.md"] for page in pages)
+    cells = re.findall(r"^\| ((?:`\w+`[, ]*)+)\|", text, re.MULTILINE)
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert set(MODELS) - named == set()
+    assert named - set(MODELS) - set(LOSSES) == set()
 
 
 def test_every_page_is_in_the_navigation() -> None:

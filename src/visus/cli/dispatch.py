@@ -24,6 +24,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "train": ("visus.cli.train", "train a recipe, on drawn scenes or on your data"),
     "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
+    "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
     "data": ("visus.cli.data", "check a data set for every problem at once, or look at it"),
 }
 """Each verb: where it lives (``module`` means its function ``main``), and what it does."""

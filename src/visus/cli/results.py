@@ -37,6 +37,7 @@ class Measured:
     pictures: list[Ranked]
     count: int
     confusion_matrix: Tensor | None = None
+    embeddings: tuple[Tensor, Tensor, list[int]] | None = None
 
 
 def measure_weights(
@@ -54,6 +55,7 @@ def measure_weights(
 
     from visus.catalog import task_of
     from visus.metrics.ranking import image_quality
+    from visus.metrics.retrieval import RetrievalMetric
     from visus.nn.weights import load_state, read_weights
     from visus.training.evaluation import Extremes, measure
 
@@ -79,7 +81,8 @@ def measure_weights(
         )
     per_category: Any = getattr(metric, "per_category", dict)
     confusion = getattr(metric, "confusion_matrix", None)
-    return Measured(metrics, per_category(), extremes.chosen(), len(dataset), confusion)
+    embeddings = metric.embeddings() if isinstance(metric, RetrievalMetric) else None
+    return Measured(metrics, per_category(), extremes.chosen(), len(dataset), confusion, embeddings)
 
 
 def write_results(
@@ -99,9 +102,23 @@ def write_results(
         per_category=measured.per_category,
         examples=[(dataset[p.index], p.prediction, p.quality) for p in measured.pictures],
         confusion_matrix=measured.confusion_matrix,
+        sections=_neighbours(measured, recipe.name, dataset),
     )
     print_metrics(measured.metrics, console)
     console.print(f"Weights  {folder.weights}\nReport   {report}", soft_wrap=True, highlight=False)
+
+
+def _neighbours(measured: Measured, name: str, dataset: SampleDataset) -> dict[str, str]:
+    """What the report of a descriptor shows: recall over K, and pictures with those that lie nearest."""
+    if measured.embeddings is None:
+        return {}
+    from visus.serve.neighbours import neighbours_html, recall_chart
+
+    vectors, labels, _ = measured.embeddings
+    return {
+        "Recall": recall_chart({name: measured.metrics}),
+        "Nearest neighbours": neighbours_html(dataset, vectors, labels),
+    }
 
 
 def as_json(measured: Measured) -> Mapping[str, object]:

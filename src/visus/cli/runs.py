@@ -29,7 +29,7 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     """Trains a recipe, measures its best weights and writes the report.
 
     Args:
-        recipe: a recipe, the name of one, or a folder in COCO's layout.
+        recipe: a recipe, the name of one, or a folder in a layout that is known.
         run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
             the next free number is added.
         resume: go on in that very folder, from its checkpoint.
@@ -124,7 +124,7 @@ def evaluate(
 
 
 def find_recipe(name: str | Path) -> Recipe:
-    """The recipe called ``name``, or the one that suits the COCO folder ``name``.
+    """The recipe called ``name``, or the one that suits the folder ``name``.
 
     Raises:
         VisusError: neither exists; the message lists the recipes.

@@ -17,7 +17,7 @@ _USAGE = """usage: visus train RECIPE [--run runs/NAME] [--resume] [overrides]
 
 RECIPE is one of
 {recipes}
-or a folder in COCO's layout, for which a recipe is chosen by what its annotations contain.
+or a folder of data, for which a recipe is chosen by what its annotations contain.
 
 `visus train RECIPE --help` lists all that can be set, such as --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
 

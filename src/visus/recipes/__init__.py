@@ -5,6 +5,7 @@ from visus.recipes.folder import for_folder
 from visus.recipes.metric_learning import METRIC_LEARNING
 from visus.recipes.segmentation import (
     deeplabv3_camvid,
+    deeplabv3_lite0,
     deeplabv3_resnet50,
     deeplabv3_vignettes,
     fcn_camvid,
@@ -43,6 +44,7 @@ RECIPES = {
     "fcn_vignettes": fcn_vignettes,
     "segnet_vignettes": segnet_vignettes,
     "deeplabv3_camvid": deeplabv3_camvid,
+    "deeplabv3_lite0": deeplabv3_lite0,
     "fcn_camvid": fcn_camvid,
     "segnet_camvid": segnet_camvid,
     "segnet_vgg16_camvid": segnet_vgg16_camvid,

@@ -1,32 +1,51 @@
-"""A recipe for a folder that nobody has said anything about: what its annotations hold decides what is learned."""
+"""A recipe for a folder that nobody has said anything about: its layout and its annotations decide what is learned."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from visus.data.datasets.coco import open_coco
+from visus.data.datasets.layouts import layout_of, open_folder
+from visus.recipes.classification import classifier_lite0
+from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
+from visus.types import ClassTarget, Schema
 
 STEPS_OF_A_SHORT_RUN = 2000
 
+SEMANTIC_LAYOUTS = ("voc_semantic", "camvid", "mask_folder")
+"""The layouts in which every pixel has a class; a layout's name is that of its data set in the catalog."""
+
 
 def for_folder(folder: str | Path) -> Recipe:
-    """The small recipe for a COCO folder: masks and keypoints if it has them, enough epochs for a small data set.
+    """The small recipe that suits a folder: what it can teach, and enough epochs for a small data set.
+
+    Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, classes of pixels by DeepLabv3 and
+    classes of pictures by a classifier.
 
     Raises:
         FileNotFoundError: the folder holds no annotations in a layout that is known.
     """
     root = Path(folder)
-    dataset = open_coco(root, "train", for_training=True)
-    schema = dataset.schema
-    recipe = maskrcnn_lite0() if schema.has_masks or schema.keypoints else fasterrcnn_lite0()
-    steps = max(1, len(dataset) // recipe.data.batch_size)
+    layout = layout_of(root)
+    dataset = open_folder(root, "train", for_training=True)
+    recipe = _suitable(layout, dataset.schema, lambda: isinstance(dataset[0].target, ClassTarget))()
+    batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
+    steps = max(1, len(dataset) // batch_size)
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))
     return replace(
         recipe,
         name=root.resolve().name or "folder",
-        data=replace(recipe.data, root=str(root), batch_size=min(recipe.data.batch_size, max(1, len(dataset)))),
+        data=replace(recipe.data, dataset=layout, root=str(root), batch_size=batch_size),
         fit=replace(recipe.fit, epochs=epochs, val_every_epochs=max(1, epochs // 20)),
     )
+
+
+def _suitable(layout: str, schema: Schema, has_classes: Callable[[], bool]) -> Callable[[], Recipe]:
+    if layout in SEMANTIC_LAYOUTS:
+        return deeplabv3_lite0
+    if layout == "image_folder" or (layout == "csv" and has_classes()):
+        return classifier_lite0
+    return maskrcnn_lite0 if schema.has_masks or schema.keypoints else fasterrcnn_lite0

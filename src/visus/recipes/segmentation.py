@@ -36,6 +36,17 @@ def segnet_vignettes() -> Recipe:
     return replace(deeplabv3_vignettes(), name="segnet_vignettes", model="segnet_lite0")
 
 
+def deeplabv3_lite0() -> Recipe:
+    """A small DeepLabv3 on images/ and masks/ with a class list: ``visus train deeplabv3_lite0 --data.root FOLDER``."""
+    base = deeplabv3_camvid()
+    return replace(
+        base,
+        name="deeplabv3_lite0",
+        data=replace(base.data, dataset="mask_folder", root="pictures", val="val"),
+        fit=replace(base.fit, epochs=40, max_minutes=None, val_every_epochs=2),
+    )
+
+
 def deeplabv3_camvid() -> Recipe:
     """A small DeepLabv3 on CamVid at 240 x 320: ``visus train deeplabv3_camvid --data.root FOLDER``."""
     return Recipe(
@@ -47,7 +58,7 @@ def deeplabv3_camvid() -> Recipe:
             root="camvid",
             val="test",
             batch_size=8,
-            augment=AugmentRecipe(size=(240, 320), scale=(0.8, 2.0), flip=0.5, colour=0.3),
+            augment=AugmentRecipe(size=(192, 256), scale=(1.0, 2.0), flip=0.5, colour=0.3),
         ),
         optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
         fit=FitRecipe(epochs=60, max_minutes=12, ema_decay=0.99, val_every_epochs=60),

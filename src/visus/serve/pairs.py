@@ -42,7 +42,7 @@ def _pair(example: Example, schema: Schema) -> str:
     square = " square" if truth.height > 0.85 * truth.width else ""
     shape = square if isinstance(prediction, InstancePrediction) else " whole"
     pictures = "".join(
-        f'<figure><button type="button"><img src="{_data_url(picture)}" alt="{escape(f"{name}: {what}", quote=True)}" '
+        f'<figure><button type="button"><img src="{data_url(picture)}" alt="{escape(f"{name}: {what}", quote=True)}" '
         f'loading="lazy"></button><figcaption>{what}</figcaption></figure>'
         for what, picture in (("truth", truth), ("prediction", found))
     )
@@ -59,7 +59,7 @@ def _as_high(picture: Image.Image, height: int) -> Image.Image:
     return sheet
 
 
-def _data_url(picture: Image.Image) -> str:
+def data_url(picture: Image.Image) -> str:
     """A picture as text, not larger than a screen needs."""
     if max(picture.size) > _LONGEST_SIDE:
         picture = picture.copy()

@@ -75,6 +75,14 @@ def write_report(
     return path
 
 
+def write_page(path: Path, *, title: str, sections: Mapping[str, str]) -> Path:
+    """Writes a page of sections in the style of the reports; their HTML has to be safe: it is not escaped."""
+    parts = (_section(name, html) for name, html in sections.items())
+    body = "\n".join((_header(path.parent, title), *parts, _section("How it was made", _machine())))
+    path.write_text(_page(title, body), encoding="utf-8")
+    return path
+
+
 def _page(title: str, body: str) -> str:
     """The whole file around the body."""
     assets = files("visus.serve") / "page"

@@ -23,7 +23,7 @@ def metric_learning_task(model: nn.Module, recipe: Recipe, schema: Schema) -> Ta
     return Task(
         model=model,
         criterion=build_criterion(model, schema, loss=recipe.loss, options=recipe.loss_options),
-        metric=RetrievalMetric(ks=KS),
+        metric=RetrievalMetric(ks=KS, precision=recipe.fit.monitor in ("MAP@R", "R-precision")),
         recipe=recipe,
         val_losses=False,
     )

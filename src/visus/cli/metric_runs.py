@@ -1,0 +1,102 @@
+"""The trainings behind a results table of metric learning: one row, one seed, by one protocol."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from visus.cli.feeding import open_split, val_loader
+from visus.cli.runs import train
+from visus.recipes.metric_table import Row, Setting, frozen_backbone
+from visus.training.recipe import Recipe
+from visus.training.run import RunFolder
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Numbers = dict[str, float]
+
+
+def measure_frozen(setting: Setting, folder: Path) -> Numbers:
+    """Recall of the ImageNet backbone's pooled features, of which nothing was trained, with their mean taken away."""
+    from visus import catalog
+    from visus.metrics.retrieval import recall_at_k
+    from visus.systems.metric_learning.task import KS
+
+    recipe = frozen_backbone(setting)
+    dataset = open_split(recipe, "val")
+    model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
+    vectors, labels = embedded(recipe, model)
+    return {f"R@{k}": value for k, value in recall_at_k(vectors - vectors.mean(0), labels, KS).items()}
+
+
+def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) -> Numbers:
+    """Recall of one method with one seed on the test classes; a run that was finished before is read, not trained.
+
+    Args:
+        row: the method, with the seed in its recipe.
+        folder: of the whole table.
+        name: of the row.
+        protocol: the folds of the training classes, 0 for none, and the epochs between validations.
+    """
+    folds, val_every = protocol
+    recipe = replace(row.recipe, fit=replace(row.recipe.fit, val_every_epochs=val_every))
+    place = folder / "rows" / f"{name}-seed{recipe.fit.seed}"
+    if not folds:
+        metrics = _trained(recipe, place).metrics()
+        return {key: value for key, value in metrics.items() if key.startswith("R@") and isinstance(value, float)}
+    return _cross_validated(recipe, place, folds)
+
+
+def _trained(recipe: Recipe, place: Path) -> RunFolder:
+    """Trains into ``place``, unless that is done already; what broke off before is moved aside by its number."""
+    if not RunFolder(place).metrics_file.is_file():
+        Console().rule(f"{place.name}: {recipe.model} {recipe.loss}")
+        path = train(recipe, run=place)
+        if path != place:
+            place.rename(place.with_name(f"{place.name}-unfinished"))
+            path.rename(place)
+    return RunFolder(place)
+
+
+def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
+    """The mean over the folds' networks, and under ``... joined`` the recall of their embeddings laid side by side."""
+    import torch
+
+    from visus import catalog
+    from visus.metrics.retrieval import recall_at_k
+    from visus.nn.weights import load_state, read_weights
+    from visus.systems.metric_learning.task import KS
+    from visus.training.run import schema_from_json
+
+    parts: list[Tensor] = []
+    labels = None
+    for fold in range(folds):
+        data = replace(recipe.data, train=f"train:fold{fold}of{folds}", val=f"val:fold{fold}of{folds}")
+        chosen = replace(recipe, data=data, fit=replace(recipe.fit, monitor="MAP@R"))
+        run = _trained(chosen, place / f"fold{fold}")
+        state, metadata = read_weights(run.weights)
+        model = catalog.build_model(recipe.model, schema_from_json(metadata["schema"]), recipe.model_options)
+        load_state(model, state, source=str(run.weights))
+        vectors, labels = embedded(recipe, model)
+        parts.append(torch.nn.functional.normalize(vectors, dim=1))
+    assert labels is not None
+    each = [recall_at_k(part, labels, KS) for part in parts]
+    joined = recall_at_k(torch.cat(parts, dim=1), labels, KS)
+    mean = {f"R@{k}": sum(numbers[k] for numbers in each) / folds for k in KS}
+    return mean | {f"R@{k} joined": value for k, value in joined.items()}
+
+
+def embedded(recipe: Recipe, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """The embeddings of the recipe's validation split, the test classes, and their labels."""
+    from visus.metrics.retrieval import RetrievalMetric
+    from visus.training.evaluation import measure
+
+    dataset = open_split(recipe, "val")
+    metric = RetrievalMetric(ks=(1,))
+    measure(model, metric, val_loader(recipe, dataset, model))
+    vectors, labels, _ = metric.embeddings()
+    return vectors, labels

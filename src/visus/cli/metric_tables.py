@@ -1,0 +1,121 @@
+"""The results table of metric learning: on the terminal, as CSV and JSON, and as a page with the curves of recall."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from visus.recipes.metric_table import Row
+from visus.serve.neighbours import recall_chart
+from visus.serve.report import write_page
+
+Numbers = Mapping[str, float]
+KS = (1, 10, 100, 1000)
+
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""The 97.5 % points of Student's t for 1 to 9 degrees of freedom: half the width of a 95 % interval, in errors."""
+
+
+def write_table(
+    folder: Path,
+    rows: Mapping[str, Row],
+    results: Mapping[str, Sequence[Numbers]],
+    about: Mapping[str, str],
+    *,
+    show: bool = False,
+) -> None:
+    """Writes table.csv, table.json and report.html into ``folder``; shows the table on the terminal if asked.
+
+    Args:
+        folder: where.
+        rows: the methods.
+        results: recall by name for each row that is done and each seed; ``frozen`` is the backbone alone.
+        about: data, protocol, budget and seeds, for the heading.
+        show: print it.
+    """
+    table = [_line(name, rows.get(name), seeds) for name, seeds in results.items()]
+    with (folder / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+    record = {"about": dict(about), "rows": {name: list(map(dict, seeds)) for name, seeds in results.items()}}
+    (folder / "table.json").write_text(json.dumps(record, indent=1))
+    curves = {_title(name, rows.get(name)): _mean(seeds) for name, seeds in results.items()}
+    note = ". ".join(f"{name.capitalize()}: {text}" for name, text in about.items())
+    page = write_page(
+        folder / "report.html",
+        title="Deep metric learning: one table, one protocol",
+        sections={"Recall@K in percent": _html(table, note), "Curves": recall_chart(curves)},
+    )
+    if show:
+        console = Console()
+        console.print(_terminal(table, note))
+        console.print(f"Table   {folder / 'table.csv'}\nReport  {page}", soft_wrap=True, highlight=False)
+
+
+def interval(values: Sequence[float]) -> float:
+    """Half the width of the 95 % confidence interval of the mean, by Student's t; 0 for a single value."""
+    if len(values) < 2:
+        return 0.0
+    factor = _STUDENT[len(values) - 2] if len(values) - 2 < len(_STUDENT) else 1.96
+    return float(factor * statistics.stdev(values) / len(values) ** 0.5)
+
+
+def _line(name: str, row: Row | None, seeds: Sequence[Numbers]) -> dict[str, str]:
+    """One row of the table, as text."""
+    line = {"method": _title(name, row), "dimension": str(row.dimension) if row else "1280"}
+    for k in KS:
+        values = [100 * numbers[f"R@{k}"] for numbers in seeds]
+        width = f" ± {interval(values):.1f}" if len(values) > 1 else ""
+        line[f"R@{k}"] = f"{statistics.fmean(values):.1f}{width}"
+    joined = [100 * numbers["R@1 joined"] for numbers in seeds if "R@1 joined" in numbers]
+    line["R@1 of all folds joined"] = f"{statistics.fmean(joined):.1f}" if joined else ""
+    published = row.published if row else (None,) * len(KS)
+    for k, value in zip(KS, published, strict=True):
+        line[f"published R@{k}"] = "" if value is None else f"{value:.1f}"
+    line["published network"] = row.network if row else ""
+    return line
+
+
+def _title(name: str, row: Row | None) -> str:
+    return row.title if row else f"{name} backbone"
+
+
+def _mean(seeds: Sequence[Numbers]) -> dict[str, float]:
+    return {name: statistics.fmean(numbers[name] for numbers in seeds) for name in seeds[0] if "joined" not in name}
+
+
+def _terminal(lines: Sequence[Mapping[str, str]], note: str) -> Table:
+    used = [name for name in lines[0] if any(line[name] for line in lines)]
+    table = Table(*used, box=box.SIMPLE_HEAD, caption=f"{note}. Published: Stanford Online Products.")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in lines:
+        table.add_row(*(line[name] for name in used))
+    return table
+
+
+def _html(lines: Sequence[Mapping[str, str]], note: str) -> str:
+    used = [name for name in lines[0] if any(line[name] for line in lines)]
+    head = "".join(f"<th>{escape(name)}</th>" for name in used)
+    body = "".join(
+        "<tr>" + "".join(f"<{_cell(i)}>{escape(line[name])}</{_cell(i)}>" for i, name in enumerate(used)) + "</tr>"
+        for line in lines
+    )
+    note += ". The published numbers are those of Stanford Online Products, on other networks, at their best epoch."
+    return (
+        f'<p class="note">{escape(note)}</p><div class="panel"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(column: int) -> str:
+    return "th" if column == 0 else "td"
