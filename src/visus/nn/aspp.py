@@ -26,6 +26,9 @@ class ASPP(nn.Module):
         separable: filter each channel by itself before mixing them, which is an order of magnitude cheaper.
         inside_only: average the part of the map that is image, and not the padding of a batch. The published weights
             average everything.
+        pooled_norm: norm the average of the image too. Small batches are better off without: eight values say little
+            about a variance, and where they are nearly equal the norm enlarges their noise until it drives the
+            backbone apart.
         dropout: the share of the result's channels that training drops.
     """
 
@@ -37,12 +40,14 @@ class ASPP(nn.Module):
         width: int = 256,
         separable: bool = False,
         inside_only: bool = False,
+        pooled_norm: bool = True,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
         atrous = atrous_separable if separable else atrous_conv
         branches = [atrous(channels, width, rate) for rate in rates]
-        self.convs = nn.ModuleList([_pointwise(channels, width), *branches, ImagePooling(channels, width, inside_only)])
+        pooling = ImagePooling(channels, width, inside_only=inside_only, norm=pooled_norm)
+        self.convs = nn.ModuleList([_pointwise(channels, width), *branches, pooling])
         self.project = nn.Sequential(
             nn.Conv2d(len(self.convs) * width, width, 1, bias=False),
             nn.BatchNorm2d(width),
@@ -64,9 +69,9 @@ class ImagePooling(nn.Sequential):
     Layers 1 to 3 are a convolution, its norm and an activation; 0 stands for the average.
     """
 
-    def __init__(self, channels: int, width: int, inside_only: bool = False) -> None:
-        conv = nn.Conv2d(channels, width, 1, bias=False)
-        super().__init__(nn.Identity(), conv, SingleValueNorm(width), nn.ReLU())
+    def __init__(self, channels: int, width: int, *, inside_only: bool = False, norm: bool = True) -> None:
+        conv = nn.Conv2d(channels, width, 1, bias=not norm)
+        super().__init__(nn.Identity(), conv, SingleValueNorm(width) if norm else nn.Identity(), nn.ReLU())
         self.inside_only = inside_only
 
     def forward(  # type: ignore[override]

@@ -13,6 +13,7 @@ def deeplabv3_vignettes() -> Recipe:
         name="deeplabv3_vignettes",
         model="deeplabv3_lite0",
         model_options={"size": 192},
+        loss_options={"balance": True},
         data=DataRecipe(
             dataset="vignettes_semantic",
             val="test",
@@ -21,7 +22,7 @@ def deeplabv3_vignettes() -> Recipe:
             batch_size=8,
             augment=AugmentRecipe(flip=0.5),
         ),
-        optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
+        optim=OptimRecipe(name="adamw", lr=4e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
         fit=FitRecipe(epochs=1, max_minutes=4.8, ema_decay=0.98),
     )
 
@@ -53,6 +54,7 @@ def deeplabv3_camvid() -> Recipe:
         name="deeplabv3_camvid",
         model="deeplabv3_lite0",
         model_options={"size": 240},
+        loss_options={"balance": True},
         data=DataRecipe(
             dataset="camvid",
             root="camvid",
@@ -60,7 +62,7 @@ def deeplabv3_camvid() -> Recipe:
             batch_size=8,
             augment=AugmentRecipe(size=(192, 256), scale=(1.0, 2.0), flip=0.5, colour=0.3),
         ),
-        optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
+        optim=OptimRecipe(name="adamw", lr=4e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
         fit=FitRecipe(epochs=60, max_minutes=12, ema_decay=0.99, val_every_epochs=60),
     )
 

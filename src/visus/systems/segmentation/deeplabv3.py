@@ -61,7 +61,9 @@ class DeepLabSmallHead(nn.Module):
     def __init__(self, channels: Sequence[int], num_classes: int, width: int = 128) -> None:
         super().__init__()
         fine, middle, *_, last = channels
-        self.aspp = ASPP(last, SMALL_RATES, width=width, separable=True, inside_only=True, dropout=0.1)
+        self.aspp = ASPP(
+            last, SMALL_RATES, width=width, separable=True, inside_only=True, pooled_norm=False, dropout=0.1
+        )
         self.to_middle = SkipRefine(width, middle, width // 2)
         self.to_fine = SkipRefine(width // 2, fine, width // 2)
         self.score = score_layer(width // 2, num_classes, kernel=3)
