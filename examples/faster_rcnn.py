@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> None:
     recipe = replace(
         recipe,
         model_options={"size": options.size},
-        data=replace(recipe.data, root=str(options.root), augment=replace(recipe.data.augment, size=options.size)),
+        data=replace(
+            recipe.data, root=str(options.root), augment=replace(recipe.data.augment, size=(options.size,) * 2)
+        ),
         fit=replace(recipe.fit, epochs=options.epochs),
     )
     run = visus.train(recipe, run=options.run)

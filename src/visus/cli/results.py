@@ -53,7 +53,6 @@ def measure_weights(
     """Loads the run's best weights into ``model`` and measures them."""
     import torch
 
-    from visus.catalog import task_of
     from visus.metrics.ranking import image_quality
     from visus.metrics.retrieval import RetrievalMetric
     from visus.nn.weights import load_state, read_weights
@@ -75,7 +74,7 @@ def measure_weights(
             device=device,
             precision=recipe.fit.precision,
             # An embedding alone is neither good nor bad: there is nothing to rank.
-            quality=None if task_of(recipe.model) == "metric_learning" else image_quality,
+            quality=None if isinstance(metric, RetrievalMetric) else image_quality,
             extremes=extremes,
             on_batch=lambda pictures: bar.advance(row, pictures) if bar and row is not None else None,
         )

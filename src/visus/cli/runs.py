@@ -164,14 +164,14 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
 
 def _learned_schema(folder: RunFolder, recipe: Recipe, dataset: SampleDataset) -> Schema:
     """What the run learned, checked to mean the same on ``dataset``; descriptors are measured on unseen classes."""
-    from visus import catalog
     from visus.nn.weights import read_weights
+    from visus.systems.metric_learning import MODELS as DESCRIPTORS
     from visus.training.run import schema_from_json
 
     if not folder.weights.is_file():
         raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
     learned = schema_from_json(read_weights(folder.weights)[1]["schema"])
-    unseen_classes = catalog.task_of(recipe.model) == "metric_learning"
+    unseen_classes = recipe.model in DESCRIPTORS
     if dataset.schema.categories != learned.categories and not unseen_classes:
         missing = [name for name in learned.categories if name not in dataset.schema.categories]
         raise VisusError(

@@ -34,7 +34,8 @@ def fcn_vignettes() -> Recipe:
 
 def segnet_vignettes() -> Recipe:
     """SegNet on drawn scenes, in five minutes: ``visus train segnet_vignettes``."""
-    return replace(deeplabv3_vignettes(), name="segnet_vignettes", model="segnet_lite0")
+    base = deeplabv3_vignettes()
+    return replace(base, name="segnet_vignettes", model="segnet_lite0", optim=replace(base.optim, lr=2e-3))
 
 
 def deeplabv3_lite0() -> Recipe:
@@ -74,7 +75,8 @@ def fcn_camvid() -> Recipe:
 
 def segnet_camvid() -> Recipe:
     """A small SegNet on CamVid at 240 x 320: ``visus train segnet_camvid --data.root FOLDER``."""
-    return replace(deeplabv3_camvid(), name="segnet_camvid", model="segnet_lite0")
+    base = deeplabv3_camvid()
+    return replace(base, name="segnet_camvid", model="segnet_lite0", optim=replace(base.optim, lr=2e-3))
 
 
 def segnet_vgg16_camvid() -> Recipe:

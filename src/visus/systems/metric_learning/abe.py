@@ -8,7 +8,7 @@ apart. The learners are folded into the batch, so that they cost one pass.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -205,7 +205,7 @@ def _lite0(learners: int, embedding_dim: int, size: int, pretrained: bool, train
 def _ensemble(
     trunk: Trunk,
     stage: int,
-    copied: Sequence[nn.Module],
+    copied: Iterable[nn.Module],
     learners: int,
     embedding_dim: int,
     size: int,

@@ -69,16 +69,17 @@ class Lite0Indices(Body):
     def __init__(self, *, pretrained: bool, trainable_layers: int | None) -> None:
         super().__init__()
         self.body = dilated_lite0(pretrained=pretrained, trainable_layers=trainable_layers)
-        self.channels, self.strides = self.body.channels, self.body.strides
+        fine, middle, deep, last = self.body.channels
+        self.channels, self.strides = (fine, middle, deep + last), (4, 8, 16)
         self.mean, self.std = self.body.mean, self.body.std
 
     def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """The indices [b c h w] of the stages at strides 4 and 8, and the last features."""
-        fine, middle, _, last = self.body.stages(pixels)
+        """The indices [b c h w] of the stages at strides 4 and 8, and the features of both stages at stride 16."""
+        fine, middle, deep, last = self.body.stages(pixels)
         with torch.no_grad():
             pooled = (F.max_pool2d(x, 2, ceil_mode=True, return_indices=True) for x in (fine, middle))
             indices = [index for _, index in pooled]
-        return [*indices, last]
+        return [*indices, torch.cat((deep, last), 1)]
 
     def groups(self) -> list[list[nn.Module]]:
         """The groups of EfficientNet-Lite0."""
@@ -211,7 +212,7 @@ def segnet_lite0(
         size: the shorter side of an image in pixels; the longer may be twice that.
     """
     backbone = Lite0Indices(pretrained=pretrained, trainable_layers=trainable_layers)
-    fine, middle, _, last = backbone.channels
+    fine, middle, last = backbone.channels
     wide, narrow = 3 * middle, 4 * fine
     return Segmenter(
         transform=small_transform(backbone, size),
