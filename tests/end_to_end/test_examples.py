@@ -20,10 +20,18 @@ def test_mask_rcnn_draws_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "keypoint" in capsys.readouterr().out
 
 
-def test_faster_rcnn_trains_on_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["faster_rcnn", "ssd"])
+def test_detectors_train_on_a_folder(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     DATASETS["coco"].write_fake(tmp_path / "coco")
     picture = next((tmp_path / "coco" / "val").iterdir())
     words = ["--root", str(tmp_path / "coco"), "--epochs", "1", "--size", "96", "--run", str(tmp_path / "run")]
-    runpy.run_path(str(EXAMPLES / "faster_rcnn.py"))["main"]([*words, "--picture", str(picture)])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]([*words, "--picture", str(picture)])
     assert "box AP" in capsys.readouterr().out
     assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["classification", "segmentation"])
+def test_classes_are_drawn(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "found.png"
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](["--steps", "2", "--size", "64", "--out", str(out)])
+    assert Image.open(out).size[0] >= 64

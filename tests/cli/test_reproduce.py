@@ -1,0 +1,65 @@
+"""The table of metric learning: rows are trained once, read again, and stand beside the published numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from visus.cli import main
+from visus.cli.metric_tables import interval
+from visus.data.datasets import sop
+from visus.recipes.metric_table import Setting, metric_table
+
+SMALL = ["--minutes", "0.02", "--size", "32", "--rows", "proxy_nca"]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COLUMNS", "200")
+    sop.write_fake(tmp_path / "sop", classes=40, views=4, seed=0)
+    return tmp_path / "sop"
+
+
+def test_a_row_is_trained_once_and_stands_beside_the_published(data: Path, tmp_path: Path, capsys) -> None:
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    assert main(words) == 0
+    assert "73.7" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "table" / "table.csv").open()))
+    assert [row["method"] for row in rows] == ["frozen backbone", "Proxy-NCA"]
+    assert 0 <= float(rows[1]["R@1"]) <= 100
+    assert "Proxy-NCA" in (tmp_path / "table" / "report.html").read_text()
+    weights = tmp_path / "table" / "rows" / "proxy_nca-seed0" / "weights.safetensors"
+    written = weights.stat().st_mtime_ns
+    assert main([*words, "--seeds", "0", "1"]) == 0
+    assert weights.stat().st_mtime_ns == written
+    values = json.loads((tmp_path / "table" / "table.json").read_text())
+    assert len(values["rows"]["proxy_nca"]) == 2
+
+
+def test_cross_validation_joins_the_folds(data: Path, tmp_path: Path) -> None:
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    assert main([*words, "--protocol", "mlrc", "--folds", "2"]) == 0
+    [row] = json.loads((tmp_path / "table" / "table.json").read_text())["rows"]["proxy_nca"]
+    assert {"R@1", "R@1 joined"} <= set(row)
+
+
+def test_an_unknown_table_or_row_is_named(data: Path, tmp_path: Path, capsys) -> None:
+    assert main(["reproduce", "imagenet"]) == 2
+    assert "metric-learning" in capsys.readouterr().err
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table")]
+    assert main([*words, "--rows", "contrast"]) == 2
+    assert "contrastive" in capsys.readouterr().err
+
+
+def test_the_interval_is_student_s() -> None:
+    assert interval([1.0]) == 0
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.303 / 3**0.5)
+
+
+def test_every_method_has_its_row() -> None:
+    rows = metric_table(Setting())
+    assert len(rows) == 12
+    assert {row.recipe.fit.max_minutes for row in rows.values()} == {10.0}
