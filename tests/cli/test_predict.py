@@ -12,6 +12,7 @@ from visus.types import InstancePrediction, Schema, SemanticPrediction
 class Frames:
     """Stands for a predictor: one sure and one doubtful object in the middle of every picture."""
 
+    model = None
     schema = Schema(categories=("cat", "dog"), category_ids=(3, 7))
 
     def predict(self, images, *, batch_size=1):
@@ -197,3 +198,10 @@ def test_the_frames_of_a_video_of_pixels_are_of_one_size(tmp_path, monkeypatch, 
     frames = list(read_frames(tmp_path / "out" / "clip.mp4"))
     assert [tuple(frame.image.shape) for frame in frames] == [(3, 480, 640)] * 6
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 6
+
+
+def test_several_looks_are_for_classes_of_pixels(tmp_path, capsys):
+    save(tmp_path / "a.png")
+    words = ["predict", "finder", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--flip"]
+    assert main(words) == 2
+    assert "classes of pixels" in capsys.readouterr().err

@@ -37,6 +37,9 @@ class PredictArguments:
         every: of a video, look at every n-th frame.
         frames: write a video's frames as pictures instead of one mp4.
         pictures: write drawings; --no-pictures writes the predictions only.
+        scales: for classes of pixels: look at several sizes, as factors on the usual one, and average.
+        flip: for classes of pixels: look at the mirrored picture too.
+        window: for classes of pixels: look at large pictures through a sliding window of so many rows and columns.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -48,6 +51,9 @@ class PredictArguments:
     every: int = 1
     frames: bool = False
     pictures: bool = True
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    window: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def _predict(arguments: PredictArguments, console: Console) -> int:
     # The source comes first: a wrong one fails before anything is downloaded.
     names = [] if video else [file.name for file in list_images(arguments.source)]
     predictor = load(arguments.model, device=arguments.device)
+    _look_several_times(predictor, arguments)
     results = ResultFolder(arguments.out or _new_folder(arguments.source), predictor.schema)
     start = time.perf_counter()
     try:
@@ -91,6 +98,24 @@ def _predict(arguments: PredictArguments, console: Console) -> int:
         results.write_json()
     _tell(results, time.perf_counter() - start, console)
     return 1 if results.failures else 0
+
+
+def _look_several_times(predictor: Predictor, arguments: PredictArguments) -> None:
+    """Averages several looks, where they are asked for.
+
+    Raises:
+        VisusError: the model does not name the classes of pixels.
+    """
+    if arguments.scales == (1.0,) and not arguments.flip and arguments.window is None:
+        return
+    from visus.errors import VisusError
+    from visus.systems.segmentation import Segmenter
+    from visus.systems.segmentation.inference import AveragedSegmenter
+
+    if not isinstance(predictor.model, Segmenter):
+        raise VisusError(f"--scales, --flip and --window are for classes of pixels; {arguments.model} finds others")
+    averaged = AveragedSegmenter(predictor.model, scales=arguments.scales, flip=arguments.flip, window=arguments.window)
+    predictor.model = averaged.eval()
 
 
 def _look_at(
