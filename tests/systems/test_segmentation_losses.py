@@ -73,7 +73,7 @@ def test_dice_is_zero_for_the_truth_and_counts_occurring_classes_only() -> None:
     assert float(dice_loss(wrong, labels)) == pytest.approx(1 - (5 / 7 + 1 / 3) / 2, abs=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"pixel_loss": "focal"}, {"dice": 1.0}, {"balance": True}])
+@pytest.mark.parametrize("options", [{}, {"pixel_loss": "focal"}, {"dice": 1.0}, {"balance": 1.0}])
 def test_nothing_labelled_costs_nothing_and_has_a_gradient(options: dict) -> None:
     logits = some_logits(1, 4, 4)
     target = target_of(torch.full((8, 8), VOID, dtype=torch.uint8))
@@ -130,7 +130,7 @@ def test_median_frequency_weights_of_a_hand_made_data_set() -> None:
 def test_balance_counts_training_batches_only() -> None:
     labels = torch.tensor([[0, 0, 0, 1]], dtype=torch.uint8)
     outputs = outputs_of(torch.zeros(1, 2, 1, 4), [(1, 4)], (1, 4))
-    criterion = SegmentationCriterion(balance=True)
+    criterion = SegmentationCriterion(balance=1.0)
     criterion(outputs, [target_of(labels)])
     criterion.eval()(outputs, [target_of(labels)])
     assert class_counts(labels, 2).tolist() == criterion.class_counts[:2].tolist() == [3, 1]
@@ -150,7 +150,7 @@ def test_a_second_head_counts_half() -> None:
 
 def test_options_that_contradict_are_refused() -> None:
     with pytest.raises(ValueError, match="leave class_weights out"):
-        SegmentationCriterion(balance=True, class_weights=(1.0,))
+        SegmentationCriterion(balance=1.0, class_weights=(1.0,))
     with pytest.raises(ValueError, match="'hinge'"):
         SegmentationCriterion(pixel_loss="hinge")
     criterion = SegmentationCriterion(class_weights=(1.0, 2.0))

@@ -13,7 +13,7 @@ def deeplabv3_vignettes() -> Recipe:
         name="deeplabv3_vignettes",
         model="deeplabv3_lite0",
         model_options={"size": 192},
-        loss_options={"balance": True},
+        loss_options={"balance": 1.0},
         data=DataRecipe(
             dataset="vignettes_semantic",
             val="test",
@@ -55,7 +55,7 @@ def deeplabv3_camvid() -> Recipe:
         name="deeplabv3_camvid",
         model="deeplabv3_lite0",
         model_options={"size": 240},
-        loss_options={"balance": True},
+        loss_options={"balance": 0.5},
         data=DataRecipe(
             dataset="camvid",
             root="camvid",
@@ -88,7 +88,7 @@ def segnet_vgg16_camvid() -> Recipe:
     return Recipe(
         name="segnet_vgg16_camvid",
         model="segnet_vgg16",
-        loss_options={"balance": True},
+        loss_options={"balance": 1.0},
         data=DataRecipe(dataset="camvid", root="camvid", val="test", batch_size=12, augment=AugmentRecipe(flip=0.5)),
         optim=OptimRecipe(name="sgd", lr=0.1, weight_decay=5e-4, schedule="constant", warmup_steps=0),
         fit=FitRecipe(epochs=400, val_every_epochs=20),

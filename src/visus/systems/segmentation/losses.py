@@ -26,7 +26,8 @@ class SegmentationCriterion(nn.Module):
 
     Args:
         pixel_loss: what each pixel costs: ``cross_entropy`` or ``focal``.
-        balance: weigh the classes by median frequency, as counted in the training batches so far.
+        balance: how much rare classes weigh more: the exponent of their median-frequency weights, as counted in the
+            training batches so far. 1 is SegNet's, 0 weighs all classes alike.
         class_weights: weights of the classes, instead.
         gamma: the exponent of the focal loss.
         dice: the weight of the Dice loss; 0 leaves it out.
@@ -43,7 +44,7 @@ class SegmentationCriterion(nn.Module):
         self,
         *,
         pixel_loss: str = "cross_entropy",
-        balance: bool = False,
+        balance: float = 0.0,
         class_weights: Sequence[float] | None = None,
         gamma: float = 2.0,
         dice: float = 0.0,
@@ -52,6 +53,8 @@ class SegmentationCriterion(nn.Module):
         super().__init__()
         if pixel_loss not in ("cross_entropy", "focal"):
             raise ValueError(f'pixel_loss must be "cross_entropy" or "focal", not {pixel_loss!r}')
+        if balance < 0:
+            raise ValueError(f"balance must be an exponent of at least 0, not {balance}")
         if balance and class_weights is not None:
             raise ValueError("balance counts the weights of the classes itself: leave class_weights out")
         self.pixel_loss, self.balance, self.gamma = pixel_loss, balance, gamma
@@ -97,7 +100,8 @@ class SegmentationCriterion(nn.Module):
                 counts = class_counts(image, VOID)
                 self.class_counts += counts
                 self.picture_counts += (counts > 0) * counts.sum()
-        return median_frequency_weights(self.class_counts[:num_classes], self.picture_counts[:num_classes])
+        weights = median_frequency_weights(self.class_counts[:num_classes], self.picture_counts[:num_classes])
+        return weights**self.balance
 
 
 def labels_in_frame(
