@@ -125,6 +125,7 @@ def test_per_category_needs_compute() -> None:
     per_category = metric.per_category()["mask AP"]
     assert list(per_category) == ["dog", "cat"]  # by the identifiers of the categories
     assert sum(per_category.values()) / 2 == pytest.approx(numbers["mask AP"])
+    assert sum(metric.per_category()["mask AP50"].values()) / 2 == pytest.approx(numbers["mask AP50"])
     prediction, target = image(1, 2)
     metric.update([prediction], [target])
     with pytest.raises(RuntimeError):

@@ -181,14 +181,18 @@ class CocoMetric(ImageRecords):
         return {f"{kind} {name}": value for kind in self.kinds for name, value in self.results[kind].stats.items()}
 
     def per_category(self) -> dict[str, dict[str, float]]:
-        """For each kind, under names like ``"box AP"``, the AP of each category, as the last ``compute`` measured it.
+        """As ``"box AP"``, ``"box AP50"`` and so on, that of each category, as the last ``compute`` measured it.
 
         Raises:
             RuntimeError: before ``compute``. It is not called here because all processes have to take part in it.
         """
         if not self.results:
             raise RuntimeError("there is no result: call compute() first")
-        return {f"{kind} AP": self.results[kind].per_category for kind in self.kinds}
+        measured = {}
+        for kind in self.kinds:
+            measured[f"{kind} AP"] = self.results[kind].per_category
+            measured[f"{kind} AP50"] = self.results[kind].per_category_50
+        return measured
 
     def reset(self) -> None:
         """Forgets all images."""

@@ -49,11 +49,13 @@ class CocoResult:
     Args:
         stats: COCO's 12 numbers (10 for keypoints) by name, from 0 to 1; -1 where there is nothing to measure.
         per_category: AP of each category by its name.
+        per_category_50: the same at IoU 0.5.
         curves: precision of each category at IoU 0.5 for the recalls 0, 0.01, ..., 1, by its name.
     """
 
     stats: dict[str, float]
     per_category: dict[str, float]
+    per_category_50: dict[str, float]
     curves: dict[str, list[float]]
 
 
@@ -79,6 +81,7 @@ def summarise(
     return CocoResult(
         stats=stats,
         per_category={name: _mean(precision[:, :, i]) for i, name in enumerate(order)},
+        per_category_50={name: _mean(precision[0, :, i]) for i, name in enumerate(order)},
         curves={name: precision[0, :, i].tolist() for i, name in enumerate(order)},
     )
 
