@@ -6,6 +6,17 @@ from dataclasses import replace
 
 from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe
 
+SMALL_OPTIM = OptimRecipe(
+    name="adamw",
+    lr=4e-3,
+    weight_decay=0.02,
+    schedule="poly",
+    warmup_steps=30,
+    clip_norm=5.0,
+    lr_factors={"backbone": 0.25},
+)
+"""A high rate for the new layers; at the same rate the pretrained ones come apart."""
+
 
 def deeplabv3_vignettes() -> Recipe:
     """DeepLabv3 on drawn scenes, in five minutes: ``visus train deeplabv3_vignettes``."""
@@ -22,7 +33,7 @@ def deeplabv3_vignettes() -> Recipe:
             batch_size=8,
             augment=AugmentRecipe(flip=0.5),
         ),
-        optim=OptimRecipe(name="adamw", lr=4e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
+        optim=SMALL_OPTIM,
         fit=FitRecipe(epochs=1, max_minutes=4.8, ema_decay=0.98),
     )
 
@@ -34,8 +45,7 @@ def fcn_vignettes() -> Recipe:
 
 def segnet_vignettes() -> Recipe:
     """SegNet on drawn scenes, in five minutes: ``visus train segnet_vignettes``."""
-    base = deeplabv3_vignettes()
-    return replace(base, name="segnet_vignettes", model="segnet_lite0", optim=replace(base.optim, lr=2e-3))
+    return replace(deeplabv3_vignettes(), name="segnet_vignettes", model="segnet_lite0")
 
 
 def deeplabv3_lite0() -> Recipe:
@@ -63,7 +73,7 @@ def deeplabv3_camvid() -> Recipe:
             batch_size=8,
             augment=AugmentRecipe(size=(192, 256), scale=(1.0, 2.0), flip=0.5, colour=0.3),
         ),
-        optim=OptimRecipe(name="adamw", lr=4e-3, weight_decay=0.02, schedule="poly", warmup_steps=30, clip_norm=5.0),
+        optim=SMALL_OPTIM,
         fit=FitRecipe(epochs=60, max_minutes=12, ema_decay=0.99, val_every_epochs=60),
     )
 
@@ -75,8 +85,7 @@ def fcn_camvid() -> Recipe:
 
 def segnet_camvid() -> Recipe:
     """A small SegNet on CamVid at 240 x 320: ``visus train segnet_camvid --data.root FOLDER``."""
-    base = deeplabv3_camvid()
-    return replace(base, name="segnet_camvid", model="segnet_lite0", optim=replace(base.optim, lr=2e-3))
+    return replace(deeplabv3_camvid(), name="segnet_camvid", model="segnet_lite0")
 
 
 def segnet_vgg16_camvid() -> Recipe:
