@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from visus.recipes.small import maskrcnn_vignettes
 from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe
 
 
 def ssd_vignettes() -> Recipe:
     """SSD on drawn scenes, in five minutes: ``visus train ssd_vignettes``."""
-    return Recipe(
-        name="ssd_vignettes",
-        model="ssd_lite0",
-        model_options={"size": 192},
-        data=DataRecipe(
-            dataset="vignettes",
-            val="test",
-            train_length=16_000,
-            val_length=200,
-            batch_size=8,
-            augment=AugmentRecipe(flip=0.5),
-        ),
-        optim=OptimRecipe(name="adamw", lr=2e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
-        fit=FitRecipe(epochs=1, max_minutes=4.8, ema_decay=0.98),
-    )
+    base = maskrcnn_vignettes()
+    data = replace(base.data, augment=AugmentRecipe(flip=0.5))
+    return replace(base, name="ssd_vignettes", model="ssd_lite0", data=data)
 
 
 def ssd_bccd() -> Recipe:
