@@ -169,3 +169,15 @@ def test_the_least_score_is_of_objects_only(tmp_path, monkeypatch):
     monkeypatch.setattr(Brightness, "postprocess", postprocess)
     (found,) = load(write_run(tmp_path / "run")).predict(picture(), min_score=0.9)
     assert found.scores.tolist() == pytest.approx([0.7, 0.3])
+
+
+def test_published_classifiers_see_what_they_were_measured_on(tmp_path, monkeypatch):
+    network = catalog.MODELS["mobilenet_v3_large"](num_classes=1000)
+    prefix = network.published_prefix
+    published = {key.removeprefix(prefix): value for key, value in network.state_dict().items()}
+    torch.save(published, tmp_path / "published.pth")
+    monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")
+    first, second = (load(name, device="cpu") for name in ("mobilenet_v3_large", "mobilenet_v3_large_v2"))
+    assert (first.model.transform.shorter, second.model.transform.shorter) == (256, 232)
+    (found,) = second.predict(picture())
+    assert found.labels.max() < len(second.schema.categories) == 1000

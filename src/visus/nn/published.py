@@ -8,7 +8,7 @@ install and are not in this table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _BASE = "https://download.pytorch.org/models/"
 
@@ -24,6 +24,7 @@ class PublishedWeights:
         num_classes: the classes of its network, the background not counted.
         metric: what it scores, in percent.
         frozen_eps: the epsilon to give to `visus.nn.norm.FrozenBatchNorm2d`; None where the network has none.
+        shorter_side: pixels of an image before its middle is cut out, where that is not the classifier's usual 256.
         licence: of the file. The pictures that it was trained on have terms of their own.
     """
 
@@ -33,6 +34,7 @@ class PublishedWeights:
     num_classes: int
     metric: dict[str, float]
     frozen_eps: float | None = None
+    shorter_side: int | None = None
     licence: str = "BSD-3-Clause"
 
 
@@ -44,8 +46,8 @@ def _row(
     return PublishedWeights(_BASE + file, prefix, size_mb, num_classes, metric, frozen_eps)
 
 
-def _imagenet(file: str, size_mb: float, top1: float) -> PublishedWeights:
-    return _row(file, size_mb, 1000, {"ImageNet top1": top1})
+def _imagenet(file: str, size_mb: float, top1: float, *, shorter_side: int | None = None) -> PublishedWeights:
+    return replace(_row(file, size_mb, 1000, {"ImageNet top1": top1}), shorter_side=shorter_side)
 
 
 def _coco(
@@ -70,12 +72,12 @@ PUBLISHED: dict[str, PublishedWeights] = {
     "resnet18": _imagenet("resnet18-f37072fd.pth", 44.661, 69.758),
     "resnet34": _imagenet("resnet34-b627a593.pth", 83.275, 73.314),
     "resnet50": _imagenet("resnet50-0676ba61.pth", 97.781, 76.130),
-    "resnet50_v2": _imagenet("resnet50-11ad3fa6.pth", 97.790, 80.858),
+    "resnet50_v2": _imagenet("resnet50-11ad3fa6.pth", 97.790, 80.858, shorter_side=232),
     "resnet101": _imagenet("resnet101-63fe2227.pth", 170.511, 77.374),
-    "resnet101_v2": _imagenet("resnet101-cd907fc2.pth", 170.530, 81.886),
+    "resnet101_v2": _imagenet("resnet101-cd907fc2.pth", 170.530, 81.886, shorter_side=232),
     "vgg16": _imagenet("vgg16-397923af.pth", 527.796, 71.592),
     "mobilenet_v3_large": _imagenet("mobilenet_v3_large-8738ca79.pth", 21.114, 74.042),
-    "mobilenet_v3_large_v2": _imagenet("mobilenet_v3_large-5c1a4163.pth", 21.107, 75.274),
+    "mobilenet_v3_large_v2": _imagenet("mobilenet_v3_large-5c1a4163.pth", 21.107, 75.274, shorter_side=232),
     "mobilenet_v3_small": _imagenet("mobilenet_v3_small-047dcff4.pth", 9.829, 67.668),
     "googlenet": _imagenet("googlenet-1378be20.pth", 49.731, 69.778),
     # SSD's backbone: its pixels enter as Caffe's, and it was never measured as a classifier.

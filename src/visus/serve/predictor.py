@@ -166,6 +166,9 @@ def _load_published(name: str, architecture: str, device: str | None) -> Predict
     load_state(model, state, source=f"{name} ({path.name})")
     if published.frozen_eps is not None:
         set_frozen_eps(model, published.frozen_eps)
+    if published.shorter_side is not None:
+        preprocessing: Any = model.transform
+        preprocessing.shorter = published.shorter_side
     return Predictor(model, schema, device=device)
 
 
