@@ -19,6 +19,7 @@ from visus.serve.report import write_page
 
 Numbers = Mapping[str, float]
 KS = (1, 10, 100, 1000)
+MOST_CURVES = 7
 
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """The 97.5 % points of Student's t for 1 to 9 degrees of freedom: half the width of a 95 % interval, in errors."""
@@ -48,12 +49,14 @@ def write_table(
         writer.writerows(table)
     record = {"about": dict(about), "rows": {name: list(map(dict, seeds)) for name, seeds in results.items()}}
     (folder / "table.json").write_text(json.dumps(record, indent=1))
-    curves = {_title(name, rows.get(name)): _mean(seeds) for name, seeds in results.items()}
+    means = {_title(name, rows.get(name)): _mean(seeds) for name, seeds in results.items()}
+    best = sorted(means, key=lambda title: -means[title]["R@1"])[:MOST_CURVES]
+    curves = {title: numbers for title, numbers in means.items() if title in best or title.startswith("frozen")}
     note = ". ".join(f"{name.capitalize()}: {text}" for name, text in about.items())
     page = write_page(
         folder / "report.html",
         title="Deep metric learning: one table, one protocol",
-        sections={"Recall@K in percent": _html(table, note), "Curves": recall_chart(curves)},
+        sections={"Recall@K in percent": _html(table, note), "Curves of the best": recall_chart(curves)},
     )
     if show:
         console = Console()
@@ -93,29 +96,39 @@ def _mean(seeds: Sequence[Numbers]) -> dict[str, float]:
     return {name: statistics.fmean(numbers[name] for numbers in seeds) for name in seeds[0] if "joined" not in name}
 
 
-def _terminal(lines: Sequence[Mapping[str, str]], note: str) -> Table:
-    """The table in 80 columns: the published recalls share one."""
-    own = [name for name in lines[0] if not name.startswith("published") and any(line[name] for line in lines)]
-    table = Table(box=box.SIMPLE_HEAD, caption=f"{note}. Published: Stanford Online Products.", pad_edge=False)
-    table.add_column("method", no_wrap=True)
-    for name in own[1:]:
-        table.add_column("dim" if name == "dimension" else name, justify="right", no_wrap=name.startswith("R@"))
-    table.add_column("published", justify="right", no_wrap=True)
+def _shared(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The lines without empty columns, the published recalls in one."""
+    own = [name for name in lines[0] if not name.startswith("published R@") and any(line[name] for line in lines)]
+    shared = []
     for line in lines:
         published = [line[f"published R@{k}"] or "-" for k in KS]
-        shown = "" if set(published) == {"-"} else " ".join(published)
-        table.add_row(*(line[name] for name in own), shown)
+        shown = "" if set(published) == {"-"} else " / ".join(published)
+        values = {name: line[name] for name in own if name != "published network"}
+        shared.append(values | {"published": shown, "network": line["published network"]})
+    return shared
+
+
+def _terminal(lines: Sequence[Mapping[str, str]], note: str) -> Table:
+    """The table in 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, caption=f"{note}. Published: Stanford Online Products.", pad_edge=False)
+    shared = _shared(lines)
+    names = [name for name in shared[0] if name != "network"]
+    for name in names:
+        text = {"dimension": "dim"}.get(name, name)
+        table.add_column(text, justify="left" if name == "method" else "right", no_wrap=" " not in name)
+    for line in shared:
+        table.add_row(*(line[name].replace(" / ", " ") for name in names))
     return table
 
 
 def _html(lines: Sequence[Mapping[str, str]], note: str) -> str:
-    used = [name for name in lines[0] if any(line[name] for line in lines)]
-    head = "".join(f"<th>{escape(name)}</th>" for name in used)
+    shared = _shared(lines)
+    head = "".join(f"<th>{escape(name)}</th>" for name in shared[0])
     body = "".join(
-        "<tr>" + "".join(f"<{_cell(i)}>{escape(line[name])}</{_cell(i)}>" for i, name in enumerate(used)) + "</tr>"
-        for line in lines
+        "<tr>" + "".join(f"<{_cell(i)}>{escape(text)}</{_cell(i)}>" for i, text in enumerate(line.values())) + "</tr>"
+        for line in shared
     )
-    note += ". The published numbers are those of Stanford Online Products, on other networks, at their best epoch."
+    note += ". The published numbers are R@1, 10, 100 and 1000 on Stanford Online Products, at their best epoch."
     return (
         f'<p class="note">{escape(note)}</p><div class="panel"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"

@@ -38,7 +38,7 @@ def neighbours_html(
     """
     rows, found = nearest(embeddings, labels, queries=queries, neighbours=neighbours)
     sheet = neighbour_sheet(dataset, labels, rows, found)
-    text = "Grey: the query. Green: the same class. Red: another one. The rows above are the ones that fail."
+    text = "Grey: the query. Green: the same class. Red: another one. Where there are failures, they come first."
     return (
         f'<p class="note">{escape(text)}</p><div class="panel">'
         f'<img src="{data_url(sheet)}" alt="queries and their nearest neighbours" style="max-width:100%"></div>'
@@ -76,14 +76,17 @@ def neighbour_sheet(
 
 
 def recall_chart(recall: dict[str, dict[str, float]]) -> str:
-    """Recall over K, a line for each method; K grows by factors, so its logarithm is the axis."""
-    ks = sorted({int(name[2:]) for numbers in recall.values() for name in numbers if name.startswith("R@")})
+    """Recall at powers of ten, a line for each method; K grows by factors, so its logarithm is the axis."""
+    found = {int(name[2:]) for numbers in recall.values() for name in numbers if name.startswith("R@")}
+    ks = [k for k in (1, 10, 100, 1000, 10_000) if k in found]
     lines = {
         method: [100 * numbers[f"R@{k}"] if f"R@{k}" in numbers else None for k in ks]
         for method, numbers in recall.items()
     }
     x = [round(float(torch.tensor(float(k)).log10()), 4) for k in ks]
-    return line_chart("Recall@K in percent", x, lines, x_name="log10 of K") if len(ks) > 1 else ""
+    if len(ks) < 2:
+        return ""
+    return f'<div style="max-width:640px">{line_chart("Recall@K in percent", x, lines, x_name="log10 of K")}</div>'
 
 
 def _framed(dataset: SampleDataset, index: int, colour: tuple[int, int, int]) -> Image.Image:
