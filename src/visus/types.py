@@ -175,7 +175,8 @@ class SemanticPrediction(_OnDevice):
 class ClassTarget(_OnDevice):
     """The class of one image, and the box of what it names where that is annotated.
 
-    ``probabilities`` replace the label in training where two images were mixed (mixup, CutMix).
+    ``probabilities`` replace the label in training where two images were mixed (mixup, CutMix). ``is_query`` says
+    whether retrieval looks for this image's like, or looks at it; None where every image is both.
     """
 
     label: Int64[Tensor, ""]
@@ -183,6 +184,7 @@ class ClassTarget(_OnDevice):
     image_id: int = 0
     box_xyxy: Float[Tensor, " 4"] | None = None
     probabilities: Float[Tensor, " c"] | None = None
+    is_query: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,22 @@ def test_a_gallery_of_others(screen) -> None:
         assert found == pytest.approx(plain_recall(queries, labels, (1, 10), gallery=gallery, lone=lone))
 
 
+def test_queries_that_are_told_look_in_the_gallery_only() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [1.0, 0.01], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+    labels, asks = [0, 0, 1, 1, 0], [True, True, False, False, False]
+    metric = RetrievalMetric(ks=(1, 2, 3), precision=True)
+    together = RetrievalMetric(ks=(1, 2, 3))
+    for i, (vector, label, ask) in enumerate(zip(vectors, labels, asks, strict=True)):
+        prediction = EmbeddingPrediction(vector, (8, 8))
+        metric.update([prediction], [ClassTarget(torch.tensor(label), (8, 8), i, is_query=ask)])
+        together.update([prediction], [ClassTarget(torch.tensor(label), (8, 8), i)])
+    assert metric.compute() == {"R@1": 0.0, "R@2": 1.0, "R@3": 1.0, "MAP@R": 0.0, "R-precision": 0.0}
+    assert together.compute()["R@1"] == pytest.approx(2 / 5)  # each other's neighbours
+    metric.update([EmbeddingPrediction(vectors[0], (8, 8))], [ClassTarget(torch.tensor(0), (8, 8), 9)])
+    with pytest.raises(ValueError, match="5 of 6 images say whether they are queries"):
+        metric.compute()
+
+
 def test_one_self_is_left_out_by_its_index() -> None:
     embeddings = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
     labels = torch.tensor([0, 1, 0, 1])

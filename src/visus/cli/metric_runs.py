@@ -15,7 +15,9 @@ from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from visus.metrics.retrieval import Embedded
 
 Numbers = dict[str, float]
 
@@ -23,14 +25,14 @@ Numbers = dict[str, float]
 def measure_frozen(setting: Setting, folder: Path) -> Numbers:
     """Recall of the ImageNet backbone's pooled features, of which nothing was trained, with their mean taken away."""
     from visus import catalog
-    from visus.metrics.retrieval import recall_at_k
     from visus.systems.metric_learning.task import KS
 
     recipe = frozen_backbone(setting)
     dataset = open_split(recipe, "val")
     model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
-    vectors, labels = embedded(recipe, model)
-    return {f"R@{k}": value for k, value in recall_at_k(vectors - vectors.mean(0), labels, KS).items()}
+    images = embedded(recipe, model)
+    centred = replace(images, vectors=images.vectors - images.vectors.mean(0))
+    return {f"R@{k}": value for k, value in centred.recall(KS).items()}
 
 
 def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) -> Numbers:
@@ -67,13 +69,11 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
     import torch
 
     from visus import catalog
-    from visus.metrics.retrieval import recall_at_k
     from visus.nn.weights import load_state, read_weights
     from visus.systems.metric_learning.task import KS
     from visus.training.run import schema_from_json
 
-    parts: list[Tensor] = []
-    labels = None
+    parts: list[Embedded] = []
     for fold in range(folds):
         data = replace(recipe.data, train=f"train:fold{fold}of{folds}", val=f"val:fold{fold}of{folds}")
         chosen = replace(recipe, data=data, fit=replace(recipe.fit, monitor="MAP@R"))
@@ -81,22 +81,20 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
         state, metadata = read_weights(run.weights)
         model = catalog.build_model(recipe.model, schema_from_json(metadata["schema"]), recipe.model_options)
         load_state(model, state, source=str(run.weights))
-        vectors, labels = embedded(recipe, model)
-        parts.append(torch.nn.functional.normalize(vectors, dim=1))
-    assert labels is not None
-    each = [recall_at_k(part, labels, KS) for part in parts]
-    joined = recall_at_k(torch.cat(parts, dim=1), labels, KS)
+        parts.append(embedded(recipe, model))
+    each = [part.recall(KS) for part in parts]
+    whole = torch.cat([torch.nn.functional.normalize(part.vectors, dim=1) for part in parts], dim=1)
+    joined = replace(parts[0], vectors=whole).recall(KS)
     mean = {f"R@{k}": sum(numbers[k] for numbers in each) / folds for k in KS}
     return mean | {f"R@{k} joined": value for k, value in joined.items()}
 
 
-def embedded(recipe: Recipe, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """The embeddings of the recipe's validation split, the test classes, and their labels."""
+def embedded(recipe: Recipe, model: nn.Module) -> Embedded:
+    """The embeddings of the recipe's validation split, the test classes."""
     from visus.metrics.retrieval import RetrievalMetric
     from visus.training.evaluation import measure
 
     dataset = open_split(recipe, "val")
     metric = RetrievalMetric(ks=(1,))
     measure(model, metric, val_loader(recipe, dataset, model))
-    vectors, labels, _ = metric.embeddings()
-    return vectors, labels
+    return metric.embeddings()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from visus.data.loader import SampleDataset
+    from visus.metrics.retrieval import Embedded
     from visus.training.evaluation import Ranked
     from visus.types import Schema
 
@@ -37,7 +38,7 @@ class Measured:
     pictures: list[Ranked]
     count: int
     confusion_matrix: Tensor | None = None
-    embeddings: tuple[Tensor, Tensor, list[int]] | None = None
+    embeddings: Embedded | None = None
 
 
 def measure_weights(
@@ -113,10 +114,9 @@ def _neighbours(measured: Measured, name: str, dataset: SampleDataset) -> dict[s
         return {}
     from visus.serve.neighbours import neighbours_html, recall_chart
 
-    vectors, labels, _ = measured.embeddings
     return {
         "Recall": recall_chart({name: measured.metrics}),
-        "Nearest neighbours": neighbours_html(dataset, vectors, labels),
+        "Nearest neighbours": neighbours_html(dataset, measured.embeddings),
     }
 
 

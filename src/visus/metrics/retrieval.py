@@ -9,10 +9,11 @@ its own neighbour: it is left out by its index, not by being nearest, as copies 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +24,7 @@ from visus.types import ClassTarget, EmbeddingPrediction
 
 Similarity = Literal["cosine", "euclidean", "dot"]
 Lone = Literal["keep", "drop"]
+Side = tuple[Tensor, Tensor]
 
 _MANY = 4096  # from so many images on, the first pass in whole numbers pays
 _ROWS_AT_ONCE = 256
@@ -157,8 +159,46 @@ def _vectors(queries: Tensor, gallery: Tensor, similarity: Similarity) -> tuple[
     return wide_q, torch.cat((gallery, ones.expand(len(gallery), 1), half_g), dim=1)  # -(distance ** 2) / 2
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """Images as points, in the order of their identifiers.
+
+    ``is_query`` says who looks for its class and, where False, who is looked at; None where every image is both.
+    """
+
+    vectors: Float[Tensor, "n d"]
+    labels: Int64[Tensor, " n"]
+    image_ids: list[int]
+    is_query: Bool[Tensor, " n"] | None = None
+
+    def to(self, device: torch.device) -> Embedded:
+        """The same on a device."""
+        asks = None if self.is_query is None else self.is_query.to(device)
+        return replace(self, vectors=self.vectors.to(device), labels=self.labels.to(device), is_query=asks)
+
+    def recall(self, ks: Sequence[int], **options: Any) -> dict[int, float]:
+        """`recall_at_k` of the queries in their gallery."""
+        (vectors, labels), gallery = self.sides()
+        return recall_at_k(vectors, labels, ks, gallery=gallery, **options)
+
+    def sides(self) -> tuple[Side, Side | None]:
+        """Queries and gallery; None for the gallery where the queries look among themselves.
+
+        Raises:
+            ValueError: only queries, or none.
+        """
+        if self.is_query is None:
+            return (self.vectors, self.labels), None
+        asks = self.is_query
+        if bool(asks.all()) or not bool(asks.any()):
+            raise ValueError(f"{int(asks.sum())} of {len(asks)} images are queries: it takes queries and a gallery")
+        return (self.vectors[asks], self.labels[asks]), (self.vectors[~asks], self.labels[~asks])
+
+
 class RetrievalMetric(ImageRecords):
-    """Recall@K of embeddings, every image looking for its class among all others.
+    """Recall@K of embeddings: every image looks for its class among all others, or the queries in the gallery.
+
+    Which of the two is told by the targets, `ClassTarget.is_query`.
 
     Args:
         ks: the numbers of neighbours.
@@ -188,27 +228,35 @@ class RetrievalMetric(ImageRecords):
         """Adds images: where each lies, and of which class it is."""
         for prediction, target in zip(predictions, targets, strict=True):
             embedding = prediction.embedding.detach().float().cpu()
-            self.add(int(target.image_id), (embedding.numpy(), int(target.label)))
+            self.add(int(target.image_id), (embedding.numpy(), int(target.label), target.is_query))
 
     def same_image(self, known: Any, record: Any) -> bool:
         """Whether both are of one class."""
         return bool(known[1] == record[1])
 
-    def embeddings(self) -> tuple[Float[Tensor, "n d"], Int64[Tensor, " n"], list[int]]:
-        """All embeddings, their labels and the identifiers of their images."""
+    def embeddings(self) -> Embedded:
+        """What was measured so far.
+
+        Raises:
+            ValueError: some images say whether they are queries, and others do not.
+        """
         records = self.records()
-        stacked = torch.stack([torch.from_numpy(vector) for vector, _ in records.values()])
-        return stacked, torch.tensor([label for _, label in records.values()]), list(records)
+        vectors, labels, asks = zip(*records.values(), strict=True)
+        told = [flag for flag in asks if flag is not None]
+        if told and len(told) < len(asks):
+            raise ValueError(f"{len(told)} of {len(asks)} images say whether they are queries: all must, or none")
+        stacked = torch.stack([torch.from_numpy(vector) for vector in vectors])
+        return Embedded(stacked, torch.tensor(labels), list(records), torch.tensor(told) if told else None)
 
     def compute(self) -> dict[str, float]:
         """``R@1`` and so on, as shares."""
-        vectors, labels, _ = self.embeddings()
-        vectors, labels = vectors.to(self.device), labels.to(self.device)
-        recall = recall_at_k(vectors, labels, self.ks, similarity=self.similarity, ties=self.ties, lone=self.lone)
+        images = self.embeddings().to(self.device)
+        recall = images.recall(self.ks, similarity=self.similarity, ties=self.ties, lone=self.lone)
         numbers = {f"R@{k}": share for k, share in recall.items()}
         if self.precision:
-            numbers |= precision_at_r(vectors, labels, similarity=self.similarity)
+            (vectors, labels), gallery = images.sides()
+            numbers |= precision_at_r(vectors, labels, gallery=gallery, similarity=self.similarity)
         if self.clusters:
-            found = k_means(F.normalize(vectors, dim=1), len(torch.unique(labels)))
-            numbers["NMI"] = normalised_mutual_information(found, labels)
+            found = k_means(F.normalize(images.vectors, dim=1), len(torch.unique(images.labels)))
+            numbers["NMI"] = normalised_mutual_information(found, images.labels)
         return numbers

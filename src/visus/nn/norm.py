@@ -86,12 +86,39 @@ def conv_norm(x: Float[Tensor, "b c h w"], conv: nn.Module, norm: nn.Module) -> 
     if conv.bias is not None:
         shift = shift + conv.bias * scale
     weight = conv.weight * scale.view(-1, 1, 1, 1)
+    if type(conv) is SameConv2d:
+        return same_convolution(x, weight, shift, conv)
     return F.conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
+class SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's "SAME" padding: with stride 2 an even image has the odd pixel right and below.
+
+    The kernel must be odd, the stride 1 or 2. ``padding`` is half of the kernel (times the dilation, with stride 1).
+    """
+
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d e f"]:
+        """An output pixel for each, or with stride 2 for every second, pixel of ``input``."""
+        return same_convolution(input, self.weight, self.bias, self)
+
+
+def same_convolution(
+    x: Float[Tensor, "b c h w"], weight: Float[Tensor, "d _ k k"], bias: Float[Tensor, " d"] | None, conv: SameConv2d
+) -> Float[Tensor, "b d e f"]:
+    """The convolution of ``conv`` by other weights.
+
+    Zeros lie at the left and the top of the small kernel instead of at the right and the bottom of the large image: a
+    kernel moved by a pixel under the usual padding sees the same windows, and no image is copied.
+    """
+    if conv.stride == (2, 2):
+        even_h, even_w = (1 - size % 2 for size in x.shape[-2:])
+        weight = F.pad(weight, (even_w, 0, even_h, 0))
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
 def _is_plain(conv: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether a module computes exactly what `torch.nn.functional.conv2d` does, and nobody listens."""
-    if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros":
+    """Whether a module computes exactly what we know of convolutions, and nobody listens."""
+    if type(conv) not in (nn.Conv2d, SameConv2d) or conv.padding_mode != "zeros":
         return False
     return not (conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks)
 

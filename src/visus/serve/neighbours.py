@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from html import escape
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from visus.data.loader import SampleDataset
+from visus.metrics.retrieval import Embedded
 from visus.serve.charts import line_chart
 from visus.serve.pairs import data_url
 
@@ -21,8 +22,7 @@ CELL, FRAME, GAP = 104, 5, 6
 
 def neighbours_html(
     dataset: SampleDataset,
-    embeddings: Float[Tensor, "n d"],
-    labels: Int64[Tensor, " n"],
+    images: Embedded,
     *,
     queries: int = 10,
     neighbours: int = 7,
@@ -30,14 +30,13 @@ def neighbours_html(
     """A sheet of queries with their nearest neighbours, the failures first, as HTML.
 
     Args:
-        dataset: the pictures, in the order of ``embeddings``.
-        embeddings: where each lies.
-        labels: the class of each.
+        dataset: the pictures, in the order of ``images``.
+        images: where each lies, and of which class it is.
         queries: rows of the sheet.
         neighbours: pictures in a row beside the query.
     """
-    rows, found = nearest(embeddings, labels, queries=queries, neighbours=neighbours)
-    sheet = neighbour_sheet(dataset, labels, rows, found)
+    rows, found = nearest(images, queries=queries, neighbours=neighbours)
+    sheet = neighbour_sheet(dataset, images.labels, rows, found)
     text = "Grey: the query. Green: the same class. Red: another one. Where there are failures, they come first."
     return (
         f'<p class="note">{escape(text)}</p><div class="panel">'
@@ -45,15 +44,16 @@ def neighbours_html(
     )
 
 
-def nearest(
-    embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], *, queries: int, neighbours: int
-) -> tuple[list[int], Int64[Tensor, "q k"]]:
+def nearest(images: Embedded, *, queries: int, neighbours: int) -> tuple[list[int], Int64[Tensor, "q k"]]:
     """Evenly spread queries, those whose first neighbour is wrong before the others, and their neighbours."""
-    points = F.normalize(embeddings.float(), dim=1)
-    spread = torch.unique(torch.linspace(0, len(points) - 1, min(len(points), 40 * queries)).long())
+    points, labels = F.normalize(images.vectors.float(), dim=1), images.labels
+    places = torch.arange(len(points)) if images.is_query is None else images.is_query.nonzero()[:, 0]
+    spread = places[torch.unique(torch.linspace(0, len(places) - 1, min(len(places), 40 * queries)).long())]
     scores = points[spread] @ points.T
     scores[torch.arange(len(spread)), spread] = -torch.inf
-    found = scores.topk(min(neighbours, len(points) - 1)).indices
+    if images.is_query is not None:
+        scores[:, images.is_query] = -torch.inf
+    found = scores.topk(min(neighbours, int((scores[0] > -torch.inf).sum()))).indices
     wrong = labels[found[:, 0]] != labels[spread]
     half = queries // 2
     failing, fine = wrong.nonzero()[:half, 0], (~wrong).nonzero()[:, 0]

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from visus.data.images import read_image
 from visus.nn.backbones import efficientnet_lite0
-from visus.nn.backbones.efficientnet_lite import EfficientNetLite, packaged_state, pad_same, remap_packaged
+from visus.nn.backbones.efficientnet_lite import EfficientNetLite, packaged_state, remap_packaged
+from visus.nn.norm import SameConv2d
 from visus.nn.weights import WeightsError, read_weights
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "coil20"
@@ -108,7 +109,15 @@ def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_the_odd_pixel_of_padding_lies_right_and_below(size: int, kernel: int, before: int, after: int) -> None:
-    padded = pad_same(torch.ones(1, 1, size, size), kernel, 2)
-    assert padded.shape[-1] == size + before + after
-    assert torch.equal(padded[0, 0, :, before], F.pad(torch.ones(size), (before, after)))
-    assert F.conv2d(padded, torch.ones(1, 1, kernel, kernel), stride=2).shape[-1] == -(-size // 2)
+    images = torch.randn(2, 3, size, size + 2)
+    conv = SameConv2d(3, 3, kernel, 2, padding=kernel // 2, groups=3)
+    padded = F.pad(images, (before, after, before, after))
+    expected = F.conv2d(padded, conv.weight, conv.bias, stride=2, groups=3)
+    assert expected.shape[-2:] == (-(-size // 2), -(-(size + 2) // 2))
+    torch.testing.assert_close(conv(images), expected)
+
+
+def test_one_side_even_and_the_other_odd_are_padded_each_in_its_way() -> None:
+    conv = SameConv2d(1, 1, 3, 2, padding=1)
+    images = torch.randn(1, 1, 6, 7)
+    torch.testing.assert_close(conv(images), F.conv2d(F.pad(images, (1, 1, 0, 1)), conv.weight, conv.bias, stride=2))

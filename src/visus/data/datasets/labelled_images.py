@@ -100,7 +100,8 @@ class ClassSplitImages(Dataset[Sample]):
             left, top, right, bottom = self._window(index, size)
             image, box = image[:, top:bottom, left:right].contiguous(), None
             size = (bottom - top, right - left)
-        return Sample(image, ClassTarget(self.labels[index].clone(), size, index, box), path)
+        asks = None if self.is_query is None else bool(self.is_query[index])
+        return Sample(image, ClassTarget(self.labels[index].clone(), size, index, box, is_query=asks), path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""

