@@ -1,6 +1,8 @@
 """Keep what a training run measured: its numbers with machine, versions, commit, command and seed.
 
 python benchmarks/record_run.py runs/demo --name demo --command "make demo"
+
+The folder of a results table (``visus reproduce``) is kept with its rows and their recipes.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from interleaved import commit, cpu
 
@@ -25,24 +28,45 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--command", required=True, help="the command that made the run")
     options = parser.parse_args()
-    recipe = json.loads((options.run / "recipe.json").read_text())
-    root = Path(recipe["data"]["root"])
-    recipe["data"]["root"] = root.name if root.is_absolute() else str(root)  # where the data lay is nobody's business
-    with (options.run / "metrics.csv").open() as file:
-        minutes = [float(row["minutes"]) for row in csv.DictReader(file) if row.get("minutes")]
     record = {
         "command": options.command,
         "commit": commit(),
-        "seed": recipe["fit"]["seed"],
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()},
         "versions": {name: version(name) for name in ("torch", "visus", "pytorch-lightning", "hotcoco", "numpy")},
-        "minutes of training": round(max(minutes), 2),
-        "recipe": recipe,
-        "metrics": json.loads((options.run / "metrics.json").read_text()),
+        **(table(options.run) if (options.run / "table.json").is_file() else one_run(options.run)),
     }
     file_name = RESULTS / f"{options.name}.json"
     file_name.write_text(json.dumps(record, indent=2) + "\n")
     print(file_name)
+
+
+def one_run(folder: Path) -> dict[str, object]:
+    """Seed, minutes, recipe and measures of a run."""
+    recipe = recipe_of(folder)
+    with (folder / "metrics.csv").open() as file:
+        minutes = [float(row["minutes"]) for row in csv.DictReader(file) if row.get("minutes")]
+    return {
+        "seed": recipe["fit"]["seed"],
+        "minutes of training": round(max(minutes), 2),
+        "recipe": recipe,
+        "metrics": json.loads((folder / "metrics.json").read_text()),
+    }
+
+
+def table(folder: Path) -> dict[str, object]:
+    """The rows of a table, and how each was trained."""
+    runs = {run.name: one_run(run) for run in sorted((folder / "rows").iterdir()) if (run / "recipe.json").is_file()}
+    for run in runs.values():
+        del run["metrics"]
+    return {"table": json.loads((folder / "table.json").read_text()), "runs": runs}
+
+
+def recipe_of(folder: Path) -> dict[str, Any]:
+    """The recipe of a run."""
+    recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
+    root = Path(recipe["data"]["root"])
+    recipe["data"]["root"] = root.name if root.is_absolute() else str(root)  # where the data lay is nobody's business
+    return recipe
 
 
 if __name__ == "__main__":

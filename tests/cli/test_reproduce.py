@@ -39,6 +39,15 @@ def test_a_row_is_trained_once_and_stands_beside_the_published(data: Path, tmp_p
     assert len(values["rows"]["proxy_nca"]) == 2
 
 
+def test_the_best_rows_get_further_seeds(data: Path, tmp_path: Path) -> None:
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    assert main([*words, "--more-seeds", "0", "3"]) == 0
+    values = json.loads((tmp_path / "table" / "table.json").read_text())
+    assert len(values["rows"]["proxy_nca"]) == 2
+    assert (tmp_path / "table" / "rows" / "proxy_nca-seed3").is_dir()
+    assert "(the 3 best rows: 0, 3 too)" in values["about"]["seeds"]
+
+
 def test_cross_validation_joins_the_folds(data: Path, tmp_path: Path) -> None:
     words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
     assert main([*words, "--protocol", "mlrc", "--folds", "2"]) == 0

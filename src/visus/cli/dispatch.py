@@ -103,8 +103,9 @@ def keep_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    for number, value in _MALLOPT.items() if mallopt else ():
-        mallopt(number, value)
+    if mallopt is not None:
+        for number, value in _MALLOPT.items():
+            mallopt(number, value)
 
 
 def _verb(name: str) -> Callable[[list[str]], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +14,10 @@ from visus.errors import VisusError
 
 if TYPE_CHECKING:
     from visus.recipes.metric_table import Row, Setting
+
+
+BEST = 3
+"""So many rows get further seeds."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class MetricLearningArguments:
         rows: only these methods; all by default.
         minutes: so long a training of each row (and fold, and seed).
         seeds: one or more; the table shows the mean and, from two on, its 95 % confidence interval.
+        more_seeds: with these too, the three best rows are trained once all rows are done.
         folds: folds of the training classes for ``mlrc``.
         size: side of the pictures in pixels.
         val_every: epochs from validation to validation.
@@ -39,6 +46,7 @@ class MetricLearningArguments:
     rows: tuple[str, ...] = ()
     minutes: float = 10.0
     seeds: tuple[int, ...] = (0,)
+    more_seeds: tuple[int, ...] = ()
     folds: int = 4
     size: int = 96
     val_every: int = 4
@@ -59,14 +67,21 @@ def main(argv: list[str]) -> int:
     rows = _chosen(metric_table(setting), arguments.rows)
     arguments.run.mkdir(parents=True, exist_ok=True)
     results = {"frozen": [measure_frozen(setting, arguments.run)]}
-    for name in rows:
-        results[name] = [
-            measure_row(_with_seed(setting, seed, name), arguments.run, name, _protocol(arguments))
-            for seed in arguments.seeds
-        ]
+    for name, seed in _trainings(list(rows), arguments, results):
+        row = _with_seed(setting, seed, name)
+        results.setdefault(name, []).append(measure_row(row, arguments.run, name, _protocol(arguments)))
         write_table(arguments.run, rows, results, _about(arguments))
     write_table(arguments.run, rows, results, _about(arguments), show=True)
     return 0
+
+
+def _trainings(
+    names: list[str], arguments: MetricLearningArguments, results: dict[str, list[dict[str, float]]]
+) -> Iterator[tuple[str, int]]:
+    """Each row with each seed, then those that did best with the further seeds, by what ``results`` holds by then."""
+    yield from ((name, seed) for name in names for seed in arguments.seeds)
+    best = sorted(names, key=lambda name: -statistics.fmean(numbers["R@1"] for numbers in results[name]))
+    yield from ((name, seed) for name in best[:BEST] for seed in arguments.more_seeds if seed not in arguments.seeds)
 
 
 def _chosen(rows: dict[str, Row], names: tuple[str, ...]) -> dict[str, Row]:
@@ -98,5 +113,10 @@ def _about(arguments: MetricLearningArguments) -> dict[str, str]:
         "data": f"{arguments.dataset}, {arguments.size} pixels",
         "selection": chosen[arguments.protocol],
         "budget": f"{arguments.minutes:g} minutes a training",
-        "seeds": ", ".join(map(str, arguments.seeds)),
+        "seeds": ", ".join(map(str, arguments.seeds)) + _more(arguments),
     }
+
+
+def _more(arguments: MetricLearningArguments) -> str:
+    seeds = ", ".join(map(str, arguments.more_seeds))
+    return f" (the {BEST} best rows: {seeds} too)" if seeds else ""
