@@ -13,7 +13,7 @@ import torch
 from visus.data.class_batches import class_batches
 from visus.data.datasets import cars196, class_folder, coil20, cub200, in_shop, orl_faces, sop
 from visus.data.datasets.class_splits import ClassSubset, class_fold
-from visus.data.datasets.labelled_images import ClassSplitImages, ImageRecord
+from visus.data.datasets.image_records import ImageRecord, images_of
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.images import read_image
 from visus.data.loader import SampleDataset
@@ -163,7 +163,7 @@ def test_a_box_that_leaves_the_picture_is_cut_to_it(tmp_path: Path) -> None:
     cub200.write_fake(tmp_path, classes=2, views=1)
     path = "images/001.Drawn_Bird/Drawn_Bird_0000.jpg"
     for box, size in (((-5.0, 40.5, 10.2, 99.0), (8, 11)), ((60.0, 60.0, 70.0, 70.0), (1, 1))):
-        dataset = ClassSplitImages(root=tmp_path, records=[ImageRecord(path, 1, box_xyxy=box)], crop=True)
+        dataset = images_of(tmp_path, [ImageRecord(path, 1, box_xyxy=box)], crop=True)
         assert dataset.size(0) == dataset[0].target.size == size
 
 

@@ -111,6 +111,7 @@ def _about(arguments: MetricLearningArguments) -> dict[str, str]:
     }
     return {
         "data": f"{arguments.dataset}, {arguments.size} pixels",
+        "network": "EfficientNet-Lite0 from its ImageNet weights",
         "selection": chosen[arguments.protocol],
         "budget": f"{arguments.minutes:g} minutes a training",
         "seeds": ", ".join(map(str, arguments.seeds)) + _more(arguments),

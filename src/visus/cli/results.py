@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FEW_EPOCHS = 10
 """Below so many epochs, the report's curves are drawn over the steps."""
 
+_CLUSTERED = 20_000_000  # images times classes: k-means takes seconds, not minutes
 _MOST_WRITTEN = 100  # classes of a confusion matrix in metrics.json
 
 
@@ -51,7 +52,7 @@ def measure_weights(
     console: Console,
     device: str | None = None,
 ) -> Measured:
-    """Loads the run's best weights into ``model`` and measures them."""
+    """Loads the run's best weights into ``model`` and measures them, retrieval by more than recall."""
     import torch
 
     from visus.metrics.ranking import image_quality
@@ -59,6 +60,9 @@ def measure_weights(
     from visus.nn.weights import load_state, read_weights
     from visus.training.evaluation import Extremes, measure
 
+    if isinstance(metric, RetrievalMetric):
+        metric.precision = True
+        metric.clusters = len(dataset) * dataset.schema.num_classes <= _CLUSTERED
     state, _ = read_weights(folder.weights)
     load_state(model, state, source=str(folder.weights))
     if device is None:

@@ -2,23 +2,29 @@
 
 from visus.metrics.boundary import boundary_f1
 from visus.metrics.by_image import ImageRecords
+from visus.metrics.classification import ClassificationMetric
 from visus.metrics.coco import CocoMetric, evaluate_coco
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
 from visus.metrics.coco_summary import CocoResult
 from visus.metrics.ranking import image_quality
+from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
 from visus.metrics.semantic import SemanticMetric
 from visus.metrics.voc import VocMetric
 
 __all__ = [
+    "ClassificationMetric",
     "CocoMetric",
     "CocoResult",
     "ImageRecords",
+    "RetrievalMetric",
     "SemanticMetric",
     "VocMetric",
     "boundary_f1",
     "evaluate_coco",
     "image_quality",
+    "precision_at_r",
     "prediction_to_coco",
+    "recall_at_k",
     "schema_to_categories",
     "target_to_coco",
 ]

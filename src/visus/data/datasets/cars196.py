@@ -16,7 +16,8 @@ import numpy as np
 
 from visus.data.datasets.class_splits import LabelledDataset, first_half, open_class_split
 from visus.data.datasets.classes_fake import save_class
-from visus.data.datasets.labelled_images import ClassSplitImages, ImageRecord
+from visus.data.datasets.image_records import ImageRecord, images_of
+from visus.data.datasets.labelled import LabelledImages
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.errors import VisusError
 
@@ -45,7 +46,7 @@ def open_cars196(root: Path, split: str, *, for_training: bool = False, crop: bo
     return open_class_split(split, lambda train: _read(Path(root), train, crop))
 
 
-def _read(root: Path, train: bool, crop: bool) -> ClassSplitImages:
+def _read(root: Path, train: bool, crop: bool) -> LabelledImages:
     path = root / "cars_annos.mat"
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file; CARS196 needs cars_annos.mat and car_ims/")
@@ -63,7 +64,7 @@ def _read(root: Path, train: bool, crop: bool) -> ClassSplitImages:
         raise AnnotationError(f"{path}: not the annotations of CARS196 ({error})") from error
     trained = first_half(record.label for record in records)
     kept = [record for record in records if (record.label in trained) == train]
-    return ClassSplitImages(root=root, records=kept, names=names, crop=crop)
+    return images_of(root, kept, names=names, crop=crop)
 
 
 def _scipy_io() -> Any:

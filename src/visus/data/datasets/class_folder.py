@@ -6,7 +6,8 @@ from pathlib import Path
 
 from visus.data.datasets.class_splits import LabelledDataset, first_half, open_class_split
 from visus.data.datasets.classes_fake import save_class
-from visus.data.datasets.labelled_images import ClassSplitImages, ImageRecord
+from visus.data.datasets.image_records import ImageRecord, images_of
+from visus.data.datasets.labelled import LabelledImages
 from visus.data.errors import DatasetNotFoundError
 from visus.data.images import SUFFIXES
 
@@ -21,7 +22,7 @@ def open_class_folder(root: Path, split: str, *, for_training: bool = False) -> 
     return open_class_split(split, lambda train: _read(Path(root), train))
 
 
-def _read(root: Path, train: bool) -> ClassSplitImages:
+def _read(root: Path, train: bool) -> LabelledImages:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     pictures = {folder.name: _pictures(folder) for folder in folders}
     names = [name for name, files in pictures.items() if files]
@@ -36,7 +37,7 @@ def _read(root: Path, train: bool) -> ClassSplitImages:
         if (number in trained) == train
         for file in pictures[name]
     ]
-    return ClassSplitImages(root=root, records=records, names=dict(enumerate(names)))
+    return images_of(root, records, names=dict(enumerate(names)))
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from visus.data.datasets.class_splits import LabelledDataset, first_half, open_class_split
 from visus.data.datasets.classes_fake import save_class
-from visus.data.datasets.labelled_images import Box, ClassSplitImages, ImageRecord, read_rows, whole_number
+from visus.data.datasets.image_records import Box, ImageRecord, images_of, read_rows, whole_number
+from visus.data.datasets.labelled import LabelledImages
 from visus.data.errors import AnnotationError
 
 
@@ -32,7 +33,7 @@ def open_cub200(root: Path, split: str, *, for_training: bool = False, crop: boo
     return open_class_split(split, lambda train: _read(Path(root), train, crop))
 
 
-def _read(root: Path, train: bool, crop: bool) -> ClassSplitImages:
+def _read(root: Path, train: bool, crop: bool) -> LabelledImages:
     labels_file, boxes_file = root / "image_class_labels.txt", root / "bounding_boxes.txt"
     labels = {key: whole_number(label, labels_file, "a class") for key, label in read_rows(labels_file, 2)}
     boxes = {key: _box(sides, boxes_file) for key, *sides in read_rows(boxes_file, 5)} if boxes_file.is_file() else {}
@@ -47,7 +48,7 @@ def _read(root: Path, train: bool, crop: bool) -> ClassSplitImages:
             records.append(ImageRecord(f"images/{path}", labels[key], box_xyxy=boxes.get(key)))
     names_file = root / "classes.txt"
     names = {int(number): name for number, name in read_rows(names_file, 2)} if names_file.is_file() else {}
-    return ClassSplitImages(root=root, records=records, names=names, crop=crop)
+    return images_of(root, records, names=names, crop=crop)
 
 
 def _box(sides: list[str], path: Path) -> Box:

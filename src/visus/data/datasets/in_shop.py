@@ -12,7 +12,8 @@ from pathlib import Path
 
 from visus.data.datasets.class_splits import LabelledDataset, open_class_split
 from visus.data.datasets.classes_fake import save_class
-from visus.data.datasets.labelled_images import ClassSplitImages, ImageRecord, read_rows
+from visus.data.datasets.image_records import ImageRecord, images_of, read_rows
+from visus.data.datasets.labelled import LabelledImages
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 
 _LIST = "list_eval_partition.txt"
@@ -32,7 +33,7 @@ def open_in_shop(root: Path, split: str, *, for_training: bool = False) -> Label
     return open_class_split(split, lambda train: _read(Path(root), train))
 
 
-def _read(root: Path, train: bool) -> ClassSplitImages:
+def _read(root: Path, train: bool) -> LabelledImages:
     places = [root / folder / _LIST for folder in ("", "Eval", "Anno")]
     listing = next((place for place in places if place.is_file()), None)
     if listing is None:
@@ -49,7 +50,7 @@ def _read(root: Path, train: bool) -> ClassSplitImages:
         if (part == "train") == train
     ]
     base = root / "Img" if (root / "Img").is_dir() else root
-    return ClassSplitImages(root=base, records=records, names={number: item for item, number in items.items()})
+    return images_of(base, records, names={number: item for item, number in items.items()})
 
 
 def _kind(path: str) -> str:

@@ -1,12 +1,14 @@
-"""Pictures with one class each, and perhaps the box of what the class names, held in a few tensors."""
+"""Pictures with one class each, held in a few tensors; perhaps with the box of what the class names, with a class of
+classes, and with a part in retrieval."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -27,6 +29,12 @@ class LabelledImages(Dataset[Sample]):
         schema: what the labels mean.
         boxes_xyxy: the box of each picture in its pixels, NaN where it has none; None where no picture has one. Boxes
             are clipped to their picture.
+        super_labels: the class of classes of each picture.
+        is_query: whether retrieval asks for a picture (else it is searched); None where every picture is both.
+        crop: show only what is in the boxes.
+
+    Raises:
+        AnnotationError: ``crop`` without boxes.
     """
 
     def __init__(
@@ -37,8 +45,14 @@ class LabelledImages(Dataset[Sample]):
         labels: Int64[Tensor, " n"],
         schema: Schema,
         boxes_xyxy: Float[Tensor, "n 4"] | None = None,
+        super_labels: Int64[Tensor, " n"] | None = None,
+        is_query: Bool[Tensor, " n"] | None = None,
+        crop: bool = False,
     ) -> None:
-        self.folder, self.labels, self._boxes = Path(folder), labels, boxes_xyxy
+        if crop and boxes_xyxy is None:
+            raise AnnotationError(f"{folder}: pictures without boxes cannot be cropped to them")
+        self.folder, self.labels, self.boxes_xyxy, self.crop = Path(folder), labels, boxes_xyxy, crop
+        self.super_labels, self.is_query = super_labels, is_query
         self._names = ByteTable(name.encode() for name in names)
         self._schema = schema
 
@@ -53,12 +67,18 @@ class LabelledImages(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
         image = read_image(path)
-        size = (int(image.shape[-2]), int(image.shape[-1]))
-        return Sample(image=image, target=self._target(index, size), path=path)
+        if self.crop:
+            rows, columns = self._window(index, (image.shape[1], image.shape[2]))
+            image = image[:, rows, columns].contiguous()
+        return Sample(image=image, target=self._target(index, (image.shape[1], image.shape[2])), path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""
-        return image_size(self.path(index))
+        size = image_size(self.path(index))
+        if not self.crop:
+            return size
+        rows, columns = self._window(index, size)
+        return rows.stop - rows.start, columns.stop - columns.start
 
     def path(self, index: int) -> str:
         """The file of an image."""
@@ -71,9 +91,18 @@ class LabelledImages(Dataset[Sample]):
     def _target(self, index: int, size: tuple[int, int]) -> ClassTarget:
         place = self._place(index)
         box = None
-        if self._boxes is not None and not bool(self._boxes[place].isnan().any()):
-            box = clipped(self._boxes[place][None], size, self.path(index))[0]
-        return ClassTarget(label=self.labels[place].clone(), size=size, image_id=place, box_xyxy=box)
+        if self.boxes_xyxy is not None and not self.crop and not bool(self.boxes_xyxy[place].isnan().any()):
+            box = clipped(self.boxes_xyxy[place][None], size, self.path(index))[0]
+        asks = None if self.is_query is None else bool(self.is_query[place])
+        return ClassTarget(self.labels[place].clone(), size, place, box, is_query=asks)
+
+    def _window(self, index: int, size: tuple[int, int]) -> tuple[slice, slice]:
+        """The whole pixels that an image's box touches, at least one."""
+        assert self.boxes_xyxy is not None
+        left, top, right, bottom = self.boxes_xyxy[self._place(index)].tolist()
+        height, width = size
+        x, y = min(max(math.floor(left), 0), width - 1), min(max(math.floor(top), 0), height - 1)
+        return slice(y, min(max(math.ceil(bottom), y + 1), height)), slice(x, min(max(math.ceil(right), x + 1), width))
 
     def _place(self, index: int) -> int:
         if not -len(self) <= index < len(self):

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 from visus.data.datasets.class_splits import first_half
-from visus.data.datasets.labelled_images import ClassSplitImages, ImageRecord
+from visus.data.datasets.image_records import ImageRecord, images_of
+from visus.data.datasets.labelled import LabelledImages
 from visus.data.errors import DatasetNotFoundError
 
 
-def read_numbered_views(root: Path, pattern: str, form: str, kind: str, *, train: bool) -> ClassSplitImages:
+def read_numbered_views(root: Path, pattern: str, form: str, kind: str, *, train: bool) -> LabelledImages:
     """The pictures of one half of the classes, ordered by class and view.
 
     Args:
@@ -29,7 +30,7 @@ def read_numbered_views(root: Path, pattern: str, form: str, kind: str, *, train
     rows = sorted((int(match["class"]), int(match["view"]), _below(root, path)) for match, path in found)
     trained = first_half(label for label, _, _ in rows)
     records = [ImageRecord(path, label) for label, _, path in rows if (label in trained) == train]
-    return ClassSplitImages(root=root, records=records, names={label: f"{kind} {label}" for label, _, _ in rows})
+    return images_of(root, records, names={label: f"{kind} {label}" for label, _, _ in rows})
 
 
 def _below(root: Path, path: Path) -> str:

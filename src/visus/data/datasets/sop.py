@@ -11,7 +11,8 @@ from pathlib import Path
 
 from visus.data.datasets.class_splits import LabelledDataset, open_class_split
 from visus.data.datasets.classes_fake import save_class
-from visus.data.datasets.labelled_images import ClassSplitImages, ImageRecord, read_rows, whole_number
+from visus.data.datasets.image_records import ImageRecord, images_of, read_rows, whole_number
+from visus.data.datasets.labelled import LabelledImages
 
 _HEADER = "image_id class_id super_class_id path"
 
@@ -27,7 +28,7 @@ def open_sop(root: Path, split: str, *, for_training: bool = False) -> LabelledD
     return open_class_split(split, lambda train: _read(Path(root), "Ebay_train.txt" if train else "Ebay_test.txt"))
 
 
-def _read(root: Path, name: str) -> ClassSplitImages:
+def _read(root: Path, name: str) -> LabelledImages:
     listing = root / name
     records: list[ImageRecord] = []
     names: dict[int, str] = {}
@@ -35,7 +36,7 @@ def _read(root: Path, name: str) -> ClassSplitImages:
         label = whole_number(class_id, listing, "class_id")
         records.append(ImageRecord(path, label, whole_number(super_id, listing, "super_class_id")))
         names.setdefault(label, f"{Path(path).parent.name.removesuffix('_final')} {label}")
-    return ClassSplitImages(root=root, records=records, names=names)
+    return images_of(root, records, names=names)
 
 
 def write_fake(root: Path, *, classes: int = 12, views: int = 4, seed: int = 0) -> None:

@@ -54,6 +54,13 @@ def unit_length(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return out
 
 
+def inverse_lengths(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+    """One over the length of each row; 0 for rows of length 0."""
+    length = torch.linalg.vector_norm(embeddings, dim=1, keepdim=True)
+    inverse: Tensor = (length > 0) / (length + (length == 0))
+    return inverse
+
+
 def inner_products(one: Float[Tensor, "n d"], other: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
     """``one @ other.T`` in the precision of its arguments, inside autocast too."""
     with torch.autocast(one.device.type, enabled=False):
@@ -155,8 +162,7 @@ def _descend(centred: Tensor, slopes: Tensor, symmetric: bool) -> Tensor:
 class _UnitLength(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, embeddings: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(embeddings, dim=1, keepdim=True)
-        scale = (length > 0) / (length + (length == 0))
+        scale = inverse_lengths(embeddings)
         out: Tensor = embeddings * scale
         ctx.save_for_backward(out, scale)
         return out

@@ -12,13 +12,19 @@ whole.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from visus.systems.metric_learning.losses.distances import checked_embeddings, inner_products, unit_length
+from visus.systems.metric_learning.losses.distances import (
+    checked_embeddings,
+    inner_products,
+    inverse_lengths,
+    unit_length,
+)
 
 BLOCK = 2**21
 """Entries of the block of logits that is worked on at a time."""
@@ -47,7 +53,7 @@ def proxy_nca_loss(
     Raises:
         ValueError: an embedding is NaN or infinite, a label has no proxy, or there are fewer than two proxies.
     """
-    embeddings = checked_embeddings(embeddings, labels, normalise)
+    embeddings = checked_embeddings(embeddings, labels, False)
     if len(proxies) < 2:
         raise ValueError(f"Proxy-NCA compares classes: it needs at least 2 proxies, not {len(proxies)}")
     low, high = labels.aminmax()
@@ -55,45 +61,61 @@ def proxy_nca_loss(
         raise ValueError(f"labels go from {int(low)} to {int(high)}, but there are {len(proxies)} proxies")
     proxies = proxies.to(embeddings.dtype)
     proxies = unit_length(proxies) if normalise else proxies
-    out: Tensor = _ProxyNCA.apply(embeddings, labels, proxies, scale, positive_in_denominator)  # type: ignore[no-untyped-call]
+    settings = _Settings(scale, positive_in_denominator, normalise)
+    out: Tensor = _ProxyNCA.apply(embeddings, labels, proxies, settings)  # type: ignore[no-untyped-call]
     return out
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """As for `proxy_nca_loss`; ``unit`` says that the proxies have length 1 and the embeddings are to be divided."""
+
+    scale: float
+    positive_in_denominator: bool
+    unit: bool
 
 
 class _ProxyNCA(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, embeddings: Tensor, labels: Tensor, proxies: Tensor, scale: float, positive_in_denominator: bool
-    ) -> Tensor:
+    def forward(ctx: Any, embeddings: Tensor, labels: Tensor, proxies: Tensor, settings: _Settings) -> Tensor:
         # -scale d = 2 scale x.p - scale |p|^2 - scale |x|^2, whose last term cancels between the two sides
-        offsets = proxies.square().sum(dim=1).mul_(-scale)
+        offsets = proxies.square().sum(dim=1).mul_(-settings.scale)
+        shares = inverse_lengths(embeddings) if settings.unit else embeddings.new_ones(len(embeddings), 1)
+        factor = 2 * settings.scale
         moved = torch.empty_like(embeddings), torch.zeros_like(proxies)
         losses, pulled = [], torch.zeros_like(offsets)
         step = max(1, BLOCK // len(proxies))
         for start in range(0, len(embeddings), step):
             rows = slice(start, start + step)
             some, own = embeddings[rows], labels[rows, None]
-            logits = inner_products(some, proxies).mul_(2 * scale).add_(offsets)
+            raw = inner_products(some, proxies)
+            logits = torch.addcmul(offsets, raw, shares[rows], value=factor, out=raw)
             wanted = logits.gather(1, own)
-            if not positive_in_denominator:
+            if not settings.positive_in_denominator:
                 logits.scatter_(1, own, -torch.inf)
             sums = logits.logsumexp(dim=1, keepdim=True)
             losses.append(sums - wanted)
             pulls = logits.sub_(sums).exp_()
             pulls.scatter_add_(1, own, -torch.ones_like(wanted))
+            if not settings.unit:
+                pulled += pulls.sum(dim=0)
+            pulls.mul_(shares[rows] * (factor / len(embeddings)))
             with torch.autocast(some.device.type, enabled=False):
                 torch.mm(pulls, proxies, out=moved[0][rows])
                 moved[1].addmm_(pulls.T, some)
-            pulled += pulls.sum(dim=0)
-        moved[1].addcmul_(pulled[:, None], proxies, value=-1)  # d(-scale |p|^2) / dp
-        factor = 2 * scale / len(embeddings)
-        ctx.save_for_backward(moved[0].mul_(factor), moved[1].mul_(factor))
+        if settings.unit:  # what would change the length of an embedding is taken away
+            along = torch.linalg.vecdot(moved[0], embeddings)[:, None]
+            moved[0].addcmul_(along * shares.square(), embeddings, value=-1)
+        else:  # d(-scale |p|^2) / dp; for proxies of length 1 it only changes the length
+            moved[1].addcmul_(pulled[:, None], proxies, value=-factor / len(embeddings))
+        ctx.save_for_backward(*moved)
         return torch.cat(losses).mean()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         to_embeddings, to_proxies = ctx.saved_tensors
-        return gradients[0] * to_embeddings, None, gradients[0] * to_proxies, None, None
+        return gradients[0] * to_embeddings, None, gradients[0] * to_proxies, None
 
 
 class ProxyNCALoss(nn.Module):
