@@ -176,10 +176,17 @@ class Embedded:
         asks = None if self.is_query is None else self.is_query.to(device)
         return replace(self, vectors=self.vectors.to(device), labels=self.labels.to(device), is_query=asks)
 
-    def recall(self, ks: Sequence[int], **options: Any) -> dict[int, float]:
+    def recall(
+        self,
+        ks: Sequence[int],
+        *,
+        similarity: Similarity = "cosine",
+        ties: Ties = "optimistic",
+        lone: Lone = "keep",
+    ) -> dict[int, float]:
         """`recall_at_k` of the queries in their gallery."""
         (vectors, labels), gallery = self.sides()
-        return recall_at_k(vectors, labels, ks, gallery=gallery, **options)
+        return recall_at_k(vectors, labels, ks, gallery=gallery, similarity=similarity, ties=ties, lone=lone)
 
     def sides(self) -> tuple[Side, Side | None]:
         """Queries and gallery; None for the gallery where the queries look among themselves.
