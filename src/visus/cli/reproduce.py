@@ -61,9 +61,9 @@ def main(argv: list[str]) -> int:
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
     from visus.cli.metric_runs import measure_frozen, measure_row
     from visus.cli.metric_tables import write_table
-    from visus.recipes.metric_table import Setting, metric_table
+    from visus.recipes.metric_table import metric_table
 
-    setting = Setting(arguments.dataset, str(arguments.data), arguments.size, arguments.minutes)
+    setting = _setting(arguments)
     rows = _chosen(metric_table(setting), arguments.rows)
     arguments.run.mkdir(parents=True, exist_ok=True)
     results = {"frozen": [measure_frozen(setting, arguments.run)]}
@@ -73,6 +73,17 @@ def main(argv: list[str]) -> int:
         write_table(arguments.run, rows, results, _about(arguments))
     write_table(arguments.run, rows, results, _about(arguments), show=True)
     return 0
+
+
+def _setting(arguments: MetricLearningArguments) -> Setting:
+    """What all rows share, with the number of classes that a training has, or a fold leaves it."""
+    from visus import catalog
+    from visus.recipes.metric_table import Setting
+
+    dataset = catalog.find(catalog.DATASETS, arguments.dataset, "data set")
+    split = f"train:fold0of{arguments.folds}" if arguments.protocol == "mlrc" else "train"
+    classes = dataset.open(arguments.data, split, for_training=True).schema.num_classes
+    return Setting(arguments.dataset, str(arguments.data), arguments.size, arguments.minutes, classes=classes)
 
 
 def _trainings(

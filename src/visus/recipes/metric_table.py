@@ -9,12 +9,13 @@ BACKBONE_RATE of the rate of what starts anew.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe
 
-DIMENSION = 512
+BATCH, DIMENSION = 64, 512
 BACKBONE_RATE = 0.3
 
 
@@ -39,13 +40,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share: the data, the side of the pictures, the minutes of a row, the seed."""
+    """What all rows share.
+
+    Args:
+        dataset: the layout of the data.
+        root: its folder.
+        size: side of the pictures in pixels.
+        minutes: of the training of a row.
+        seed: of that training.
+        classes: how many there are to train on; a batch holds no more, and more pictures of each where they are few.
+    """
 
     dataset: str = "sop"
     root: str = "sop"
     size: int = 96
     minutes: float = 10.0
     seed: int = 0
+    classes: int = 11_318
+
+    @property
+    def images_per_class(self) -> int:
+        """Pictures of a class in a batch: 4, or so many more that few classes fill the batch."""
+        return max(4, 2 ** math.ceil(math.log2(BATCH / self.classes)))
 
 
 def metric_table(setting: Setting) -> dict[str, Row]:
@@ -92,9 +108,9 @@ def _descriptor(setting: Setting, loss: str, *, normalise: bool = True) -> Recip
             dataset=setting.dataset,
             root=setting.root,
             val="test",
-            batch_size=64,
+            batch_size=BATCH,
             batches="classes",
-            images_per_class=4,
+            images_per_class=setting.images_per_class,
             augment=AugmentRecipe(
                 size=(setting.size, setting.size), scale=(0.85, 1.25), stretch=1.1, flip=0.5, translate=0.05, colour=0.3
             ),
@@ -120,7 +136,8 @@ def _lifted(setting: Setting) -> Recipe:
 
 def _npairs(setting: Setting) -> Recipe:
     base = _descriptor(setting, "npairs", normalise=False)
-    return replace(base, data=replace(base.data, batches="pairs", images_per_class=2))
+    size = min(BATCH, 2 * setting.classes)
+    return replace(base, data=replace(base.data, batches="pairs", images_per_class=2, batch_size=size))
 
 
 def _proxy_nca(setting: Setting) -> Recipe:
