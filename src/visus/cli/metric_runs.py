@@ -22,17 +22,16 @@ if TYPE_CHECKING:
 Numbers = dict[str, float]
 
 
-def measure_frozen(setting: Setting, folder: Path) -> Numbers:
+def measure_frozen(setting: Setting) -> Numbers:
     """Recall of the ImageNet backbone's pooled features, of which nothing was trained, with their mean taken away."""
     from visus import catalog
-    from visus.systems.metric_learning.task import KS
 
     recipe = frozen_backbone(setting)
     dataset = open_split(recipe, "val")
     model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
     images = embedded(recipe, model)
     centred = replace(images, vectors=images.vectors - images.vectors.mean(0))
-    return {f"R@{k}": value for k, value in centred.recall(KS).items()}
+    return _numbers(centred)
 
 
 def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) -> Numbers:
@@ -49,7 +48,7 @@ def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) ->
     place = folder / "rows" / f"{name}-seed{recipe.fit.seed}"
     if not folds:
         metrics = _trained(recipe, place).metrics()
-        return {key: value for key, value in metrics.items() if key.startswith("R@") and isinstance(value, float)}
+        return {key: value for key, value in metrics.items() if "@" in key and isinstance(value, float)}
     return _cross_validated(recipe, place, folds)
 
 
@@ -82,11 +81,21 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
         model = catalog.build_model(recipe.model, schema_from_json(metadata["schema"]), recipe.model_options)
         load_state(model, state, source=str(run.weights))
         parts.append(embedded(recipe, model))
-    each = [part.recall(KS) for part in parts]
+    each = [_numbers(part) for part in parts]
     whole = torch.cat([torch.nn.functional.normalize(part.vectors, dim=1) for part in parts], dim=1)
     joined = replace(parts[0], vectors=whole).recall(KS)
-    mean = {f"R@{k}": sum(numbers[k] for numbers in each) / folds for k in KS}
+    mean = {name: sum(numbers[name] for numbers in each) / folds for name in each[0]}
     return mean | {f"R@{k} joined": value for k, value in joined.items()}
+
+
+def _numbers(images: Embedded) -> Numbers:
+    """Recall and MAP@R."""
+    from visus.metrics.retrieval import precision_at_r
+    from visus.systems.metric_learning.task import KS
+
+    (vectors, labels), gallery = images.sides()
+    recall = {f"R@{k}": value for k, value in images.recall(KS).items()}
+    return recall | {"MAP@R": precision_at_r(vectors, labels, gallery=gallery)["MAP@R"]}
 
 
 def embedded(recipe: Recipe, model: nn.Module) -> Embedded:

@@ -76,9 +76,8 @@ def _line(name: str, row: Row | None, seeds: Sequence[Numbers]) -> dict[str, str
     """One row of the table, as text."""
     line = {"method": _title(name, row), "dimension": str(row.dimension) if row else "1280"}
     for k in KS:
-        values = [100 * numbers[f"R@{k}"] for numbers in seeds]
-        width = f" ± {interval(values):.1f}" if len(values) > 1 else ""
-        line[f"R@{k}"] = f"{statistics.fmean(values):.1f}{width}"
+        line[f"R@{k}"] = _mean_and_interval([100 * numbers[f"R@{k}"] for numbers in seeds])
+    line["MAP@R"] = _mean_and_interval([100 * numbers["MAP@R"] for numbers in seeds if "MAP@R" in numbers])
     joined = [100 * numbers["R@1 joined"] for numbers in seeds if "R@1 joined" in numbers]
     line["R@1 of all folds joined"] = f"{statistics.fmean(joined):.1f}" if joined else ""
     published = row.published if row else (None,) * len(KS)
@@ -88,12 +87,24 @@ def _line(name: str, row: Row | None, seeds: Sequence[Numbers]) -> dict[str, str
     return line
 
 
+def _mean_and_interval(values: Sequence[float]) -> str:
+    """The mean in percent and, from two values on, half the width of its interval; nothing of nothing."""
+    if not values:
+        return ""
+    width = f" ± {interval(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{width}"
+
+
 def _title(name: str, row: Row | None) -> str:
     return row.title if row else f"{name} backbone"
 
 
 def _mean(seeds: Sequence[Numbers]) -> dict[str, float]:
-    return {name: statistics.fmean(numbers[name] for numbers in seeds) for name in seeds[0] if "joined" not in name}
+    return {
+        name: statistics.fmean(numbers[name] for numbers in seeds)
+        for name in seeds[0]
+        if name.startswith("R@") and "joined" not in name
+    }
 
 
 def _shared(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

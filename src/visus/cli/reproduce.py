@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     setting = _setting(arguments)
     rows = _chosen(metric_table(setting), arguments.rows)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    results = {"frozen": [measure_frozen(setting, arguments.run)]}
+    results = {"frozen": [measure_frozen(setting)]}
     for name, seed in _trainings(list(rows), arguments, results):
         row = _with_seed(setting, seed, name)
         results.setdefault(name, []).append(measure_row(row, arguments.run, name, _protocol(arguments)))
