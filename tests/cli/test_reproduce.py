@@ -72,3 +72,9 @@ def test_every_method_has_its_row() -> None:
     rows = metric_table(Setting())
     assert len(rows) == 12
     assert {row.recipe.fit.max_minutes for row in rows.values()} == {10.0}
+
+
+def test_few_classes_fill_a_batch_with_more_pictures_of_each() -> None:
+    assert [Setting(classes=classes).images_per_class for classes in (11_318, 16, 10, 2)] == [4, 4, 8, 32]
+    pairs = metric_table(Setting(classes=10))["npairs"].recipe
+    assert (pairs.data.batch_size, pairs.data.images_per_class) == (20, 2)

@@ -61,7 +61,8 @@ class Setting:
     @property
     def images_per_class(self) -> int:
         """Pictures of a class in a batch: 4, or so many more that few classes fill the batch."""
-        return max(4, 2 ** math.ceil(math.log2(BATCH / self.classes)))
+        doublings = math.ceil(math.log2(max(1.0, BATCH / self.classes)))
+        return max(4, 1 << doublings)
 
 
 def metric_table(setting: Setting) -> dict[str, Row]:
