@@ -55,7 +55,7 @@ def one_run(folder: Path) -> dict[str, object]:
 
 def table(folder: Path) -> dict[str, object]:
     """The rows of a table, and how each was trained."""
-    runs = {run.name: one_run(run) for run in sorted((folder / "rows").iterdir()) if (run / "recipe.json").is_file()}
+    runs = {run.name: one_run(run) for run in sorted((folder / "rows").iterdir()) if (run / "metrics.json").is_file()}
     for run in runs.values():
         del run["metrics"]
     return {"table": json.loads((folder / "table.json").read_text()), "runs": runs}
