@@ -11,7 +11,7 @@ import pytest
 from visus.cli import main
 from visus.cli.metric_tables import interval
 from visus.data.datasets import sop
-from visus.recipes.metric_table import Setting, metric_table
+from visus.recipes.metric_table import Setting, frozen_backbones, metric_table
 
 SMALL = ["--minutes", "0.02", "--size", "32", "--rows", "proxy_nca"]
 
@@ -28,8 +28,9 @@ def test_a_row_is_trained_once_and_stands_beside_the_published(data: Path, tmp_p
     assert main(words) == 0
     assert "73.7" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "table" / "table.csv").open()))
-    assert [row["method"] for row in rows] == ["frozen backbone", "Proxy-NCA"]
-    assert 0 <= float(rows[1]["R@1"]) <= 100
+    assert [row["method"] for row in rows] == ["Frozen backbone", "Frozen backbone, layout", "Proxy-NCA"]
+    assert [row["dimension"] for row in rows] == ["1280", "2288", "512"]
+    assert all(0 < float(row["R@1"]) <= 100 for row in rows)
     assert "Proxy-NCA" in (tmp_path / "table" / "report.html").read_text()
     weights = tmp_path / "table" / "rows" / "proxy_nca-seed0" / "weights.safetensors"
     written = weights.stat().st_mtime_ns
@@ -37,6 +38,13 @@ def test_a_row_is_trained_once_and_stands_beside_the_published(data: Path, tmp_p
     assert weights.stat().st_mtime_ns == written
     values = json.loads((tmp_path / "table" / "table.json").read_text())
     assert len(values["rows"]["proxy_nca"]) == 2
+
+
+def test_rows_that_were_trained_in_another_way_are_not_read(data: Path, tmp_path: Path, capsys) -> None:
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    assert main(words) == 0
+    assert main([*words, "--minutes", "7"]) == 2
+    assert "proxy_nca-seed0 was trained with another fit.max_minutes" in capsys.readouterr().err
 
 
 def test_the_best_rows_get_further_seeds(data: Path, tmp_path: Path) -> None:
@@ -72,6 +80,14 @@ def test_every_method_has_its_row() -> None:
     rows = metric_table(Setting())
     assert len(rows) == 12
     assert {row.recipe.fit.max_minutes for row in rows.values()} == {10.0}
+
+
+def test_all_rows_but_hdc_pool_as_the_setting_says() -> None:
+    for pooling in ("average", "layout"):
+        rows = metric_table(Setting(pooling=pooling))
+        assert {row.recipe.model_options["pooling"] for name, row in rows.items() if name != "hdc"} == {pooling}
+    assert "pooling" not in rows["hdc"].recipe.model_options
+    assert list(frozen_backbones(Setting(pooling="average"))) == ["frozen"]
 
 
 def test_few_classes_fill_a_batch_with_more_pictures_of_each() -> None:

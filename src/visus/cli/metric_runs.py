@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ from rich.console import Console
 
 from visus.cli.feeding import open_split, val_loader
 from visus.cli.runs import train
-from visus.recipes.metric_table import Row, Setting, frozen_backbone
+from visus.errors import VisusError
+from visus.recipes.metric_table import Row
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 Numbers = dict[str, float]
 
 
-def measure_frozen(setting: Setting) -> Numbers:
-    """Recall of the ImageNet backbone's pooled features, of which nothing was trained, with their mean taken away."""
+def measure_frozen(row: Row) -> Numbers:
+    """Recall of an ImageNet backbone's features, of which nothing was trained, with their mean taken away."""
     from visus import catalog
 
-    recipe = frozen_backbone(setting)
+    recipe = row.recipe
     dataset = open_split(recipe, "val")
     model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
     images = embedded(recipe, model)
@@ -53,14 +54,33 @@ def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) ->
 
 
 def _trained(recipe: Recipe, place: Path) -> RunFolder:
-    """Trains into ``place``, unless that is done already; what broke off before is moved aside by its number."""
-    if not RunFolder(place).metrics_file.is_file():
+    """Trains into ``place``, unless that is done already; what broke off before is moved aside by its number.
+
+    Raises:
+        VisusError: what is done there was trained in another way.
+    """
+    if RunFolder(place).metrics_file.is_file():
+        changed = _differences(RunFolder(place).recipe(), recipe)
+        if changed:
+            raise VisusError(f"{place} was trained with another {', '.join(changed)}: name another folder with --run")
+    else:
         Console().rule(f"{place.name}: {recipe.model} {recipe.loss}")
         path = train(recipe, run=place)
         if path != place:
             place.rename(place.with_name(f"{place.name}-unfinished"))
             path.rename(place)
     return RunFolder(place)
+
+
+def _differences(one: Recipe, other: Recipe) -> list[str]:
+    """The settings in which two recipes differ, wherever their data lies."""
+    parts = [asdict(replace(recipe, data=replace(recipe.data, root=""))) for recipe in (one, other)]
+    ours, theirs = (
+        {f"{name}.{key}": item for name, part in parts_.items() if isinstance(part, dict) for key, item in part.items()}
+        | {name: part for name, part in parts_.items() if not isinstance(part, dict)}
+        for parts_ in parts
+    )
+    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
 
 
 def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:

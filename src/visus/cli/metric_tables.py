@@ -37,21 +37,21 @@ def write_table(
 
     Args:
         folder: where.
-        rows: the methods.
-        results: recall by name for each row that is done and each seed; ``frozen`` is the backbone alone.
+        rows: the methods, and the backbones of which nothing learns.
+        results: recall by name for each row that is done and each seed.
         about: data, protocol, budget and seeds, for the heading.
         show: print it.
     """
-    table = [_line(name, rows.get(name), seeds) for name, seeds in results.items()]
+    table = [_line(rows[name], seeds) for name, seeds in results.items()]
     with (folder / "table.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
     record = {"about": dict(about), "rows": {name: list(map(dict, seeds)) for name, seeds in results.items()}}
     (folder / "table.json").write_text(json.dumps(record, indent=1))
-    means = {_title(name, rows.get(name)): _mean(seeds) for name, seeds in results.items()}
+    means = {rows[name].title: _mean(seeds) for name, seeds in results.items()}
     best = sorted(means, key=lambda title: -means[title]["R@1"])[:MOST_CURVES]
-    curves = {title: numbers for title, numbers in means.items() if title in best or title.startswith("frozen")}
+    curves = {title: numbers for title, numbers in means.items() if title in best or title.startswith("Frozen")}
     note = ". ".join(f"{name.capitalize()}: {text}" for name, text in about.items())
     page = write_page(
         folder / "report.html",
@@ -72,18 +72,17 @@ def interval(values: Sequence[float]) -> float:
     return float(factor * statistics.stdev(values) / len(values) ** 0.5)
 
 
-def _line(name: str, row: Row | None, seeds: Sequence[Numbers]) -> dict[str, str]:
+def _line(row: Row, seeds: Sequence[Numbers]) -> dict[str, str]:
     """One row of the table, as text."""
-    line = {"method": _title(name, row), "dimension": str(row.dimension) if row else "1280"}
+    line = {"method": row.title, "dimension": str(row.dimension)}
     for k in KS:
         line[f"R@{k}"] = _mean_and_interval([100 * numbers[f"R@{k}"] for numbers in seeds])
     line["MAP@R"] = _mean_and_interval([100 * numbers["MAP@R"] for numbers in seeds if "MAP@R" in numbers])
     joined = [100 * numbers["R@1 joined"] for numbers in seeds if "R@1 joined" in numbers]
     line["R@1 of all folds joined"] = f"{statistics.fmean(joined):.1f}" if joined else ""
-    published = row.published if row else (None,) * len(KS)
-    for k, value in zip(KS, published, strict=True):
+    for k, value in zip(KS, row.published, strict=True):
         line[f"published R@{k}"] = "" if value is None else f"{value:.1f}"
-    line["published network"] = row.network if row else ""
+    line["published network"] = row.network
     return line
 
 
@@ -93,10 +92,6 @@ def _mean_and_interval(values: Sequence[float]) -> str:
         return ""
     width = f" ± {interval(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.1f}{width}"
-
-
-def _title(name: str, row: Row | None) -> str:
-    return row.title if row else f"{name} backbone"
 
 
 def _mean(seeds: Sequence[Numbers]) -> dict[str, float]:

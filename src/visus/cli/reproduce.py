@@ -35,6 +35,7 @@ class MetricLearningArguments:
         more_seeds: with these too, the three best rows are trained once all rows are done.
         folds: folds of the training classes for ``mlrc``.
         size: side of the pictures in pixels.
+        pooling: ``layout`` also tells where in the picture things are, ``average`` is the papers'; HDC has its own.
         val_every: epochs from validation to validation.
         run: folder of the table; a new one, runs/metric-learning, by default. An existing one goes on: finished rows
             are not trained again.
@@ -49,6 +50,7 @@ class MetricLearningArguments:
     more_seeds: tuple[int, ...] = ()
     folds: int = 4
     size: int = 96
+    pooling: Literal["average", "gem", "layout"] = "layout"
     val_every: int = 4
     run: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = field(default=Path("runs/metric-learning"))
 
@@ -61,17 +63,18 @@ def main(argv: list[str]) -> int:
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
     from visus.cli.metric_runs import measure_frozen, measure_row
     from visus.cli.metric_tables import write_table
-    from visus.recipes.metric_table import metric_table
+    from visus.recipes.metric_table import frozen_backbones, metric_table
 
     setting = _setting(arguments)
     rows = _chosen(metric_table(setting), arguments.rows)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    results = {"frozen": [measure_frozen(setting)]}
+    frozen = frozen_backbones(setting)
+    results = {name: [measure_frozen(row)] for name, row in frozen.items()}
     for name, seed in _trainings(list(rows), arguments, results):
         row = _with_seed(setting, seed, name)
         results.setdefault(name, []).append(measure_row(row, arguments.run, name, _protocol(arguments)))
-        write_table(arguments.run, rows, results, _about(arguments))
-    write_table(arguments.run, rows, results, _about(arguments), show=True)
+        write_table(arguments.run, frozen | rows, results, _about(arguments))
+    write_table(arguments.run, frozen | rows, results, _about(arguments), show=True)
     return 0
 
 
@@ -83,7 +86,14 @@ def _setting(arguments: MetricLearningArguments) -> Setting:
     dataset = catalog.find(catalog.DATASETS, arguments.dataset, "data set")
     split = f"train:fold0of{arguments.folds}" if arguments.protocol == "mlrc" else "train"
     classes = dataset.open(arguments.data, split, for_training=True).schema.num_classes
-    return Setting(arguments.dataset, str(arguments.data), arguments.size, arguments.minutes, classes=classes)
+    return Setting(
+        dataset=arguments.dataset,
+        root=str(arguments.data),
+        size=arguments.size,
+        pooling=arguments.pooling,
+        minutes=arguments.minutes,
+        classes=classes,
+    )
 
 
 def _trainings(
@@ -122,7 +132,7 @@ def _about(arguments: MetricLearningArguments) -> dict[str, str]:
     }
     return {
         "data": f"{arguments.dataset}, {arguments.size} pixels",
-        "network": "EfficientNet-Lite0 from its ImageNet weights",
+        "network": f"EfficientNet-Lite0 from its ImageNet weights, pooling: {arguments.pooling}",
         "selection": chosen[arguments.protocol],
         "budget": f"{arguments.minutes:g} minutes a training",
         "seeds": ", ".join(map(str, arguments.seeds)) + _more(arguments),

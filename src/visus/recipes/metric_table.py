@@ -12,11 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe
+from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Option, Recipe
 
 BATCH, DIMENSION = 64, 512
 BACKBONE_RATE = 0.3
+Published = tuple[float | None, float | None, float | None, float | None]
+UNPUBLISHED: Published = (None, None, None, None)
+PoolingName = Literal["average", "gem", "layout"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Row:
     title: str
     recipe: Recipe
     dimension: int
-    published: tuple[float | None, float | None, float | None, float | None]
+    published: Published
     network: str
 
 
@@ -46,6 +50,7 @@ class Setting:
         dataset: the layout of the data.
         root: its folder.
         size: side of the pictures in pixels.
+        pooling: from the backbone's features to a vector, in every network but HDC, whose heads are its own.
         minutes: of the training of a row.
         seed: of that training.
         classes: how many there are to train on; a batch holds no more, and more pictures of each where they are few.
@@ -54,6 +59,7 @@ class Setting:
     dataset: str = "sop"
     root: str = "sop"
     size: int = 96
+    pooling: PoolingName = "layout"
     minutes: float = 10.0
     seed: int = 0
     classes: int = 11_318
@@ -92,10 +98,22 @@ def metric_table(setting: Setting) -> dict[str, Row]:
     return single | ensembles
 
 
-def frozen_backbone(setting: Setting) -> Recipe:
-    """The features of the ImageNet backbone, of which nothing learns: what every row has to beat."""
-    recipe = _descriptor(setting, "")
-    return replace(recipe, name="frozen", model_options={"size": setting.size, "head": "none"})
+def frozen_backbones(setting: Setting) -> dict[str, Row]:
+    """The features of the ImageNet backbone, of which nothing learns: what every row has to beat.
+
+    Their average is what others call the frozen backbone; where the rows pool in another way, so does one more of them.
+    """
+    rows = {"frozen": Row("Frozen backbone", _frozen(setting, "average"), 1280, UNPUBLISHED, "")}
+    if setting.pooling == "layout":
+        recipe = _frozen(setting, "layout")
+        rows["frozen_layout"] = Row("Frozen backbone, layout", recipe, 2288, UNPUBLISHED, "")
+    return rows
+
+
+def _frozen(setting: Setting, pooling: PoolingName) -> Recipe:
+    """A backbone without a head."""
+    options: dict[str, Option] = {"size": setting.size, "pooling": pooling, "head": "none"}
+    return replace(_descriptor(setting, ""), name="frozen", model_options=options)
 
 
 def _descriptor(setting: Setting, loss: str, *, normalise: bool = True) -> Recipe:
@@ -103,7 +121,12 @@ def _descriptor(setting: Setting, loss: str, *, normalise: bool = True) -> Recip
     return Recipe(
         name=loss or "descriptor",
         model="descriptor_lite0",
-        model_options={"size": setting.size, "embedding_dim": DIMENSION, "normalise": normalise},
+        model_options={
+            "size": setting.size,
+            "pooling": setting.pooling,
+            "embedding_dim": DIMENSION,
+            "normalise": normalise,
+        },
         loss=loss,
         data=DataRecipe(
             dataset=setting.dataset,
@@ -158,7 +181,10 @@ def _margin(setting: Setting) -> Recipe:
 
 def _ensemble(setting: Setting, name: str) -> Recipe:
     base = _descriptor(setting, name.rstrip("0123456789"))
-    return replace(base, name=name, model=f"{name}_lite0", model_options={"size": setting.size})
+    options: dict[str, Option] = {"size": setting.size}
+    if name != "hdc":
+        options["pooling"] = setting.pooling
+    return replace(base, name=name, model=f"{name}_lite0", model_options=options)
 
 
 TABLES: dict[str, Callable[[Setting], dict[str, Row]]] = {"metric-learning": metric_table}

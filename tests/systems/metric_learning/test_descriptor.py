@@ -10,28 +10,29 @@ from torch import nn
 from visus.nn.square import SquareTransform
 from visus.systems.metric_learning import MODELS
 from visus.systems.metric_learning.descriptor import Descriptor, descriptor_lite0
-from visus.systems.metric_learning.pooling import GeM, make_pooling
+from visus.systems.metric_learning.pooling import POOLINGS, AveragePooling, GeM, LayoutPooling, Pooling, make_pooling
 from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, lite0_trunk
 from visus.types import ImageBatch
 
 
-def tiny(normalise: bool = True, pooling: nn.Module | None = None) -> Descriptor:
+def tiny(normalise: bool = True, pooling: Pooling | None = None) -> Descriptor:
     torch.manual_seed(0)
+    pool = pooling or AveragePooling()
     return Descriptor(
         transform=transform(),
         backbone=trunk(),
-        pooling=pooling or make_pooling("average"),
-        head=nn.Linear(8, 5),
+        pooling=pool,
+        head=nn.Linear(pool.width((4, 8, 8)), 5),
         normalise=normalise,
     )
 
 
 def test_gem_is_the_mean_at_one_and_nears_the_maximum() -> None:
     x = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0)) + 0.1
-    torch.testing.assert_close(GeM(1.0)(x), x.mean((2, 3)))
-    torch.testing.assert_close(GeM(200.0)(x), x.amax((2, 3)), rtol=0.03, atol=0)
+    torch.testing.assert_close(GeM(1.0)([x]), x.mean((2, 3)))
+    torch.testing.assert_close(GeM(200.0)([x]), x.amax((2, 3)), rtol=0.03, atol=0)
     two = torch.tensor([[[[1.0, 2.0]]]])
-    torch.testing.assert_close(GeM(3.0)(two), torch.tensor([[4.5 ** (1 / 3)]]))
+    torch.testing.assert_close(GeM(3.0)([two]), torch.tensor([[4.5 ** (1 / 3)]]))
 
 
 def test_gem_has_exact_gradients_in_features_and_exponent() -> None:
@@ -39,11 +40,36 @@ def test_gem_has_exact_gradients_in_features_and_exponent() -> None:
     x = torch.rand(2, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.1
 
     def of(x: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-        return torch.func.functional_call(pooling, {"p": p}, (x,))
+        return torch.func.functional_call(pooling, {"p": p}, ([x],))
 
     p = torch.tensor([2.5], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(of, (x.requires_grad_(), p))
-    assert GeM()(torch.zeros(1, 2, 2, 2)).isfinite().all()
+    assert GeM()([torch.zeros(1, 2, 2, 2)]).isfinite().all()
+
+
+def test_layout_pooling_tells_where_things_are() -> None:
+    before, last = torch.zeros(3, 1, 6, 6), torch.ones(3, 2, 3, 3)
+    before[0, 0, 0, 0], before[1, 0, 5, 5], before[2, 0, 5, 5] = 4.0, 4.0, 8.0
+    pooled = LayoutPooling(3)([torch.rand(3, 5, 9, 9), before, last])
+    cells = torch.zeros(3, 9)
+    cells[0, 0], cells[1, 8], cells[2, 8] = 1.0, 1.0, 2.0  # a cell is 2 x 2
+    torch.testing.assert_close(pooled, torch.cat((torch.ones(3, 2), cells), 1))
+    assert pooled.shape[1] == LayoutPooling(3).width((5, 1, 2))
+    torch.testing.assert_close(AveragePooling()([before])[0], AveragePooling()([before])[1])
+    with pytest.raises(ValueError, match="cells"):
+        LayoutPooling(0)
+
+
+@pytest.mark.parametrize("name", ["descriptor_lite0", "abier_lite0", "abe2_lite0"])
+def test_networks_pool_as_they_are_told(name: str) -> None:
+    widths = {}
+    for pooling in POOLINGS:
+        model = MODELS[name](size=64, pooling=pooling, pretrained=False)
+        linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+        widths[pooling] = {layer.in_features for layer in linear}
+        batch = ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64))
+        assert model(batch).embeddings.shape[0] == 2
+    assert widths == {"average": {1280}, "gem": {1280}, "layout": {1280 + 9 * 112}}
 
 
 def test_embeddings_have_unit_length_where_the_descriptor_says_so() -> None:
@@ -62,7 +88,7 @@ def test_predictions_carry_the_embeddings_and_the_asked_sizes() -> None:
     assert not found[0].embedding.requires_grad
 
 
-@pytest.mark.parametrize("pooling", ["average", "gem"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_every_parameter_gets_a_gradient(pooling: str) -> None:
     model = tiny(pooling=make_pooling(pooling))  # type: ignore[arg-type]
     model(images()).embeddings[:, 0].sum().backward()

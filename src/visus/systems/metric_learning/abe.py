@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.losses.contrastive import Average, contrastive_loss
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
+from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
 from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
@@ -31,25 +33,33 @@ class ABE(nn.Module):
         transform: resizing to a square, and normalising.
         backbone: S below its cut and G above.
         attention: the masks of all learners, from the features at the cut.
+        pooling: from a learner's features at the cut and above to a vector; None for the average of those above.
         embedding_dim: dimensions of all learners together.
     """
 
     channels_last = True
 
     def __init__(
-        self, *, transform: SquareTransform, backbone: SplitTrunk, attention: Attention, embedding_dim: int = 512
+        self,
+        *,
+        transform: SquareTransform,
+        backbone: SplitTrunk,
+        attention: Attention,
+        pooling: Pooling | None = None,
+        embedding_dim: int = 512,
     ) -> None:
         super().__init__()
         if embedding_dim % attention.learners:
             raise ValueError(f"embedding_dim must be a multiple of {attention.learners}, not {embedding_dim}")
         self.transform, self.backbone, self.attention = transform, backbone, attention
-        self.head = nn.Linear(backbone.channels[1], embedding_dim // attention.learners)
+        self.pooling = pooling or AveragePooling()
+        self.head = nn.Linear(self.pooling.width(backbone.channels), embedding_dim // attention.learners)
 
     def forward(self, images: ImageBatch, targets: Sequence[ClassTarget] | None = None) -> EmbeddingOutputs:
         """The embeddings of all learners; targets change nothing."""
         shared = self.backbone.lower(self.transform(images))
         attended = self.attention(shared)  # [b * m, c, h, w]
-        pooled = self.backbone.upper(attended).mean((2, 3))
+        pooled = self.pooling([attended, self.backbone.upper(attended)])
         unit = F.normalize(self.head(pooled), dim=1)
         embeddings = unit.view(len(images), self.attention.learners, -1)  # [b, m, d / m]
         return EmbeddingOutputs(images.sizes, embeddings.flatten(1), list(embeddings.unbind(1)))
@@ -135,50 +145,72 @@ def divergence_loss(parts: Float[Tensor, "m b d"], margin: float = 1.0) -> Float
 
 
 def abe2_lite0(
-    *, embedding_dim: int = 512, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None
+    *,
+    embedding_dim: int = 512,
+    size: int = 96,
+    pooling: PoolingName = "average",
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
 ) -> ABE:
     """Two learners of 256 dimensions on EfficientNet-Lite0, for a CPU; the options are those of `abe8_lite0`."""
-    return _lite0(2, embedding_dim, size, pretrained, trainable_layers)
+    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _lite0(trunk, 2, embedding_dim, size, pooling)
 
 
 def abe4_lite0(
-    *, embedding_dim: int = 512, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None
+    *,
+    embedding_dim: int = 512,
+    size: int = 96,
+    pooling: PoolingName = "average",
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
 ) -> ABE:
     """Four learners of 128 dimensions on EfficientNet-Lite0, for a CPU; the options are those of `abe8_lite0`."""
-    return _lite0(4, embedding_dim, size, pretrained, trainable_layers)
+    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _lite0(trunk, 4, embedding_dim, size, pooling)
 
 
 def abe8_lite0(
-    *, embedding_dim: int = 512, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None
+    *,
+    embedding_dim: int = 512,
+    size: int = 96,
+    pooling: PoolingName = "average",
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
 ) -> ABE:
     """Eight learners of 64 dimensions on EfficientNet-Lite0, for a CPU, cut where stride 16 ends.
 
     Args:
         embedding_dim: dimensions of all learners together.
         size: pixels of a side of the square that images are stretched to.
+        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the picture things are.
         pretrained: start from the ImageNet weights of the install, with frozen norms.
         trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
     """
-    return _lite0(8, embedding_dim, size, pretrained, trainable_layers)
+    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _lite0(trunk, 8, embedding_dim, size, pooling)
 
 
 def abe8_resnet50(
     *,
     embedding_dim: int = 512,
     size: int = 224,
+    pooling: PoolingName = "average",
     pretrained: bool = False,
     trainable_layers: int | None = 5,
     learners: int = 8,
 ) -> ABE:
     """Eight learners on ResNet-50, cut where stride 16 ends."""
     trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _ensemble(trunk, 2, trunk.body.groups()[3][0][-2:], learners, embedding_dim, size)  # type: ignore[index]
+    cut = Cut(2, trunk.body.groups()[3][0][-2:])  # type: ignore[index]
+    return _ensemble(trunk, cut, learners, embedding_dim, size, pooling)
 
 
 def abe8_googlenet(
     *,
     embedding_dim: int = 512,
     size: int = 224,
+    pooling: PoolingName = "average",
     pretrained: bool = False,
     trainable_layers: int | None = None,
     learners: int = 8,
@@ -188,36 +220,44 @@ def abe8_googlenet(
     Args:
         embedding_dim: dimensions of all learners together.
         size: pixels of a side of the square that images are stretched to.
+        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the picture things are.
         pretrained: start from torchvision's ImageNet weights, with frozen norms.
         trainable_layers: how many of the body's four groups learn, counted from the last; None for all.
         learners: 8 in the paper's best network, 2 and 4 in others.
     """
     layers = 4 if trainable_layers is None else trainable_layers
     trunk = googlenet_trunk(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
-    return _ensemble(trunk, 0, trunk.body.groups()[2], learners, embedding_dim, size, trunk.channels[1])
+    cut = Cut(0, trunk.body.groups()[2], width=trunk.channels[1])
+    return _ensemble(trunk, cut, learners, embedding_dim, size, pooling)
 
 
-def _lite0(learners: int, embedding_dim: int, size: int, pretrained: bool, trainable_layers: int | None) -> ABE:
-    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _ensemble(trunk, 2, trunk.body.groups()[3][-2:], learners, embedding_dim, size)
+def _lite0(trunk: Trunk, learners: int, embedding_dim: int, size: int, pooling: PoolingName) -> ABE:
+    return _ensemble(trunk, Cut(2, trunk.body.groups()[3][-2:]), learners, embedding_dim, size, pooling)
 
 
-def _ensemble(
-    trunk: Trunk,
-    stage: int,
-    copied: Iterable[nn.Module],
-    learners: int,
-    embedding_dim: int,
-    size: int,
-    width: int | None = None,
-) -> ABE:
-    """Cut behind ``stage``, with copies of some layers of ``width`` channels, which learn, before the masks."""
-    copies = nn.Sequential(*(copy.deepcopy(layer) for layer in copied)).requires_grad_(True)
-    backbone = SplitTrunk(trunk, stage)
+@dataclass(frozen=True)
+class Cut:
+    """Where a network is cut, and what comes before the masks.
+
+    Args:
+        stage: the number of the stage behind which it is cut.
+        copied: the layers of which copies that learn come before the masks.
+        width: the channels behind them; None for those at the cut.
+    """
+
+    stage: int
+    copied: Iterable[nn.Module]
+    width: int | None = None
+
+
+def _ensemble(trunk: Trunk, cut: Cut, learners: int, embedding_dim: int, size: int, pooling: PoolingName) -> ABE:
+    copies = nn.Sequential(*(copy.deepcopy(layer) for layer in cut.copied)).requires_grad_(True)
+    backbone = SplitTrunk(trunk, cut.stage)
     channels = backbone.channels[0]
     return ABE(
         transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
         backbone=backbone,
-        attention=Attention(copies, width=width or channels, channels=channels, learners=learners),
+        attention=Attention(copies, width=cut.width or channels, channels=channels, learners=learners),
+        pooling=make_pooling(pooling),
         embedding_dim=embedding_dim,
     )

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
+from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
 from visus.systems.metric_learning.trunks import Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
@@ -46,22 +47,32 @@ class ABIER(nn.Module):
     Args:
         transform: resizing to a square, and normalising.
         backbone: the features.
+        pooling: from those of all stages to a vector; None for the average of the last.
         sizes: the dimensions of each learner, smallest first.
     """
 
     channels_last = True
 
-    def __init__(self, *, transform: SquareTransform, backbone: Trunk, sizes: Sequence[int] = SIZES) -> None:
+    def __init__(
+        self,
+        *,
+        transform: SquareTransform,
+        backbone: Trunk,
+        pooling: Pooling | None = None,
+        sizes: Sequence[int] = SIZES,
+    ) -> None:
         super().__init__()
         self.transform, self.backbone = transform, backbone
+        self.pooling = pooling or AveragePooling()
         self.sizes = tuple(sizes)
-        self.embedding = nn.ModuleList(nn.Linear(backbone.channels[-1], size) for size in sizes)
+        pooled = self.pooling.width(backbone.channels)
+        self.embedding = nn.ModuleList(nn.Linear(pooled, size) for size in sizes)
         for learner in self.embedding:
             _unit_rows(learner)
 
     def forward(self, images: ImageBatch, targets: Sequence[ClassTarget] | None = None) -> ABIEROutputs:
         """The parts, and all of them in one row, each weighted by its share of the dimensions."""
-        pooled = self.backbone(self.transform(images)).mean((2, 3))
+        pooled = self.pooling(self.backbone.stages(self.transform(images)))
         parts = [F.normalize(learner(pooled), dim=1) for learner in self.embedding]
         matrices = [learner.weight for learner in self.embedding if isinstance(learner, nn.Linear)]
         hidden = [F.linear(pooled.detach(), matrix) for matrix in matrices]
@@ -228,28 +239,49 @@ def _excess(layer: nn.Linear) -> Tensor:
     return _off_unit(layer.weight) + (layer.bias.square().sum() - 1).clamp(min=0)
 
 
-def abier_lite0(*, size: int = 96, pretrained: bool = True, trainable_layers: int | None = None) -> ABIER:
+def abier_lite0(
+    *,
+    size: int = 96,
+    pooling: PoolingName = "average",
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+) -> ABIER:
     """A-BIER on EfficientNet-Lite0, 512 dimensions, for a CPU.
 
     Args:
         size: pixels of a side of the square that images are stretched to.
+        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the picture things are.
         pretrained: start from the ImageNet weights of the install, with frozen norms.
         trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
     """
-    return _abier(lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size)
+    return _abier(lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size, pooling)
 
 
-def abier_resnet50(*, size: int = 224, pretrained: bool = False, trainable_layers: int | None = 5) -> ABIER:
+def abier_resnet50(
+    *,
+    size: int = 224,
+    pooling: PoolingName = "average",
+    pretrained: bool = False,
+    trainable_layers: int | None = 5,
+) -> ABIER:
     """A-BIER on ResNet-50, 512 dimensions."""
-    return _abier(resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size)
+    return _abier(resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size, pooling)
 
 
-def abier_googlenet(*, size: int = 224, pretrained: bool = False, trainable_layers: int | None = 5) -> ABIER:
+def abier_googlenet(
+    *,
+    size: int = 224,
+    pooling: PoolingName = "average",
+    pretrained: bool = False,
+    trainable_layers: int | None = 5,
+) -> ABIER:
     """The paper's A-BIER on GoogLeNet, 96 + 160 + 256 = 512 dimensions."""
-    return _abier(googlenet_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size)
+    return _abier(googlenet_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size, pooling)
 
 
-def _abier(trunk: Trunk, size: int) -> ABIER:
+def _abier(trunk: Trunk, size: int, pooling: PoolingName) -> ABIER:
     return ABIER(
-        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True), backbone=trunk
+        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
+        backbone=trunk,
+        pooling=make_pooling(pooling),
     )

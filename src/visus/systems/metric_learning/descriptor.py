@@ -1,7 +1,7 @@
 """A descriptor: one network that gives each image a point, images of one class near to each other.
 
-Body, pooling (average, or GeM, arXiv 1711.02512), linear layer, unit length. What it learns is decided by the loss
-alone: any of this room's single-network losses.
+Body, pooling (average, GeM, or one that keeps the layout), linear layer, unit length. What it learns is decided by the
+loss alone: any of this room's single-network losses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from visus.nn.square import SquareTransform
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
-from visus.systems.metric_learning.pooling import PoolingName, make_pooling
+from visus.systems.metric_learning.pooling import Pooling, PoolingName, make_pooling
 from visus.systems.metric_learning.trunks import (
     Trunk,
     bn_inception_trunk,
@@ -35,7 +35,7 @@ class Descriptor(nn.Module):
     Args:
         transform: resizing to a square, and normalising.
         backbone: the features.
-        pooling: from a map of them to a vector.
+        pooling: from those of all stages to a vector.
         head: from that vector to the embedding.
         normalise: whether embeddings have unit length.
     """
@@ -47,19 +47,20 @@ class Descriptor(nn.Module):
         *,
         transform: SquareTransform,
         backbone: Trunk,
-        pooling: nn.Module,
+        pooling: Pooling,
         head: nn.Module,
         normalise: bool = True,
     ) -> None:
         super().__init__()
         self.transform, self.backbone, self.pooling, self.head = transform, backbone, pooling, head
         self.unit = UnitLength() if normalise else nn.Identity()
-        self.embedding_dim = int(head.out_features) if isinstance(head, nn.Linear) else backbone.channels[-1]
+        pooled = pooling.width(backbone.channels)
+        self.embedding_dim = int(head.out_features) if isinstance(head, nn.Linear) else pooled
 
     def forward(self, images: ImageBatch, targets: Sequence[ClassTarget] | None = None) -> EmbeddingOutputs:
         """The embedding of each image; targets change nothing."""
-        features = self.backbone(self.transform(images))
-        pooled = self.pooling(features)
+        stages = self.backbone.stages(self.transform(images))
+        pooled = self.pooling(stages)
         return EmbeddingOutputs(images.sizes, self.unit(self.head(pooled)))
 
     @torch.no_grad()
@@ -91,12 +92,12 @@ def descriptor_lite0(
     Args:
         embedding_dim: dimensions of the embedding.
         size: pixels of a side of the square that images are stretched to.
-        pooling: ``"average"`` or ``"gem"``.
+        pooling: ``"average"``, ``"gem"``, or ``"layout"``, which also tells where in the picture things are.
         normalise: whether embeddings have unit length; lifted structure and N-pairs want them without.
         pretrained: start from the ImageNet weights, with frozen norms.
         trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
-        head: ``"none"`` leaves the linear layer out: the embedding is the 1280 pooled features, the baseline of a
-            network that never learned the metric.
+        head: ``"none"`` leaves the linear layer out: the embedding is the pooled features (1280 averages), the baseline
+            of a network that never learned the metric.
     """
     trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
     return _descriptor(trunk, embedding_dim, size, pooling, normalise, head)
@@ -152,10 +153,11 @@ def _descriptor(
 ) -> Descriptor:
     if head not in ("linear", "none"):
         raise ValueError(f'head must be "linear" or "none", not {head!r}')
+    pool = make_pooling(pooling)
     return Descriptor(
         transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
         backbone=trunk,
-        pooling=make_pooling(pooling),
-        head=nn.Linear(trunk.channels[-1], embedding_dim) if head == "linear" else nn.Identity(),
+        pooling=pool,
+        head=nn.Linear(pool.width(trunk.channels), embedding_dim) if head == "linear" else nn.Identity(),
         normalise=normalise,
     )

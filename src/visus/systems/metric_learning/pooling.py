@@ -1,30 +1,44 @@
-"""From a map of features to one vector: the average, or the generalised mean that learns how much the peaks count."""
+"""From the features of a network's stages to one vector: averages, generalised means, averages of cells.
+
+An average over the whole picture forgets where things are. Often that is welcome; but what tells two clocks apart, or
+the flags of two countries, is what lies where. ``layout`` keeps it: next to the average of the last stage it puts
+averages over a grid of cells of the stage before, whose features are simpler and twice as fine. That is a spatial
+pyramid (arXiv 1406.4729) with its levels on two stages.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-PoolingName = Literal["average", "gem"]
+PoolingName = Literal["average", "gem", "layout"]
+Stages = Sequence[Float[Tensor, "b _ _ _"]]
 EPS: Final = 1e-6
 
 
 class AveragePooling(nn.Module):
-    """The mean of each channel."""
+    """The mean of each channel of the last stage."""
 
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        """One vector for each map."""
-        return features.mean((2, 3))
+    def forward(self, stages: Stages) -> Float[Tensor, "b d"]:
+        """One vector for each image."""
+        return stages[-1].mean((2, 3))
+
+    @staticmethod
+    def width(channels: Sequence[int]) -> int:
+        """The dimensions of that vector, from the channels of all stages."""
+        return channels[-1]
 
 
 class GeM(nn.Module):
-    """The generalised mean (Radenović et al., arXiv 1711.02512, equation 3): ``mean(x^p)^(1/p)`` with a learned p.
+    """The generalised mean of the last stage (Radenović et al., arXiv 1711.02512, equation 3).
 
-    p = 1 is the average and p to infinity the maximum. Values below `EPS` count as `EPS`: the features must come from
-    an activation that is not negative for p to mean anything.
+    ``mean(x^p)^(1/p)`` with a learned p: p = 1 is the average and p to infinity the maximum. Values below `EPS` count
+    as `EPS`: the features must come from an activation that is not negative for p to mean anything.
 
     Args:
         p: the exponent to begin with; the paper's is 3.
@@ -36,15 +50,45 @@ class GeM(nn.Module):
             raise ValueError(f"p must be above 0, not {p}")
         self.p = nn.Parameter(torch.tensor([p]))
 
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        """One vector for each map."""
-        return features.clamp(min=EPS).pow(self.p).mean((2, 3)).pow(1 / self.p)
+    def forward(self, stages: Stages) -> Float[Tensor, "b d"]:
+        """One vector for each image."""
+        return stages[-1].clamp(min=EPS).pow(self.p).mean((2, 3)).pow(1 / self.p)
+
+    @staticmethod
+    def width(channels: Sequence[int]) -> int:
+        """The dimensions of that vector, from the channels of all stages."""
+        return channels[-1]
 
 
-POOLINGS: dict[str, type[AveragePooling] | type[GeM]] = {"average": AveragePooling, "gem": GeM}
+class LayoutPooling(nn.Module):
+    """The mean of each channel of the last stage, and beside it the means over a grid of cells of the stage before.
+
+    Args:
+        cells: of a side of the grid.
+    """
+
+    def __init__(self, cells: int = 3) -> None:
+        super().__init__()
+        if cells < 1:
+            raise ValueError(f"cells must be at least 1, not {cells}")
+        self.cells = cells
+
+    def forward(self, stages: Stages) -> Float[Tensor, "b d"]:
+        """One vector for each image."""
+        before, last = stages[-2:]
+        grid = F.adaptive_avg_pool2d(before, self.cells)  # [b, c, cells, cells]
+        return torch.cat((last.mean((2, 3)), grid.flatten(1)), 1)
+
+    def width(self, channels: Sequence[int]) -> int:
+        """The dimensions of that vector, from the channels of all stages."""
+        return channels[-1] + channels[-2] * self.cells**2
 
 
-def make_pooling(name: PoolingName) -> AveragePooling | GeM:
+Pooling = AveragePooling | GeM | LayoutPooling
+POOLINGS: dict[str, type[Pooling]] = {"average": AveragePooling, "gem": GeM, "layout": LayoutPooling}
+
+
+def make_pooling(name: PoolingName) -> Pooling:
     """The pooling called ``name``.
 
     Raises:
