@@ -17,7 +17,7 @@ from typing import Literal
 from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Option, Recipe
 
 BATCH, DIMENSION = 64, 512
-BACKBONE_RATE = 0.3
+BACKBONE_RATE = 0.5
 Published = tuple[float | None, float | None, float | None, float | None]
 UNPUBLISHED: Published = (None, None, None, None)
 PoolingName = Literal["average", "gem", "layout"]
@@ -168,7 +168,7 @@ def _proxy_nca(setting: Setting) -> Recipe:
     base = _descriptor(setting, "proxy_nca")
     return replace(
         base,
-        loss_options={"scale": 3.0},
+        loss_options={"scale": 8.0},
         data=replace(base.data, batches="shuffled"),
         optim=replace(base.optim, lr_factors=base.optim.lr_factors | {"criterion": 20.0}),
     )

@@ -49,11 +49,13 @@ def test_gem_has_exact_gradients_in_features_and_exponent() -> None:
 
 def test_layout_pooling_tells_where_things_are() -> None:
     before, last = torch.zeros(3, 1, 6, 6), torch.ones(3, 2, 3, 3)
-    before[0, 0, 0, 0], before[1, 0, 5, 5], before[2, 0, 5, 5] = 4.0, 4.0, 8.0
+    before[0, 0, 0, 0], before[1, 0, 5, 5] = 40.0, 4.0
+    before[2, 0, 0, 0], before[2, 0, 1, 1], before[2, 0, 5, 5] = 2.0, 1.0, 4.0  # a cell is 2 x 2
     pooled = LayoutPooling(3)([torch.rand(3, 5, 9, 9), before, last])
     cells = torch.zeros(3, 9)
-    cells[0, 0], cells[1, 8], cells[2, 8] = 1.0, 1.0, 2.0  # a cell is 2 x 2
-    torch.testing.assert_close(pooled, torch.cat((torch.ones(3, 2), cells), 1))
+    cells[0, 0], cells[1, 8], cells[2, 0], cells[2, 8] = 1.0, 1.0, 0.6, 0.8
+    torch.testing.assert_close(pooled, torch.cat((torch.ones(3, 2), 2**0.5 * cells), 1))  # both are as long
+    assert LayoutPooling(3)([torch.zeros(1, 1, 6, 6), last[:1]]).isfinite().all()
     assert pooled.shape[1] == LayoutPooling(3).width((5, 1, 2))
     torch.testing.assert_close(AveragePooling()([before])[0], AveragePooling()([before])[1])
     with pytest.raises(ValueError, match="cells"):

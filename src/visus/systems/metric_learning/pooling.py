@@ -3,7 +3,8 @@
 An average over the whole picture forgets where things are. Often that is welcome; but what tells two clocks apart, or
 the flags of two countries, is what lies where. ``layout`` keeps it: next to the average of the last stage it puts
 averages over a grid of cells of the stage before, whose features are simpler and twice as fine. That is a spatial
-pyramid (arXiv 1406.4729) with its levels on two stages.
+pyramid (arXiv 1406.4729) with its levels on two stages. Both parts get the length of the first: stages that end in a
+linear layer have much larger features than those that end in a ReLU, and would drown them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class GeM(nn.Module):
 
 
 class LayoutPooling(nn.Module):
-    """The mean of each channel of the last stage, and beside it the means over a grid of cells of the stage before.
+    """The mean of each channel of the last stage, and as long a vector of the means over cells of the stage before.
 
     Args:
         cells: of a side of the grid.
@@ -76,8 +77,9 @@ class LayoutPooling(nn.Module):
     def forward(self, stages: Stages) -> Float[Tensor, "b d"]:
         """One vector for each image."""
         before, last = stages[-2:]
-        grid = F.adaptive_avg_pool2d(before, self.cells)  # [b, c, cells, cells]
-        return torch.cat((last.mean((2, 3)), grid.flatten(1)), 1)
+        average = last.mean((2, 3))
+        grid = F.adaptive_avg_pool2d(before, self.cells).flatten(1)  # [b, c * cells * cells]
+        return torch.cat((average, F.normalize(grid, dim=1) * average.norm(dim=1, keepdim=True)), 1)
 
     def width(self, channels: Sequence[int]) -> int:
         """The dimensions of that vector, from the channels of all stages."""
