@@ -57,7 +57,9 @@ def test_layout_pooling_tells_where_things_are() -> None:
     torch.testing.assert_close(pooled, torch.cat((torch.ones(3, 2), 2**0.5 * cells), 1))  # both are as long
     assert LayoutPooling(3)([torch.zeros(1, 1, 6, 6), last[:1]]).isfinite().all()
     assert pooled.shape[1] == LayoutPooling(3).width((5, 1, 2))
-    torch.testing.assert_close(AveragePooling()([before])[0], AveragePooling()([before])[1])
+    mirrored = before.flip(2, 3)
+    torch.testing.assert_close(AveragePooling()([mirrored]), AveragePooling()([before]))
+    assert (LayoutPooling(3)([mirrored, last]) - pooled).abs().max() > 0.1
     with pytest.raises(ValueError, match="cells"):
         LayoutPooling(0)
 
