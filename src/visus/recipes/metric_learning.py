@@ -171,6 +171,22 @@ def abe8(dataset: DatasetName) -> Recipe:
     )
 
 
+def abe4(dataset: DatasetName) -> Recipe:
+    """ABE-4 (arXiv 1804.00382), GoogLeNet, 4 x 128 dimensions, else as ABE-8."""
+    return _fewer_learners(dataset, 4)
+
+
+def abe2(dataset: DatasetName) -> Recipe:
+    """ABE-2 (arXiv 1804.00382), GoogLeNet, 2 x 256 dimensions, else as ABE-8."""
+    return _fewer_learners(dataset, 2)
+
+
+def _fewer_learners(dataset: DatasetName, learners: int) -> Recipe:
+    recipe = abe8(dataset)
+    options = recipe.model_options | {"learners": learners}
+    return replace(recipe, name=f"abe{learners}_{dataset}", model_options=options)
+
+
 def descriptor_lite0_sop() -> Recipe:
     """Triplet loss on EfficientNet-Lite0, 512 dimensions, 96 pixels, for a CPU and any folder in the layout of SOP.
 
@@ -228,7 +244,7 @@ def _on(method: Callable[[DatasetName], Recipe], dataset: DatasetName) -> Callab
     return recipe
 
 
-METHODS = (contrastive, lifted_structure, npairs, clustering, proxy_nca, margin, hdc, abier, abe8)
+METHODS = (contrastive, lifted_structure, npairs, clustering, proxy_nca, margin, hdc, abier, abe2, abe4, abe8)
 METRIC_LEARNING: dict[str, Callable[[], Recipe]] = {
     **{f"{method.__name__}_{dataset}": _on(method, dataset) for method in METHODS for dataset in TITLES},
     "descriptor_lite0_sop": descriptor_lite0_sop,
