@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from visus.cli import main
-from visus.cli.metric_tables import interval
+from visus.cli.metric_tables import interval, write_table
 from visus.data.datasets import sop
 from visus.recipes.metric_table import Setting, frozen_backbones, metric_table
 
@@ -28,7 +28,7 @@ def test_a_row_is_trained_once_and_stands_beside_the_published(data: Path, tmp_p
     assert main(words) == 0
     assert "73.7" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "table" / "table.csv").open()))
-    assert [row["method"] for row in rows] == ["Frozen backbone", "Frozen backbone, layout", "Proxy-NCA"]
+    assert [row["method"] for row in rows] == ["Frozen backbone", "Frozen, layout", "Proxy-NCA"]
     assert [row["dimension"] for row in rows] == ["1280", "2288", "512"]
     assert all(0 < float(row["R@1"]) <= 100 for row in rows)
     assert "Proxy-NCA" in (tmp_path / "table" / "report.html").read_text()
@@ -61,6 +61,18 @@ def test_cross_validation_joins_the_folds(data: Path, tmp_path: Path) -> None:
     assert main([*words, "--protocol", "mlrc", "--folds", "2"]) == 0
     [row] = json.loads((tmp_path / "table" / "table.json").read_text())["rows"]["proxy_nca"]
     assert {"R@1", "R@1 joined"} <= set(row)
+
+
+def test_intervals_fit_a_terminal_of_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = frozen_backbones(Setting()) | metric_table(Setting())
+    numbers = [{"R@1": r, "R@10": 0.6, "R@100": 0.7, "R@1000": 1.0, "MAP@R": 0.4} for r in (0.5, 0.51, 0.54)]
+    write_table(tmp_path, rows, dict.fromkeys(rows, numbers), {"data": "sop"}, show=True)
+    shown = capsys.readouterr().out.partition("Table ")[0]
+    assert "…" not in shown
+    assert "± 5.2" in shown
+    assert "R@1000" in shown
+    assert "69.5 84.4 92.8 97.7" in shown
 
 
 def test_an_unknown_table_or_row_is_named(data: Path, tmp_path: Path, capsys) -> None:

@@ -116,14 +116,18 @@ def _shared(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
 
 def _terminal(lines: Sequence[Mapping[str, str]], note: str) -> Table:
     """The table in 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, caption=f"{note}. Published: Stanford Online Products.", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        caption=f"{note}. Published: Stanford Online Products.",
+        pad_edge=False,
+        padding=(0, 0, 0, 1),
+    )
     shared = _shared(lines)
-    names = [name for name in shared[0] if name != "network"]
+    names = [name for name in shared[0] if name not in ("dimension", "network")]
     for name in names:
-        text = {"dimension": "dim"}.get(name, name)
-        table.add_column(text, justify="left" if name == "method" else "right", no_wrap=" " not in name)
+        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=" " not in name)
     for line in shared:
-        table.add_row(*(line[name].replace(" / ", " ") for name in names))
+        table.add_row(*(line[name].replace(" / ", " ").replace(" ± ", "\n± ") for name in names))
     return table
 
 

@@ -106,7 +106,7 @@ def frozen_backbones(setting: Setting) -> dict[str, Row]:
     rows = {"frozen": Row("Frozen backbone", _frozen(setting, "average"), 1280, UNPUBLISHED, "")}
     if setting.pooling == "layout":
         recipe = _frozen(setting, "layout")
-        rows["frozen_layout"] = Row("Frozen backbone, layout", recipe, 2288, UNPUBLISHED, "")
+        rows["frozen_layout"] = Row("Frozen, layout", recipe, 2288, UNPUBLISHED, "")
     return rows
 
 
