@@ -19,7 +19,7 @@ from visus.serve.report import write_page
 
 Numbers = Mapping[str, float]
 KS = (1, 10, 100, 1000)
-MOST_CURVES = 7
+MOST_CURVES = 6
 
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """The 97.5 % points of Student's t for 1 to 9 degrees of freedom: half the width of a 95 % interval, in errors."""
