@@ -55,7 +55,8 @@ def one_run(folder: Path) -> dict[str, object]:
 
 def table(folder: Path) -> dict[str, object]:
     """The rows of a table, and how each was trained."""
-    runs = {run.name: one_run(run) for run in sorted((folder / "rows").iterdir()) if (run / "metrics.json").is_file()}
+    rows = folder / "rows"  # a fold of a row lies one deeper
+    runs = {str(file.parent.relative_to(rows)): one_run(file.parent) for file in sorted(rows.rglob("metrics.json"))}
     for run in runs.values():
         del run["metrics"]
     return {"table": json.loads((folder / "table.json").read_text()), "runs": runs}
