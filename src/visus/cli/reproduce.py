@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from visus.errors import VisusError
+from visus.recipes.metric_table import PoolingName
 
 if TYPE_CHECKING:
     from visus.recipes.metric_table import Row, Setting
@@ -50,7 +51,7 @@ class MetricLearningArguments:
     more_seeds: tuple[int, ...] = ()
     folds: int = 4
     size: int = 96
-    pooling: Literal["average", "gem", "layout"] = "layout"
+    pooling: PoolingName = "layout"
     val_every: int = 4
     run: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = field(default=Path("runs/metric-learning"))
 
