@@ -60,7 +60,7 @@ def test_known_slopes(symmetric: bool) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("length", [1e-3, 1.0, 1e4])
-@pytest.mark.parametrize("dimensions", [3, 64, 515])
+@pytest.mark.parametrize("dimensions", [3, 64, 515, 2048])
 def test_equal_points_are_at_distance_zero_exactly(dtype: torch.dtype, length: float, dimensions: int) -> None:
     points = torch.randn(70, dimensions, generator=GENERATOR, dtype=torch.float64).to(dtype) * length
     points[35:] = points[:35].clone()
