@@ -10,10 +10,10 @@ import argparse
 import torch
 
 from visus.catalog import LOSSES, build_model
-from visus.data.collate import Collate
-from visus.data.loader import make_loader
+from visus.data.feed.collate import Collate
+from visus.data.feed.loader import make_loader
 from visus.data.vignettes import Vignettes
-from visus.serve.draw import draw
+from visus.draw.draw import draw
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,10 +9,10 @@ import argparse
 
 import torch
 
-from visus.data.collate import Collate
-from visus.data.loader import make_loader
+from visus.data.feed.collate import Collate
+from visus.data.feed.loader import make_loader
 from visus.data.vignettes.semantic import SemanticVignettes
-from visus.serve.draw import draw
+from visus.draw.draw import draw
 from visus.systems.segmentation import LOSSES, MODELS
 from visus.systems.segmentation.inference import AveragedSegmenter
 

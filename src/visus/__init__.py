@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from visus.cli.runs import evaluate, train
-    from visus.serve.predictor import load
+    from visus.predict.predictor import load
+    from visus.runs.train import evaluate, train
 
-_PUBLIC = {"train": "visus.cli.runs", "evaluate": "visus.cli.runs", "load": "visus.serve.predictor"}
+_PUBLIC = {"train": "visus.runs.train", "evaluate": "visus.runs.train", "load": "visus.predict.predictor"}
 
 __all__ = ["__version__", "evaluate", "load", "train"]
 

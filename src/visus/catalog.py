@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from torch import nn
 
-from visus.data.datasets import (
+from visus.data.feed.loader import SampleDataset
+from visus.data.formats import voc_fake
+from visus.data.readers import (
     camvid,
     cars196,
     class_folder,
@@ -26,26 +28,24 @@ from visus.data.datasets import (
     orl_faces,
     pennfudan,
     sop,
-    voc_fake,
     yolo,
 )
-from visus.data.datasets.camvid import open_camvid
-from visus.data.datasets.cars196 import open_cars196
-from visus.data.datasets.class_folder import open_class_folder
-from visus.data.datasets.coco import open_coco
-from visus.data.datasets.coil20 import open_coil20
-from visus.data.datasets.csv_boxes import open_csv_boxes
-from visus.data.datasets.cub200 import open_cub200
-from visus.data.datasets.image_folder import open_image_folder
-from visus.data.datasets.in_shop import open_in_shop
-from visus.data.datasets.mask_folder import open_mask_folder
-from visus.data.datasets.orl_faces import open_orl_faces
-from visus.data.datasets.pennfudan import open_pennfudan
-from visus.data.datasets.sop import open_sop
-from visus.data.datasets.voc import open_voc
-from visus.data.datasets.voc_semantic import open_voc_semantic
-from visus.data.datasets.yolo import open_yolo
-from visus.data.loader import SampleDataset
+from visus.data.readers.camvid import open_camvid
+from visus.data.readers.cars196 import open_cars196
+from visus.data.readers.class_folder import open_class_folder
+from visus.data.readers.coco import open_coco
+from visus.data.readers.coil20 import open_coil20
+from visus.data.readers.csv_boxes import open_csv_boxes
+from visus.data.readers.cub200 import open_cub200
+from visus.data.readers.image_folder import open_image_folder
+from visus.data.readers.in_shop import open_in_shop
+from visus.data.readers.mask_folder import open_mask_folder
+from visus.data.readers.orl_faces import open_orl_faces
+from visus.data.readers.pennfudan import open_pennfudan
+from visus.data.readers.sop import open_sop
+from visus.data.readers.voc import open_voc
+from visus.data.readers.voc_semantic import open_voc_semantic
+from visus.data.readers.yolo import open_yolo
 from visus.data.vignettes import Vignettes
 from visus.data.vignettes.identities import VignetteIdentities
 from visus.data.vignettes.objects import VignetteObjects

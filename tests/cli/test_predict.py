@@ -28,7 +28,7 @@ class Frames:
 
 @pytest.fixture(autouse=True)
 def predictor(monkeypatch, tmp_path):
-    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: Frames())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Frames())
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
 
@@ -97,7 +97,7 @@ def test_an_interrupt_keeps_what_was_done(tmp_path, monkeypatch, capsys):
 
     predictor = Frames()
     predictor.predict = predict
-    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: predictor)
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: predictor)
     assert main(["predict", "m", "in", "--out", "out"]) == 130
     assert len(read(tmp_path / "out")[1]["images"]) == 2
 
@@ -119,7 +119,7 @@ def clip(tmp_path):
     pytest.importorskip("av")
     from fractions import Fraction
 
-    from visus.serve.video import VideoWriter
+    from visus.predict.video import VideoWriter
 
     with VideoWriter(tmp_path / "clip.mp4", frame_rate=Fraction(10)) as video:
         for value in range(6):
@@ -128,7 +128,7 @@ def clip(tmp_path):
 
 
 def test_a_video_becomes_a_video_and_json_by_frame(tmp_path, clip):
-    from visus.serve.video import read_frames, video_info
+    from visus.predict.video import read_frames, video_info
 
     assert main(["predict", "m", str(clip), "--out", "out", "--every", "2"]) == 0
     results, about = read(tmp_path / "out")
@@ -146,7 +146,7 @@ def test_a_video_becomes_pictures(tmp_path, clip):
 
 def test_a_video_that_breaks_off_keeps_its_frames(tmp_path, monkeypatch, clip):
     from visus.errors import VisusError
-    from visus.serve import video
+    from visus.predict import video
 
     whole = video.read_frames
 
@@ -179,7 +179,7 @@ class Pixels:
 
 
 def test_pixels_become_masks_and_shares(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: Pixels())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Pixels())
     save(tmp_path / "photo.jpg")
     assert main(["predict", "m", "photo.jpg", "--out", "out"]) == 0
     assert "100.0 %" in capsys.readouterr().err
@@ -191,9 +191,9 @@ def test_pixels_become_masks_and_shares(tmp_path, monkeypatch, capsys):
 
 
 def test_the_frames_of_a_video_of_pixels_are_of_one_size(tmp_path, monkeypatch, clip):
-    from visus.serve.video import read_frames
+    from visus.predict.video import read_frames
 
-    monkeypatch.setattr("visus.serve.predictor.load", lambda name, device=None: Pixels())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Pixels())
     assert main(["predict", "m", str(clip), "--out", "out"]) == 0
     frames = list(read_frames(tmp_path / "out" / "clip.mp4"))
     assert [tuple(frame.image.shape) for frame in frames] == [(3, 480, 640)] * 6

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from visus.catalog import DATASETS
-from visus.data.collate import Collate
-from visus.data.transforms import Augment
+from visus.data.augment.augment import Augment
+from visus.data.feed.collate import Collate
 from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget
 
 

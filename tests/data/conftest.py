@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from visus.data.datasets import coco
+from visus.data.readers import coco
 from visus.types import InstanceTarget, Keypoints, Sample
 
 PAIR = Keypoints(names=("left_hand", "right_hand", "nose"), flip_pairs=((0, 1),), sigmas=(0.05, 0.05, 0.05))

@@ -9,7 +9,7 @@ import torch
 from peer import run_peer
 from torch import Tensor
 
-from visus.data.datasets.imagenet_names import IMAGENET_SCHEMA
+from visus.data.formats.imagenet_names import IMAGENET_SCHEMA
 from visus.nn.backbones.build import BACKBONES
 from visus.nn.weights import load_state
 from visus.systems.classification import MODELS, ImageClassifier

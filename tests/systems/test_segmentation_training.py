@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from visus.data.collate import Collate
+from visus.data.feed.collate import Collate
 from visus.data.vignettes.semantic import SemanticVignettes
 from visus.systems.segmentation import LOSSES, MODELS
 from visus.systems.segmentation.task import segmentation_task

@@ -131,8 +131,8 @@ def make_recipe(**fit: object) -> Recipe:
 
 
 def make_loaders(recipe: Recipe, train_length: int = 40, val_length: int = 16):
-    from visus.data.collate import Collate
-    from visus.data.loader import Transformed, make_loader
+    from visus.data.feed.collate import Collate
+    from visus.data.feed.loader import Transformed, make_loader
 
     train = Transformed(Squares(train_length, seed=1), Brighter(), seed=recipe.fit.seed)
     common = {"collate": Collate(), "batch_size": recipe.data.batch_size, "workers": recipe.data.workers}

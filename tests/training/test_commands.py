@@ -11,9 +11,9 @@ import pytest
 
 from visus import catalog, recipes
 from visus.cli import train as verbs
-from visus.cli.runs import evaluate, find_recipe, train
 from visus.errors import VisusError
 from visus.nn.weights import read_weights
+from visus.runs.train import evaluate, find_recipe, train
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 from visus.types import Schema

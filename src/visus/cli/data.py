@@ -16,8 +16,8 @@ from visus.types import VOID, ClassTarget, Schema, SemanticTarget, Target
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from visus.data.check import CheckReport
-    from visus.data.loader import SampleDataset
+    from visus.data.check.folder import CheckReport
+    from visus.data.feed.loader import SampleDataset
 
 _EXAMPLES = 3
 _PATIENCE = 2.0  # seconds without a bar
@@ -102,7 +102,7 @@ def _check(arguments: CheckArguments) -> int:
     """Report everything that is wrong with a data set."""
     from rich.console import Console
 
-    from visus.data.check import check_coco, check_folder
+    from visus.data.check.folder import check_coco, check_folder
 
     data = arguments.data
     if data.is_dir() or data.suffix != ".json":
@@ -117,8 +117,8 @@ def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its pictures."""
     from rich.console import Console
 
-    from visus.serve.draw import draw
-    from visus.serve.sheet import contact_sheet
+    from visus.draw.draw import draw
+    from visus.draw.sheet import contact_sheet
 
     dataset = _open(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def _convert(arguments: ConvertArguments) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from visus.data.convert import convert
+    from visus.data.convert.convert import convert
 
     console, begin = Console(), time.monotonic()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -178,8 +178,8 @@ def _contents(target: Target, schema: Schema) -> str:
 
 def _open(arguments: ShowArguments) -> SampleDataset:
     """The split of a folder, or of a generated data set of the catalog."""
-    from visus.data.datasets.coco import open_coco
-    from visus.data.datasets.layouts import layout_of, open_folder
+    from visus.data.readers.coco import open_coco
+    from visus.data.recognise import layout_of, open_folder
 
     root = Path(arguments.data)
     if not root.exists():

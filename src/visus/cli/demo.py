@@ -40,8 +40,8 @@ def main(argv: list[str]) -> int:
     arguments = tyro.cli(DemoArguments, args=argv, prog="visus demo")
     from rich.console import Console
 
-    from visus.cli.runs import train
     from visus.recipes import RECIPES
+    from visus.runs.train import train
 
     console, start = Console(), time.perf_counter()
     recipe = RECIPES["maskrcnn_vignettes"]()
@@ -60,8 +60,8 @@ def main(argv: list[str]) -> int:
 def _predict_a_few(folder: Path, first: int, size: int) -> list[Path]:
     """Drawings of the run's predictions on scenes after those that were measured."""
     from visus.data.vignettes import Vignettes
-    from visus.serve.draw import draw
-    from visus.serve.predictor import load
+    from visus.draw.draw import draw
+    from visus.predict.predictor import load
 
     predictor = load(folder)
     scenes = Vignettes(split="test", length=first + SHOWN, size=size)

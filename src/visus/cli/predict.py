@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
-    from visus.serve.predictor import Predictor
-    from visus.serve.results import ResultFolder
+    from visus.predict.predictor import Predictor
+    from visus.predict.results import ResultFolder
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def main(argv: list[str]) -> int:
 
 def _predict(arguments: PredictArguments, console: Console) -> int:
     """Loads the model, looks at every image, writes the results and tells of them."""
-    from visus.serve.predictor import load
-    from visus.serve.results import ResultFolder
-    from visus.serve.sources import is_video, list_images
+    from visus.predict.predictor import load
+    from visus.predict.results import ResultFolder
+    from visus.predict.sources import is_video, list_images
 
     video = is_video(arguments.source)
     # The source comes first: a wrong one fails before anything is downloaded.
@@ -130,7 +130,7 @@ def _look_at(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from visus.cli.tables import prediction_table
-    from visus.serve.draw import draw
+    from visus.draw.draw import draw
 
     min_score = arguments.min_score
     legend: Literal["below", "inside"] = "inside" if _writes_video(arguments) else "below"
@@ -158,8 +158,8 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 
 def _image_items(arguments: PredictArguments, results: ResultFolder, names: list[str]) -> Iterator[_Item]:
     """The readable images of the source; the others are noted as failures."""
-    from visus.serve.results import image_ids
-    from visus.serve.sources import images_from
+    from visus.predict.results import image_ids
+    from visus.predict.sources import images_from
 
     ids = dict(zip(names, image_ids(names), strict=True))
     for name, image in images_from(arguments.source, on_error=results.fail):
@@ -169,7 +169,7 @@ def _image_items(arguments: PredictArguments, results: ResultFolder, names: list
 def _video_items(arguments: PredictArguments, results: ResultFolder) -> Iterator[_Item]:
     """The frames of a video; one that breaks off is a failure, its frames before that count."""
     from visus.errors import VisusError
-    from visus.serve.video import read_frames
+    from visus.predict.video import read_frames
 
     try:
         for frame in read_frames(Path(arguments.source), every=arguments.every):
@@ -183,7 +183,7 @@ def _video_items(arguments: PredictArguments, results: ResultFolder) -> Iterator
 
 def _saver(results: ResultFolder, arguments: PredictArguments, open_files: ExitStack):  # type: ignore[no-untyped-def]
     """What takes each drawing: the folder, or the video that is being written."""
-    from visus.serve.video import VideoWriter, video_info
+    from visus.predict.video import VideoWriter, video_info
 
     if not _writes_video(arguments):
         return results.save_picture
@@ -195,7 +195,7 @@ def _saver(results: ResultFolder, arguments: PredictArguments, open_files: ExitS
 
 def _writes_video(arguments: PredictArguments) -> bool:
     """Whether the drawings become one video, whose frames have to be of one size."""
-    from visus.serve.sources import is_video
+    from visus.predict.sources import is_video
 
     return arguments.pictures and not arguments.frames and is_video(arguments.source)
 
@@ -204,7 +204,7 @@ def _total(arguments: PredictArguments, names: list[str]) -> int | None:
     """How many pictures there will be, None where a video does not say."""
     if names:
         return len(names)
-    from visus.serve.video import video_info
+    from visus.predict.video import video_info
 
     return -(-video_info(Path(arguments.source)).frames // arguments.every) or None
 

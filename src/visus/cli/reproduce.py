@@ -62,9 +62,9 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] not in tables:
         raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
-    from visus.cli.metric_runs import measure_frozen, measure_row
-    from visus.cli.metric_tables import write_table
     from visus.recipes.metric_table import frozen_backbones, metric_table
+    from visus.report.seed_table import write_table
+    from visus.runs.reproduce import measure_frozen, measure_row
 
     setting = _setting(arguments)
     rows = _chosen(metric_table(setting), arguments.rows)

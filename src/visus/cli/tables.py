@@ -39,7 +39,7 @@ def _objects(prediction: InstancePrediction, schema: Schema, min_score: float) -
 
 
 def _shares(prediction: SemanticPrediction, schema: Schema) -> Table | str:
-    from visus.serve.results import class_shares
+    from visus.predict.results import class_shares
 
     table = _table("class", "share", "score")
     for entry in class_shares(prediction, schema):

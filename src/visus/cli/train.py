@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     name, words = argv[0], argv[1:]
     default = TrainArguments(recipe=_recipe(name, words))
     arguments = tyro.cli(TrainArguments, args=words, default=default, prog=f"visus train {name}")
-    from visus.cli.runs import train
+    from visus.runs.train import train
     from visus.training.pace import TrainingInterrupted
 
     try:
@@ -95,7 +95,7 @@ def main(argv: list[str]) -> int:
 def evaluate(argv: list[str]) -> int:
     """Runs ``visus evaluate``."""
     arguments = tyro.cli(EvaluateArguments, args=argv, prog="visus evaluate")
-    from visus.cli.runs import evaluate as evaluate_run
+    from visus.runs.train import evaluate as evaluate_run
 
     evaluate_run(
         arguments.run,
@@ -109,7 +109,7 @@ def evaluate(argv: list[str]) -> int:
 
 def _recipe(name: str, words: list[str]) -> Recipe:
     """The recipe that the command line changes: the run's own when it is resumed, else the named one."""
-    from visus.cli.runs import find_recipe
+    from visus.runs.train import find_recipe
     from visus.training.run import resumable_run
 
     recipe = find_recipe(name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from visus.data.datasets.layouts import layout_of, open_folder
+from visus.data.recognise import layout_of, open_folder
 from visus.recipes.classification import classifier_lite0
 from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0

@@ -59,7 +59,7 @@ def fit(
 
     Args:
         task: what learns.
-        train_loader: made by `visus.data.loader.make_loader`, as the order of batches must follow from the epoch.
+        train_loader: made by `visus.data.feed.loader.make_loader`, as the order of batches must follow from the epoch.
         val_loader: as well; None never validates, and the last weights are saved.
         recipe: how long, on what.
         run: the folder, which exists.

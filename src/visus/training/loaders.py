@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from visus.data.loader import SampleDataset
+from visus.data.feed.loader import SampleDataset
 from visus.types import Batch, Sample, Schema
 
 
@@ -50,7 +50,7 @@ class EpochLoader:
     one. Here the work starts with the first batch that is asked for.
 
     Args:
-        loader: its batch sampler offers ``set_epoch(epoch, start)``, as `visus.data.samplers.EpochBatches` does.
+        loader: its batch sampler offers ``set_epoch(epoch, start)``, as `visus.data.feed.samplers.EpochBatches` does.
         epoch: tells the epoch at that moment.
     """
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.data.images import read_image
+from visus.data.files.images import read_image
 from visus.nn.backbones import efficientnet_lite0
 from visus.nn.backbones.efficientnet_lite import EfficientNetLite, packaged_state, remap_packaged
 from visus.nn.norm import SameConv2d

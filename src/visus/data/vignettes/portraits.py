@@ -9,12 +9,12 @@ from random import Random
 import numpy as np
 import torch
 
+from visus.data.augment.warp import Span, Warp, warp_image
+from visus.data.augment.warp_targets import warp_target
 from visus.data.vignettes.canvas import FIRST_STUFF, Canvas, Pen
 from visus.data.vignettes.drawing import Drawing, draw_scene
 from visus.data.vignettes.kinds import KINDS
 from visus.data.vignettes.scene import REFERENCE, Cast, Placement
-from visus.data.warp import Span, Warp, warp_image
-from visus.data.warp_targets import warp_target
 from visus.types import ClassTarget, Sample
 
 MARGINS = (1.3, 2.2)

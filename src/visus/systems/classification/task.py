@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from visus.data.mixing import Mix
+from visus.data.augment.mixing import Mix
 from visus.metrics.classification import ClassificationMetric
 from visus.systems.classification.classifier import ImageClassifier
 from visus.systems.classification.losses import ClassificationCriterion

@@ -1,0 +1,85 @@
+"""Looks through a data set of pictures with one mask of classes each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport, in_parallel, picture_problems
+from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.files.images import ImageError
+from visus.data.files.splits import SPLITS
+from visus.data.records.semantic_pairs import SemanticPairs
+from visus.types import VOID
+
+
+def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPairs], decode: bool = True) -> CheckReport:
+    """Check every picture and every mask of all splits.
+
+    Args:
+        root: the folder.
+        open_split: opens one split of it.
+        decode: read every picture completely; otherwise only the heads of the files. Masks are always read.
+    """
+    problems: list[Problem] = []
+    splits: dict[str, SemanticPairs] = {}
+    for split in SPLITS:
+        try:
+            splits[split] = open_split(root, split)
+        except DatasetNotFoundError as error:
+            problems.append(Problem("missing split", "warning", str(root), str(error).removeprefix(f"{root}: ")))
+        except AnnotationError as error:
+            return CheckReport((Problem("unusable list of classes", "error", str(root), str(error)),), 0, 0, "masks")
+    seen: set[int] = set()  # filled by several threads: an update of a set is one step
+
+    def check(item: tuple[SemanticPairs, int]) -> list[Problem]:
+        return _pair_problems(*item, decode, seen)
+
+    problems += in_parallel(check, [(pairs, i) for pairs in splits.values() for i in range(len(pairs))])
+    problems += _set_problems(root, splits, seen)
+    count = sum(map(len, splits.values()))
+    return CheckReport(tuple(problems), count, count, "masks")
+
+
+def _pair_problems(pairs: SemanticPairs, index: int, decode: bool, seen: set[int]) -> list[Problem]:
+    """What is wrong with a picture and its mask; the classes of the mask are marked in ``seen``."""
+    picture, mask = Path(pairs.path(index)), pairs.mask_path(index)
+    record = {"file_name": picture.name}
+    try:
+        target = pairs.target(index)
+    except (ImageError, AnnotationError) as error:
+        missing = "unreadable mask" if Path(mask).exists() else "missing mask"
+        kind = "unknown class" if isinstance(error, AnnotationError) else missing
+        problem = Problem(kind, "error", mask, str(error).removeprefix(f"{mask}: "))
+        return [problem, *picture_problems(picture.parent, record, decode=decode)]
+    problems = [
+        Problem("mask of another size", "error", mask, f"{problem.message} (h, w)")
+        if problem.kind == "wrong image size"
+        else problem
+        for problem in picture_problems(
+            picture.parent, {**record, "height": target.size[0], "width": target.size[1]}, decode=decode
+        )
+    ]
+    present = target.labels.flatten().bincount().nonzero().flatten().tolist()
+    seen.update(present)
+    if present == [VOID]:
+        problems.append(Problem("mask without classes", "warning", mask, "every pixel is void"))
+    return problems
+
+
+def _set_problems(root: Path, splits: dict[str, SemanticPairs], seen: set[int]) -> list[Problem]:
+    """Problems that only all pairs together show."""
+    problems = []
+    paths = Counter(pairs.path(i) for pairs in splits.values() for i in range(len(pairs)))
+    if not paths:
+        problems.append(Problem("empty data set", "error", str(root), "its splits name no picture"))
+    for path, times in paths.items():
+        if times > 1:
+            problems.append(Problem("duplicate image", "error", path, f"is listed {times} times"))
+    for pairs in list(splits.values())[:1]:
+        for label, name in enumerate(pairs.schema.categories):
+            if paths and label not in seen:
+                problems.append(Problem("unused class", "warning", str(root), f"no mask has {name}"))
+    return problems

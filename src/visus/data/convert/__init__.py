@@ -1,0 +1,1 @@
+"""Conversion of annotations from one format to another."""

@@ -1,0 +1,170 @@
+"""From a data set to batches: augmentation that repeats exactly, and a loader with the right number of workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from visus.data.feed.collate import Collate
+from visus.data.feed.samplers import EpochBatches, aspect_ratio_groups
+from visus.data.feed.transport import InOnePiece
+from visus.types import Batch, Sample, Schema
+
+
+@runtime_checkable
+class SampleDataset(Protocol):
+    """What every data set of the house offers."""
+
+    @property
+    def schema(self) -> Schema:
+        """What labels and keypoints mean."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image, without decoding it."""
+
+    def path(self, index: int) -> str:
+        """Where an image comes from, for messages."""
+
+
+@runtime_checkable
+class Transform(Protocol):
+    """A random change of a sample; all its randomness comes from ``generator``."""
+
+    def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
+        """The changed sample; ``sample`` itself stays as it is."""
+
+
+@runtime_checkable
+class EpochSampler(Protocol):
+    """Batches of indices that are a function of (seed, epoch), as `visus.data.feed.samplers.EpochBatches` makes them."""
+
+    on_epoch: Callable[[int], None] | None
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[int]]: ...
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch of the next iteration, and how many of its batches are left out."""
+
+
+class Transformed(Dataset[Sample]):
+    """A data set seen through an augmentation that depends on (seed, epoch, index) and on nothing else.
+
+    So the stream is the same for any number of workers, and a run resumed at epoch k continues it exactly. The epoch
+    lies in shared memory: workers that live for the whole run see it change.
+    """
+
+    def __init__(self, dataset: SampleDataset, transform: Transform, *, seed: int = 0) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.seed = seed
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def schema(self) -> Schema:
+        """What labels and keypoints mean."""
+        return self.dataset.schema
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose variations are drawn from now on, in running workers too."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        generator = generator_for(self.seed, int(self._epoch), index)
+        return self.transform(self.dataset[index], generator)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image before the augmentation."""
+        return self.dataset.size(index)
+
+    def path(self, index: int) -> str:
+        """Where an image comes from, for messages."""
+        return self.dataset.path(index)
+
+
+def generator_for(*key: int) -> torch.Generator:
+    """A generator whose stream is a function of ``key`` and unrelated to that of any other key."""
+    words = np.random.SeedSequence([part & 0xFFFF_FFFF_FFFF_FFFF for part in key]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+
+
+def make_loader(
+    dataset: SampleDataset,
+    *,
+    collate: Collate,
+    batch_size: int,
+    shuffle: bool = False,
+    workers: int = -1,
+    seed: int = 0,
+    drop_last: bool = False,
+    aspect_ratio_factor: int | None = None,
+) -> DataLoader[Batch]:
+    """A loader of batches, the same for any number of workers; ``loader.batch_sampler.set_epoch`` moves it to an epoch.
+
+    Args:
+        dataset: the images, usually `Transformed`.
+        collate: makes a batch of samples.
+        batch_size: images of a batch, on each process of a distributed run.
+        shuffle: draw a new order every epoch.
+        workers: processes that read; 0 reads in this one, -1 chooses by the number of processors.
+        seed: of the order.
+        drop_last: leave out the batch that is not full.
+        aspect_ratio_factor: group images of like shape (see `aspect_ratio_groups`); None mixes all.
+
+    Raises:
+        ValueError: the data set is empty, or smaller than one batch of which none may be left over.
+    """
+    if len(dataset) == 0:
+        raise ValueError("the data set holds no image")
+    if drop_last and len(dataset) < batch_size:
+        raise ValueError(
+            f"{len(dataset)} images make no full batch of {batch_size}: lower batch_size or keep the last batch"
+        )
+    batches = EpochBatches(
+        length=len(dataset),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        seed=seed,
+        drop_last=drop_last,
+        groups=None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor),
+    )
+    return load_batches(dataset, batches, collate=collate, workers=workers)
+
+
+def load_batches(
+    dataset: SampleDataset, batches: EpochSampler, *, collate: Collate, workers: int = -1
+) -> DataLoader[Batch]:
+    """A loader of the batches that a sampler makes up; ``workers`` as for `make_loader`."""
+    batches.on_epoch = dataset.set_epoch if isinstance(dataset, Transformed) else None
+    count = _worker_count() if workers < 0 else workers
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]  # a Protocol, not a subclass of torch's Dataset
+        batch_sampler=batches,
+        num_workers=count,
+        collate_fn=InOnePiece(collate),
+        persistent_workers=count > 0,
+    )
+
+
+def _shapes(dataset: SampleDataset, factor: int) -> list[int]:
+    """The group of each image by its aspect ratio."""
+    return aspect_ratio_groups([dataset.size(i) for i in range(len(dataset))], factor)
+
+
+def _worker_count() -> int:
+    """One reader less than this process may use processors, at most 8: the last one computes."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, allowed - 1)

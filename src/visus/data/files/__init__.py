@@ -1,0 +1,1 @@
+"""Files of images and masks, lists of files, and splits."""

@@ -1,0 +1,1 @@
+"""The file formats that readers share: annotation files, tables, lists of names."""

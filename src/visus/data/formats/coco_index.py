@@ -1,0 +1,288 @@
+"""A COCO annotation file, checked and packed into tensors.
+
+The file is read once into a `CocoIndex`, whose memory does not grow however many processes read it; `visus.data.records.flat`
+says why. Format: Lin et al., "Microsoft COCO: Common Objects in Context", arXiv 1405.0312, and
+https://cocodataset.org/#format-data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import hotcoco.mask
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from visus.data.errors import AnnotationError
+from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
+from visus.data.formats.coco_segments import rle_of, segmentation_of
+from visus.data.formats.coco_values import are_numbers, declares_keypoints_well, is_finite, is_identifier, is_side
+from visus.data.records.flat import ByteTable
+from visus.types import Keypoints, Schema
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CocoIndex:
+    """The annotations of a data set, images in the order of their identifiers.
+
+    The objects of image ``i`` are the rows ``first[i]:first[i + 1]``; boxes are xyxy. ``segmentations`` holds JSON,
+    empty where an object has none. ``dropped`` counts objects left out because their box has no area.
+    """
+
+    schema: Schema
+    image_ids: Int64[Tensor, " i"]
+    sizes: Int64[Tensor, "i 2"]
+    names: ByteTable
+    first: Int64[Tensor, " i_1"]
+    annotation_ids: Int64[Tensor, " n"]
+    boxes: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, " n"]
+    areas: Float[Tensor, " n"]
+    is_crowd: Bool[Tensor, " n"]
+    segmentations: ByteTable
+    keypoints: Float[Tensor, "n k 3"] | None
+    dropped: int
+
+
+def read_coco_json(path: Path) -> Record:
+    """The content of an annotation file.
+
+    Raises:
+        AnnotationError: missing, empty, not JSON, or without the three lists of a COCO file.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise AnnotationError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        what = "the file is empty (0 bytes)" if path.stat().st_size == 0 else f"not valid JSON ({error})"
+        raise AnnotationError(f"{path}: {what}") from error
+    if not isinstance(content, dict):
+        raise AnnotationError(f"{path}: holds a JSON {type(content).__name__}; COCO's ground truth is an object")
+    absent = [key for key in ("images", "annotations", "categories") if not isinstance(content.get(key), list)]
+    if absent:
+        raise AnnotationError(f"{path}: has no list {absent}; COCO's are 'images', 'annotations' and 'categories'")
+    return content
+
+
+def build_index(
+    content: Record,
+    path: Path,
+    *,
+    size_of: Callable[[str], tuple[int, int]],
+    for_training: bool,
+    schema: Schema | None = None,
+    keep: Collection[int] | None = None,
+) -> CocoIndex:
+    """Pack the content of an annotation file.
+
+    Args:
+        content: from `read_coco_json`.
+        path: of the file, for messages.
+        size_of: gives (h, w) of an image file, for images whose record does not say it.
+        for_training: leave out crowds, and clip boxes to the image.
+        schema: fixes which label each category has; None numbers the file's categories by identifier.
+        keep: identifiers of the images to keep; None keeps all.
+
+    Raises:
+        AnnotationError: a record that cannot be used.
+    """
+    schema = schema or schema_of(content, path)
+    label_of = {category: label for label, category in enumerate(schema.category_ids)}
+    images = _images(content["images"], path, keep)
+    sizes = [_size(image, path) or size_of(image["file_name"]) for image in images]
+    row_of = {image["id"]: row for row, image in enumerate(images)}
+    everyone = row_of if keep is None else {image["id"]: -1 for image in content["images"]} | row_of
+    chosen: list[list[tuple[Record, list[float]]]] = [[] for _ in images]
+    dropped = 0
+    for annotation in content["annotations"]:
+        row = everyone.get(_identifier(annotation, "image_id", path))
+        if row is None:
+            raise _bad(path, annotation, f"belongs to image {annotation.get('image_id')!r}, which is not listed")
+        if row < 0 or (for_training and annotation.get("iscrowd", 0)):
+            continue
+        if _identifier(annotation, "category_id", path) not in label_of:
+            known = f"{list(label_of)[:10]}{' ...' if len(label_of) > 10 else ''}"
+            raise _bad(path, annotation, f"has category {annotation.get('category_id')!r}; known are {known}")
+        box = _box(annotation, path, sizes[row] if for_training else None)
+        if box is None:
+            dropped += 1
+        else:
+            chosen[row].append((annotation, box))
+    return _packed(path, schema, label_of, images, sizes, chosen, dropped)
+
+
+def _packed(
+    path: Path,
+    schema: Schema,
+    label_of: dict[int, int],
+    images: Sequence[Record],
+    sizes: Sequence[tuple[int, int]],
+    chosen: Sequence[Sequence[tuple[Record, list[float]]]],
+    dropped: int,
+) -> CocoIndex:
+    counts = np.asarray([0, *(len(objects) for objects in chosen)], dtype=np.int64)
+    rows = [(annotation, box, size) for objects, size in zip(chosen, sizes, strict=True) for annotation, box in objects]
+    points = schema.keypoints
+    keypoints = None
+    if points:
+        keypoints = torch.tensor([_keypoints(a, len(points), path) for a, _, _ in rows]).view(-1, len(points), 3)
+    return CocoIndex(
+        schema=schema,
+        image_ids=torch.tensor([image["id"] for image in images], dtype=torch.int64),
+        sizes=torch.tensor(sizes, dtype=torch.int64).view(-1, 2),
+        names=ByteTable(image["file_name"].encode() for image in images),
+        first=torch.from_numpy(counts.cumsum()),
+        annotation_ids=torch.tensor([_identifier(a, "id", path) or 0 for a, _, _ in rows], dtype=torch.int64),
+        boxes=torch.tensor([box for _, box, _ in rows], dtype=torch.float32).view(-1, 4),
+        labels=torch.tensor([label_of[a["category_id"]] for a, _, _ in rows], dtype=torch.int64),
+        areas=torch.tensor([_area(a, box, size, path) for a, box, size in rows], dtype=torch.float32),
+        is_crowd=torch.tensor([bool(a.get("iscrowd", 0)) for a, _, _ in rows], dtype=torch.bool),
+        segmentations=ByteTable(_segmentation_text(a) for a, _, _ in rows),
+        keypoints=keypoints,
+        dropped=dropped,
+    )
+
+
+def schema_of(content: Record, path: Path) -> Schema:
+    """The categories and keypoints that an annotation file declares, labels in the order of the identifiers."""
+    for category in content["categories"]:
+        if not isinstance(category, dict) or not is_identifier(category.get("id")):
+            raise AnnotationError(f"{path}: category {category} needs an integer 'id'")
+        if not declares_keypoints_well(category):
+            raise AnnotationError(f"{path}: category {category['id']} needs names as 'keypoints', pairs as 'skeleton'")
+    categories = sorted(content["categories"], key=lambda category: category["id"])
+    identifiers = tuple(category["id"] for category in categories)
+    for one, other in pairwise(identifiers):
+        if one == other:
+            raise AnnotationError(f"{path}: two categories have the identifier {one}")
+    return Schema(
+        categories=tuple(str(category.get("name", category["id"])) for category in categories),
+        category_ids=identifiers,
+        has_masks=any(segmentation_of(a) for a in content["annotations"] if isinstance(a, dict)),
+        keypoints=_keypoint_meaning(categories, path),
+    )
+
+
+def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) -> Keypoints:
+    """What keypoints mean by their names: "left_x" and "right_x" change places in a mirror.
+
+    Sigmas are COCO's where the names are those of COCO's person, otherwise 0.05 each, the order of COCO's mean.
+
+    Args:
+        names: one per keypoint.
+        skeleton: pairs of positions counted from 1, as in COCO's files.
+    """
+    if tuple(names) == COCO_PERSON_KEYPOINTS.names:
+        return COCO_PERSON_KEYPOINTS
+    position = {name: index for index, name in enumerate(names)}
+    pairs = (
+        (index, position[name.replace("left", "right", 1)])
+        for name, index in position.items()
+        if "left" in name and name.replace("left", "right", 1) in position
+    )
+    return Keypoints(
+        names=tuple(names),
+        flip_pairs=tuple(pairs),
+        sigmas=(0.05,) * len(names),
+        skeleton=tuple((start - 1, end - 1) for start, end in skeleton),
+    )
+
+
+def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | None:
+    declared = {tuple(c["keypoints"]): c.get("skeleton") or () for c in categories if c.get("keypoints")}
+    if len(declared) > 1:
+        raise AnnotationError(f"{path}: categories declare different keypoints; keep one of them, or split the file")
+    carriers = tuple(label for label, category in enumerate(categories) if category.get("keypoints"))
+    for names, skeleton in declared.items():
+        every = len(carriers) == len(categories)
+        return replace(skeleton_meaning(names, skeleton), labels=() if every else carriers)
+    return None
+
+
+def _images(records: Sequence[Any], path: Path, keep: Collection[int] | None) -> list[Record]:
+    for record in records:
+        if not (
+            isinstance(record, dict) and is_identifier(record.get("id")) and isinstance(record.get("file_name"), str)
+        ):
+            raise AnnotationError(f"{path}: image {record} needs an integer 'id' and a 'file_name'")
+    ordered = sorted(records, key=lambda record: record["id"])
+    for one, other in pairwise(ordered):
+        if one["id"] == other["id"]:
+            names = f"{one['file_name']} and {other['file_name']}"
+            raise AnnotationError(f"{path}: two images have the identifier {one['id']}: {names}")
+    return ordered if keep is None else [record for record in ordered if record["id"] in keep]
+
+
+def _size(image: Record, path: Path) -> tuple[int, int] | None:
+    """(h, w) of an image record, or None where it does not say."""
+    if image.get("height") is None or image.get("width") is None:
+        return None
+    height, width = image["height"], image["width"]
+    if not is_side(height) or not is_side(width):
+        raise AnnotationError(f"{path}: image {image['id']} has height {height!r} and width {width!r}")
+    return height, width
+
+
+def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> list[float] | None:
+    """The box as xyxy, or None where it has no area."""
+    box = annotation.get("bbox")
+    if not are_numbers(box, 4):
+        raise _bad(path, annotation, f"has the bbox {box!r}; four numbers (x, y, width, height) are needed")
+    if not all(map(is_finite, box)):
+        raise _bad(path, annotation, f"has the bbox {box}: every number must be finite")
+    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    if clip_to:
+        left, right = (min(max(x, 0.0), clip_to[1]) for x in (left, right))
+        top, bottom = (min(max(y, 0.0), clip_to[0]) for y in (top, bottom))
+    return [left, top, right, bottom] if right > left and bottom > top else None
+
+
+def _area(annotation: Record, box: Sequence[float], size: tuple[int, int], path: Path) -> float:
+    """The annotated area, else that of the mask, else that of the box."""
+    area = annotation.get("area")
+    if is_finite(area):
+        return float(area)
+    if segmentation := segmentation_of(annotation):
+        try:
+            return float(hotcoco.mask.area(rle_of(segmentation, size)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _bad(path, annotation, f"has an unusable outline: {error}") from error
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _keypoints(annotation: Record, count: int, path: Path) -> list[float]:
+    flat = annotation.get("keypoints") or [0.0] * (3 * count)
+    if not isinstance(flat, list) or not all(map(is_finite, flat)):
+        raise _bad(path, annotation, "has keypoints that are not a list of finite numbers")
+    if len(flat) != 3 * count:
+        raise _bad(path, annotation, f"has {len(flat)} keypoint numbers; {count} keypoints need {3 * count}")
+    return [float(number) for number in flat]
+
+
+def _segmentation_text(annotation: Record) -> bytes:
+    segmentation = segmentation_of(annotation)
+    return json.dumps(segmentation, separators=(",", ":")).encode() if segmentation else b""
+
+
+def _identifier(annotation: Any, key: str, path: Path) -> int | None:
+    if not isinstance(annotation, dict):
+        raise AnnotationError(f"{path}: the annotation {annotation!r} is not an object")
+    identifier = annotation.get(key)
+    if identifier is None or is_identifier(identifier):
+        return identifier
+    raise _bad(path, annotation, f"has the {key} {identifier!r}, which is not an integer")
+
+
+def _bad(path: Path, annotation: Record, what: str) -> AnnotationError:
+    message = f"{path}: annotation {annotation.get('id')!r} {what} (`visus data check` lists all problems)"
+    return AnnotationError(message)

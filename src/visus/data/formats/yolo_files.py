@@ -1,0 +1,132 @@
+"""The text files of the YOLO format: one object a line, everything a fraction of the picture's width and height.
+
+``class x y width height`` is a box about its centre, ``class x1 y1 x2 y2 x3 y3 ...`` an outline of three corners or
+more. A file that is empty or missing means a picture without objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from visus.data.errors import AnnotationError
+from visus.data.files.listed_files import read_lines
+
+Record = dict[str, Any]
+_DECIMALS = 6  # of a pixel: what was a round number before it became a fraction is one again
+_BORDER = 0.01  # coordinates may leave the picture by this fraction of it: rounding does that
+
+
+def read_labels(path: Path, num_classes: int, size: tuple[int, int]) -> list[Record]:
+    """The objects of a picture, as annotations in COCO's format whose ``category_id`` is the class.
+
+    Args:
+        path: the text file.
+        num_classes: classes are 0 to ``num_classes - 1``.
+        size: (h, w) of the picture.
+
+    Raises:
+        AnnotationError: a line that cannot be used; names the file, the line and the cause.
+    """
+    records = []
+    for number, line in label_lines(path):
+        try:
+            records.append(parse_label(line, num_classes, size))
+        except ValueError as error:
+            message = f"{path}: line {number}: {error} (`visus data check` lists all problems)"
+            raise AnnotationError(message) from error
+    return records
+
+
+def label_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1; none where there is no file."""
+    if path.is_file():
+        for number, line in enumerate(read_lines(path, blank=True), start=1):
+            if line:
+                yield number, line
+
+
+def parse_label(line: str, num_classes: int, size: tuple[int, int]) -> Record:
+    """One object; arguments as for `read_labels`.
+
+    Raises:
+        ValueError: the line cannot be used; says why.
+    """
+    words = line.split()
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError as error:
+        raise ValueError(f"{_short(line)} is not a list of numbers") from error
+    if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
+        raise ValueError(f"{len(words)} numbers; a box needs 5 (class x y width height), an outline 7, 9, 11 ...")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{_short(line)} holds a number that is not finite")
+    kind, values = numbers[0], numbers[1:]
+    if kind != int(kind) or not 0 <= kind < num_classes:
+        raise ValueError(f"the class is {words[0]}; classes are 0 to {num_classes - 1}")
+    if min(values) < -_BORDER or max(values) > 1 + _BORDER:
+        wrong = next(value for value in values if not -_BORDER <= value <= 1 + _BORDER)
+        raise ValueError(f"{wrong:g} is no fraction of the picture: coordinates go from 0 to 1")
+    return _box(int(kind), values, size) if len(words) == 5 else _outline(int(kind), values, size)
+
+
+def write_label(annotation: Record, number: int, size: tuple[int, int]) -> str:
+    """The line of an object: its outline if it has polygons, else its box.
+
+    Several polygons become one, joined by seams without width.
+
+    Args:
+        annotation: in COCO's format.
+        number: of the class.
+        size: (h, w) of the picture.
+    """
+    height, width = size
+    outline = annotation.get("segmentation")
+    if isinstance(outline, list) and outline:
+        joined = _joined([list(zip(polygon[::2], polygon[1::2], strict=True)) for polygon in outline])
+        values = [value for x, y in joined for value in (x / width, y / height)]
+    else:
+        x, y, wide, high = annotation["bbox"]
+        values = [(x + wide / 2) / width, (y + high / 2) / height, wide / width, high / height]
+    return " ".join([str(number), *(_written(value) for value in values)])
+
+
+def _box(kind: int, values: Sequence[float], size: tuple[int, int]) -> Record:
+    height, width = size
+    x, y, wide, high = (value * side for value, side in zip(values, (width, height, width, height), strict=True))
+    box = [round(value, _DECIMALS) for value in (x - wide / 2, y - high / 2, wide, high)]
+    return {"category_id": kind, "bbox": box, "area": wide * high, "iscrowd": 0}
+
+
+def _outline(kind: int, values: Sequence[float], size: tuple[int, int]) -> Record:
+    height, width = size
+    across = [round(value * width, _DECIMALS) for value in values[::2]]
+    down = [round(value * height, _DECIMALS) for value in values[1::2]]
+    box = [min(across), min(down), max(across) - min(across), max(down) - min(down)]
+    polygon = [value for corner in zip(across, down, strict=True) for value in corner]
+    return {"category_id": kind, "bbox": box, "area": _area(across, down), "iscrowd": 0, "segmentation": [polygon]}
+
+
+def _area(across: Sequence[float], down: Sequence[float]) -> float:
+    """The area of a polygon (shoelace formula)."""
+    turned = zip(across, down, [*across[1:], across[0]], [*down[1:], down[0]], strict=True)
+    return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turned)) / 2
+
+
+def _joined(polygons: Sequence[list[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """One polygon around all of them: from the first to each other one and back by the way it came."""
+    joined = list(polygons[0])
+    for polygon in polygons[1:]:
+        joined += [polygons[0][0], *polygon, polygon[0]]
+    return joined if len(polygons) == 1 else [*joined, polygons[0][0]]
+
+
+def _written(value: float) -> str:
+    """Ten decimals: exact to a millionth of a pixel in any picture."""
+    return f"{value:.10f}".rstrip("0").rstrip(".") or "0"
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 60 else f"{line[:57]}...")

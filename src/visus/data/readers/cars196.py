@@ -1,0 +1,88 @@
+"""CARS196: 16,185 photographs of 196 models of cars with a box each; classes 1-98 train, 99-196 test.
+
+Krause, Stark, Deng, Fei-Fei, "3D Object Representations for Fine-Grained Categorization", 3dRR 2013. Layout:
+``cars_annos.mat`` with ``annotations`` (relative_im_path, bbox_x1, bbox_y1, bbox_x2, bbox_y2, class, test) and
+``class_names``; the pictures lie in ``car_ims/``. Retrieval takes the pictures of the official train and test sets
+together and divides them by class, so the field ``test`` is not looked at. Boxes count pixels from 1, ends included.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.records.class_splits import LabelledDataset, first_half, open_class_split
+from visus.data.records.classes_fake import save_class
+from visus.data.records.image_records import ImageRecord, images_of
+from visus.data.records.labelled import LabelledImages
+from visus.errors import VisusError
+
+_FIELDS = ("relative_im_path", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "test")
+
+
+class MissingScipyError(VisusError, ImportError):
+    """MATLAB's files need scipy, which visus does not install by itself."""
+
+
+def open_cars196(root: Path, split: str, *, for_training: bool = False, crop: bool = False) -> LabelledDataset:
+    """Open a split (see `open_class_split`): the first half of the classes trains, the other tests.
+
+    Args:
+        root: the folder with ``cars_annos.mat``.
+        split: its name.
+        for_training: changes nothing here.
+        crop: show only what is in the box.
+
+    Raises:
+        ValueError: ``split`` is no split.
+        DatasetNotFoundError: ``cars_annos.mat`` is missing.
+        AnnotationError: it holds something else.
+        MissingScipyError: scipy is not installed.
+    """
+    return open_class_split(split, lambda train: _read(Path(root), train, crop))
+
+
+def _read(root: Path, train: bool, crop: bool) -> LabelledImages:
+    path = root / "cars_annos.mat"
+    if not path.is_file():
+        raise DatasetNotFoundError(f"{path}: no such file; CARS196 needs cars_annos.mat and car_ims/")
+    reader = _scipy_io()
+    try:
+        content = reader.loadmat(path, squeeze_me=True)
+        rows = np.atleast_1d(content["annotations"])
+        columns = [rows[field].tolist() for field in _FIELDS[:6]]
+        records = [
+            ImageRecord(str(name), int(label), box_xyxy=(float(x1) - 1, float(y1) - 1, float(x2), float(y2)))
+            for name, x1, y1, x2, y2, label in zip(*columns, strict=True)
+        ]
+        names = {number: str(name) for number, name in enumerate(np.atleast_1d(content["class_names"]).tolist(), 1)}
+    except (reader.matlab.MatReadError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise AnnotationError(f"{path}: not the annotations of CARS196 ({error})") from error
+    trained = first_half(record.label for record in records)
+    kept = [record for record in records if (record.label in trained) == train]
+    return images_of(root, kept, names=names, crop=crop)
+
+
+def _scipy_io() -> Any:
+    try:
+        return import_module("scipy.io")
+    except ImportError as error:
+        raise MissingScipyError("CARS196 is annotated in a MATLAB file: pip install scipy to read it") from error
+
+
+def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
+    """Write a miniature of ``classes`` models; needs scipy."""
+    root = Path(root)
+    rows: list[tuple[str | int, ...]] = []
+    for number in range(1, classes + 1):
+        for view in range(views):
+            path = f"car_ims/{len(rows) + 1:06d}.jpg"
+            left, top, right, bottom = save_class(root / path, number, view, seed=seed)
+            rows.append((path, left + 1, top + 1, right, bottom, number, view % 2))
+    annotations = np.array(rows, dtype=[(field, object) for field in _FIELDS])
+    names = np.array([f"Drawn Car {number}" for number in range(1, classes + 1)], dtype=object)
+    _scipy_io().savemat(root / "cars_annos.mat", {"annotations": annotations[None], "class_names": names[None]})

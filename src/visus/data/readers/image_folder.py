@@ -1,0 +1,146 @@
+"""A folder for each class, the simplest labelled data set.
+
+Layouts: ``train/CLASS/*.jpg`` with ``val/`` and ``test/`` beside it (or ``valid``, ``validation``, ``training``,
+``testing``), or ``CLASS/*.jpg`` alone, of which each class gives 80, 10 and 10 % of its pictures to the three splits,
+the same every time. A class is the first folder; what lies in folders below it belongs to it. Any format that
+`visus.data.files.images.SUFFIXES` names counts; other files and all hidden ones do not.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.files.images import SUFFIXES
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
+from visus.types import Schema
+
+_SHOWN = 5
+_SHAPES = ("circle", "square", "triangle")
+
+
+def open_image_folder(root: Path, split: str, *, for_training: bool = False) -> LabelledImages:
+    """Open a split of a folder of classes. All splits have the labels of all classes, those they lack included.
+
+    Args:
+        root: the folder.
+        split: "train", "val" or "test".
+        for_training: refuse a class of which this split has no picture.
+
+    Raises:
+        ValueError: ``split`` is no split.
+        DatasetNotFoundError: there is no such folder, or no class in it.
+        AnnotationError: a class is empty.
+    """
+    check_split(split)
+    root = Path(root)
+    folders = split_folders(root)
+    if folders and split not in folders:
+        present = ", ".join(f"{name} ({folder.name}/)" for name, folder in folders.items())
+        raise DatasetNotFoundError(f"{root}: no folder for the split {split!r}; there are {present}")
+    found = {name: class_files(folder) for name, folder in (folders or {"": root}).items()}
+    categories = label_numbers([name for classes in found.values() for name in classes])
+    if not categories:
+        raise DatasetNotFoundError(f"{root}: no folders of classes; {_expected()}")
+    empty = [name for name in categories if not any(classes.get(name) for classes in found.values())]
+    if empty:
+        raise AnnotationError(f"{root}: {_listed(empty)} without a picture; add some, or remove the folder")
+    chosen = found[split] if folders else _divided(found[""], split)
+    lacking = [name for name in categories if not chosen.get(name)]
+    if for_training and lacking:
+        raise AnnotationError(f"{root}: {_listed(lacking)} without a picture in the split {split!r}")
+    pairs = [(name, file) for name in categories for file in chosen.get(name, [])]
+    return LabelledImages(
+        folder=folders.get(split, root),
+        names=[file for _, file in pairs],
+        labels=label_tensor([name for name, _ in pairs], categories),
+        schema=Schema(categories=categories, category_ids=tuple(range(len(categories)))),
+    )
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """The folder of each split that has one; none where the classes lie in ``root`` itself.
+
+    Raises:
+        DatasetNotFoundError: ``root`` is no folder.
+    """
+    if not root.is_dir():
+        raise DatasetNotFoundError(f"{root}: no such folder; {_expected()}")
+    names = [name for name in _visible(root) if (root / name).is_dir()]
+    found = {
+        split: root / name
+        for split in SPLITS
+        for alias in reversed(ALIASES[split])
+        for name in names
+        if name.lower() == alias
+    }
+    # A class may be called test; the folder of one split alone says nothing beside other classes.
+    return found if "train" in found or len(found) == len(names) else {}
+
+
+def class_files(folder: Path) -> dict[str, list[str]]:
+    """The pictures of each class, as paths relative to ``folder``, in alphabetical order."""
+    classes = [name for name in _visible(folder) if (folder / name).is_dir()]
+    return {name: _pictures(folder, name) for name in classes}
+
+
+def _pictures(folder: Path, name: str) -> list[str]:
+    found = []
+    for place, folders, files in os.walk(folder / name, followlinks=True):
+        folders[:] = [inner for inner in folders if not inner.startswith(".")]
+        kept = (file for file in files if not file.startswith(".") and file.lower().endswith(SUFFIXES))
+        found += [(Path(place) / file).relative_to(folder).as_posix() for file in kept]
+    return sorted(found)
+
+
+def _visible(folder: Path) -> list[str]:
+    """What a folder holds, by the alphabet, without what systems and archivers leave behind."""
+    return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+
+
+def _divided(classes: dict[str, list[str]], split: str) -> dict[str, list[str]]:
+    return {name: [files[i] for i in divided(len(files), split)] for name, files in classes.items()}
+
+
+def _listed(names: list[str]) -> str:
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{'class' if len(names) == 1 else 'classes'} {', '.join(names[:_SHOWN])}{rest}"
+
+
+def _expected() -> str:
+    return "a folder of classes has train/CLASS/*.jpg, val/CLASS/*.jpg, test/CLASS/*.jpg, or CLASS/*.jpg alone"
+
+
+def write_fake(root: Path, *, images: int = 4, seed: int = 0) -> None:
+    """Write a miniature of three classes of drawn shapes: ``images`` of each in each of train/, val/ and test/."""
+    for number, split in enumerate(SPLITS):
+        generator = np.random.default_rng((seed, number))
+        for shape in _SHAPES:
+            folder = Path(root) / split / shape
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(images):
+                picture, _ = draw_shape(shape, generator)
+                picture.save(folder / f"{i:03d}.jpg", quality=95)
+
+
+def draw_shape(shape: str, generator: np.random.Generator) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """A picture of 64 x 80 pixels with one shape before a noisy wall, and the shape's box (x1, y1, x2, y2)."""
+    noise = generator.integers(120, 220, (8, 10, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((80, 64), Image.Resampling.BICUBIC)
+    side = int(generator.integers(20, 44))
+    left, top = int(generator.integers(0, 80 - side)), int(generator.integers(0, 64 - side))
+    right, bottom = left + side, top + side
+    colour = tuple(int(c) for c in generator.integers(10, 110, 3))
+    pen = ImageDraw.Draw(picture)
+    if shape == "circle":
+        pen.ellipse((left, top, right - 1, bottom - 1), fill=colour)
+    elif shape == "square":
+        pen.rectangle((left, top, right - 1, bottom - 1), fill=colour)
+    else:
+        pen.polygon([(left, bottom - 1), (right - 1, bottom - 1), ((left + right) // 2, top)], fill=colour)
+    return picture, (left, top, right, bottom)

@@ -1,0 +1,134 @@
+"""Folders of pictures and of masks: what people make for semantic segmentation of their own.
+
+A list of classes (`visus.data.formats.class_lists`) and
+
+- ``images/{split}/`` with ``masks/{split}/``, or ``{split}/images/`` with ``{split}/masks/``;
+- ``images/`` with ``masks/`` and ``{split}.txt`` with a name a line;
+- ``images/`` with ``masks/`` alone: 80 % train, 10 % val, 10 % test, the same division every time.
+
+A mask has the name of its picture, or that with ``_mask`` added, and holds numbers of classes (8 or 16 bits, with or
+without a palette) or the colours of the list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from visus.data.errors import DatasetNotFoundError
+from visus.data.files.images import SUFFIXES
+from visus.data.files.listed_files import FolderListing, read_lines
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.formats.class_lists import FILES, find_class_list, read_class_list
+from visus.data.records.semantic_fake import draw_regions
+from visus.data.records.semantic_pairs import SemanticPairs
+from visus.types import VOID
+
+_MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # nothing that changes values when it compresses
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """Where the pictures and masks of a split lie, and their names without endings in order."""
+
+    images: Path
+    masks: Path
+    names: list[str]
+
+
+def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
+    """Open a split of folders of pictures and masks.
+
+    Args:
+        root: the folder with the list of classes.
+        split: "train", "val" or "test".
+        for_training: changes nothing here.
+
+    Raises:
+        ValueError: ``split`` is no split.
+        DatasetNotFoundError: no layout fits, or the list of classes is missing.
+        AnnotationError: the list of classes cannot be used.
+    """
+    check_split(split)
+    root = Path(root)
+    listing = find_class_list(root)
+    if listing is None:
+        missing = f"no list of classes ({', '.join(FILES)})" if root.is_dir() else "no such folder"
+        raise DatasetNotFoundError(f"{root}: {missing}")
+    schema, table = read_class_list(listing)
+    found = _find(root, split)
+    pictures, masks = FolderListing(found.images, SUFFIXES), FolderListing(found.masks, _MASK_SUFFIXES)
+    images, maps = found.images.relative_to(root), found.masks.relative_to(root)
+    pairs = [(f"{images}/{pictures.name(name)}", f"{maps}/{_mask_name(masks, name)}") for name in found.names]
+    return SemanticPairs(root=root, pairs=pairs, schema=schema, table=table)
+
+
+def is_mask_folder(root: Path) -> bool:
+    """Whether a folder has a list of classes and masks."""
+    places = (root / "masks", *(root / alias / "masks" for names in ALIASES.values() for alias in names))
+    return find_class_list(root) is not None and any(place.is_dir() for place in places)
+
+
+def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
+    """Write a miniature of four classes with colours: ``images`` pictures of 64 x 80 in each split."""
+    root = Path(root)
+    classes = {"sky": (140, 190, 240), "hill": (90, 150, 80), "lake": (40, 80, 160), "boat": (200, 60, 50)}
+    for number, split in enumerate(SPLITS):
+        for folder in ("images", "masks"):
+            (root / folder / split).mkdir(parents=True, exist_ok=True)
+        for turn in range(images):
+            generator = np.random.default_rng((seed, number, turn))
+            picture, mask = draw_regions(generator, tuple(classes.values()), size=(64, 80), void=VOID)
+            picture.save(root / "images" / split / f"{turn:04d}.jpg", quality=95)
+            _with_palette(mask, [channel for colour in classes.values() for channel in colour]).save(
+                root / "masks" / split / f"{turn:04d}.png"
+            )
+    lines = (f"{name},{red},{green},{blue}\n" for name, (red, green, blue) in classes.items())
+    (root / "classes.csv").write_text("name,r,g,b\n" + "".join(lines))
+
+
+def _with_palette(mask: Image.Image, palette: list[int]) -> Image.Image:
+    """A mask whose numbers a viewer shows in colours."""
+    shown = mask.copy()
+    shown.putpalette(palette + [255] * (768 - len(palette)))
+    return shown
+
+
+def _find(root: Path, split: str) -> _Folders:
+    names = ALIASES[split]
+    for images, masks in (
+        *((root / "images" / alias, root / "masks" / alias) for alias in names),
+        *((root / alias / "images", root / alias / "masks") for alias in names),
+    ):
+        if images.is_dir() and masks.is_dir():
+            return _Folders(images, masks, FolderListing(images, SUFFIXES).stems())
+    images, masks = root / "images", root / "masks"
+    lists = [root / f"{alias}.txt" for alias in names if (root / f"{alias}.txt").is_file()]
+    if not images.is_dir() or not masks.is_dir() or (not lists and _is_divided(root)):
+        raise DatasetNotFoundError(
+            f"{root}: found no masks of the split {split!r}. Looked for\n"
+            f"  images/{split} with masks/{split}\n  {split}/images with {split}/masks\n"
+            f"  images with masks, and {split}.txt or no list at all"
+        )
+    if lists:
+        return _Folders(images, masks, list(dict.fromkeys(_stem(line) for line in read_lines(lists[0]))))
+    stems = FolderListing(images, SUFFIXES).stems()
+    return _Folders(images, masks, [stems[place] for place in divided(len(stems), split)])
+
+
+def _is_divided(root: Path) -> bool:
+    """Whether another split than the one looked for has a list or a folder, so that this one is missing."""
+    aliases = [alias for names in ALIASES.values() for alias in names]
+    return any((root / f"{alias}.txt").is_file() or (root / "images" / alias).is_dir() for alias in aliases)
+
+
+def _stem(line: str) -> str:
+    name = Path(line).name
+    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
+
+
+def _mask_name(masks: FolderListing, name: str) -> str:
+    return masks.name(f"{name}_mask" if name not in masks and f"{name}_mask" in masks else name)

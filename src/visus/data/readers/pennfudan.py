@@ -1,0 +1,152 @@
+"""Penn-Fudan: 170 street photographs with 423 pedestrians as instance masks.
+
+Wang, Shi, Song, Shen, "Object Detection Combining Recognition and Segmentation", ACCV 2007. Layout:
+``images/NAME.jpg``, ``masks/NAME.png`` whose pixels are the number of the instance (0: background), ``train.txt`` and
+``test.txt`` with a NAME a line. Boxes are the bounds of the masks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from visus.data.errors import DatasetNotFoundError
+from visus.data.files.images import ImageError, image_size, read_image
+from visus.data.records.flat import ByteTable
+from visus.ops.masks import masks_to_boxes
+from visus.types import InstanceTarget, Sample, Schema
+
+SCHEMA = Schema(categories=("person",), category_ids=(1,), has_masks=True)
+_SPLITS = {"train": "train.txt", "val": "test.txt", "test": "test.txt"}
+
+
+class PennFudanDataset(Dataset[Sample]):
+    """The pictures that a list names, in its order.
+
+    Args:
+        root: the folder with ``images`` and ``masks``.
+        names: file names without their endings.
+    """
+
+    def __init__(self, *, root: Path, names: list[str]) -> None:
+        self.root = Path(root)
+        self._names = ByteTable(name.encode() for name in names)
+
+    @property
+    def schema(self) -> Schema:
+        """One category, "person", with masks."""
+        return SCHEMA
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.path(index)
+        image = read_image(path)
+        target = self.target(index)
+        if tuple(image.shape[-2:]) != target.size:
+            raise ImageError(f"{path}: (h, w) = {tuple(image.shape[-2:])}, but its mask has {target.size}")
+        return Sample(image=image, target=target, path=path)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image, from the head of its file."""
+        return image_size(self.path(index))
+
+    def path(self, index: int) -> str:
+        """The file of an image."""
+        return str(self.root / "images" / f"{self._name(index)}.jpg")
+
+    def target(self, index: int) -> InstanceTarget:
+        """The pedestrians of an image, without reading its picture."""
+        masks = read_instances(self.root / "masks" / f"{self._name(index)}.png")
+        count = len(masks)
+        return InstanceTarget(
+            boxes_xyxy=masks_to_boxes(masks),
+            labels=torch.zeros(count, dtype=torch.int64),
+            areas=masks.sum(dim=(1, 2)).float(),
+            is_crowd=torch.zeros(count, dtype=torch.bool),
+            size=(masks.shape[1], masks.shape[2]),
+            image_id=index + 1,
+            masks=masks,
+        )
+
+    def _name(self, index: int) -> str:
+        return self._names[index if index >= 0 else index + len(self)].decode()
+
+
+def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
+    """One mask for each number above 0 in a picture of instance numbers, in the order of the numbers.
+
+    Raises:
+        ImageError: the file cannot be read, or has more than one channel.
+    """
+    try:
+        with Image.open(path) as image:
+            numbers = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path}: not a readable mask ({error})") from error
+    if numbers.ndim != 2:
+        raise ImageError(f"{path}: a mask needs one channel of instance numbers, this has the shape {numbers.shape}")
+    present = np.unique(numbers)
+    return torch.from_numpy(numbers[None] == present[present > 0][:, None, None])
+
+
+def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> PennFudanDataset:
+    """Open a split; there is no published validation split, so "val" is "test".
+
+    Args:
+        root: the folder.
+        split: "train", "val" or "test".
+        for_training: changes nothing here, where no object is a crowd.
+
+    Raises:
+        ValueError: ``split`` is no split.
+        DatasetNotFoundError: the list of the split is missing.
+    """
+    if split not in _SPLITS:
+        raise ValueError(f"split {split!r} is unknown; the splits are {', '.join(_SPLITS)}")
+    listing = Path(root) / _SPLITS[split]
+    if not listing.is_file():
+        raise DatasetNotFoundError(f"{listing}: no such file; Penn-Fudan needs images/, masks/, train.txt and test.txt")
+    return PennFudanDataset(root=Path(root), names=listing.read_text().split())
+
+
+def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
+    """Write a miniature Penn-Fudan of drawn figures: two thirds ``train.txt``, the rest ``test.txt``."""
+    root = Path(root)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    names = [f"FudanPed{number:05d}" for number in range(1, images + 1)]
+    for number, name in enumerate(names):
+        picture, mask = _draw_street(np.random.default_rng((seed, number)))
+        picture.save(root / "images" / f"{name}.jpg", quality=95)
+        mask.save(root / "masks" / f"{name}.png")
+    cut = max(1, images * 2 // 3)
+    (root / "train.txt").write_text("\n".join(names[:cut]) + "\n")
+    (root / "test.txt").write_text("\n".join(names[cut:]) + "\n")
+
+
+def _draw_street(generator: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+    """A picture of one to three standing figures before a noisy wall, and their instance numbers."""
+    height, width = 120, 160
+    noise = generator.integers(110, 200, (height // 10, width // 10, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    mask = Image.new("L", (width, height))
+    count = int(generator.integers(1, 4))
+    for number in range(1, count + 1):
+        tall = int(generator.integers(50, 100))
+        centre = int(width * (number - 0.5) / count + generator.integers(-6, 7))
+        foot = int(generator.integers(tall + 4, height))
+        colour = tuple(int(c) for c in generator.integers(20, 240, 3))
+        for pen, fill in ((ImageDraw.Draw(picture), colour), (ImageDraw.Draw(mask), number)):
+            body = (centre - tall // 8, foot - tall * 3 // 4, centre + tall // 8, foot)
+            head = (centre - tall // 10, foot - tall, centre + tall // 10, foot - tall * 3 // 4)
+            pen.rectangle(body, fill=fill)
+            pen.ellipse(head, fill=fill)
+    return picture, mask

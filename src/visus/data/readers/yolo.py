@@ -1,0 +1,126 @@
+"""Data sets in the YOLO format: boxes or outlines from one text file a picture, and a ``data.yaml`` about them all.
+
+Layout, as Ultralytics documents it (https://docs.ultralytics.com/datasets/detect): ``data.yaml`` with ``names`` and,
+for each split, a folder of pictures, a text file that lists pictures, or several of them; the labels of
+``.../images/x/NAME.jpg`` are in ``.../labels/x/NAME.txt``. Lines: `visus.data.formats.yolo_files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from visus.data.files.images import image_size
+from visus.data.files.splits import SPLITS, check_split
+from visus.data.formats.coco_index import build_index
+from visus.data.formats.yolo_files import read_labels, write_label
+from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files, yaml_text
+from visus.data.records.indexed import IndexedDataset
+
+__all__ = ["labels_of", "open_yolo", "write_fake", "yolo_content"]
+
+
+def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
+    """Open a split of a data set in the YOLO format.
+
+    The head of every picture is read, as boxes in pixels need the size. Where some objects have outlines, all have
+    masks: those of the others are their boxes.
+
+    Args:
+        root: the folder with ``data.yaml``, or that file.
+        split: "train", "val" or "test".
+        for_training: clip boxes to the image.
+
+    Raises:
+        ValueError: ``split`` is no split.
+        DatasetNotFoundError: no ``data.yaml``, or it has no such split, or its pictures are missing.
+        AnnotationError: a file that cannot be used; names the file, the line and the cause.
+        ImageError: a picture whose size cannot be read.
+    """
+    check_split(split)
+    file = find_yaml(Path(root))
+    declared = read_yaml(file)
+    content = yolo_content(split_files(declared, split), declared.names)
+    index = build_index(content, file, size_of=image_size, for_training=for_training)
+    return IndexedDataset(images=file.parent, source=file, index=index)
+
+
+def yolo_content(pictures: Iterable[Path], names: dict[int, str]) -> dict[str, Any]:
+    """The labels of some pictures as the content of a file in COCO's format, its images numbered from 1.
+
+    Args:
+        pictures: the files.
+        names: of the classes.
+
+    Raises:
+        AnnotationError: a line that cannot be used.
+        ImageError: a picture whose size cannot be read.
+    """
+    files = list(pictures)
+    with ThreadPoolExecutor() as pool:
+        sizes = list(pool.map(image_size, files))
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (picture, size) in enumerate(zip(files, sizes, strict=True), start=1):
+        images.append({"id": number, "file_name": str(picture), "height": size[0], "width": size[1]})
+        for record in read_labels(labels_of(picture), max(names) + 1, size):
+            annotations.append({**record, "id": len(annotations) + 1, "image_id": number})
+    categories = [{"id": number, "name": name} for number, name in sorted(names.items())]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def labels_of(picture: Path) -> Path:
+    """The text file of a picture: below ``labels`` instead of the last ``images`` in its path."""
+    parts = list(picture.parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def write_fake(root: Path, *, images: int = 6, seed: int = 0, outlines: bool = False) -> None:
+    """Write a miniature of drawn diamonds: ``images`` pictures of 80 x 96 in each split, the last without objects.
+
+    Args:
+        root: the folder, made where needed.
+        images: pictures of each split.
+        seed: of the drawings.
+        outlines: write the corners instead of the boxes.
+    """
+    root = Path(root)
+    names = {0: "ship", 1: "plane"}
+    for number, split in enumerate(SPLITS):
+        for folder in ("images", "labels"):
+            (root / folder / split).mkdir(parents=True, exist_ok=True)
+        for turn in range(images):
+            generator = np.random.default_rng((seed, number, turn))
+            picture = Image.new("RGB", (96, 80), tuple(int(c) for c in generator.integers(90, 150, 3)))
+            count = 0 if turn == images - 1 and images > 1 else 1 + turn % 3
+            objects = [_draw(picture, generator, outlines) for _ in range(count)]
+            picture.save(root / "images" / split / f"{turn:04d}.jpg", quality=95)
+            lines = [f"{write_label(thing, thing['category_id'], (80, 96))}\n" for thing in objects]
+            if lines:
+                (root / "labels" / split / f"{turn:04d}.txt").write_text("".join(lines))
+    (root / "data.yaml").write_text(yaml_text(names, {split: f"images/{split}" for split in SPLITS}))
+
+
+def _draw(picture: Image.Image, generator: np.random.Generator, outlines: bool) -> dict[str, Any]:
+    """Draw a diamond of one class and describe it."""
+    kind = int(generator.integers(2))
+    wide, high = (int(side) * 2 for side in generator.integers(8, 18, 2))
+    left, top = int(generator.integers(0, picture.width - wide)), int(generator.integers(0, picture.height - high))
+    corners = [
+        (left, top + high // 2),
+        (left + wide // 2, top),
+        (left + wide, top + high // 2),
+        (left + wide // 2, top + high),
+    ]
+    ImageDraw.Draw(picture).polygon(corners, fill=((220, 60, 50), (60, 90, 230))[kind])
+    polygon = [[float(value) for corner in corners for value in corner]]
+    return {"category_id": kind, "bbox": [left, top, wide, high], "segmentation": polygon if outlines else []}

@@ -1,0 +1,122 @@
+"""Pictures with objects whose annotations were packed into a `CocoIndex`, whatever format they came in."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from visus.data.errors import AnnotationError
+from visus.data.files.images import read_image
+from visus.data.formats.coco_index import CocoIndex
+from visus.data.formats.coco_segments import draw_segments
+from visus.types import InstanceTarget, Sample, Schema
+
+
+class IndexedDataset(Dataset[Sample]):
+    """The images of an index, in the order of their identifiers.
+
+    Annotations lie in a few tensors, so memory stays flat over epochs and workers. Objects whose box has no area are
+    left out and counted in ``dropped``. An object without an outline, in a data set where others have one, gets its box
+    as mask.
+
+    Args:
+        images: the folder that the file names are relative to.
+        source: the annotation file or folder, for messages.
+        index: the annotations.
+        keep_empty: keep images without a single (remaining) object.
+    """
+
+    def __init__(self, *, images: Path, source: Path, index: CocoIndex, keep_empty: bool = True) -> None:
+        self.images = Path(images)
+        self.source = Path(source)
+        self._index = index
+        counts = index.first.diff()
+        self._rows = torch.arange(len(counts)) if keep_empty else counts.nonzero().flatten()
+        if self.dropped:
+            message = f"{self.source}: {self.dropped} objects left out because their boxes have no area"
+            warnings.warn(message, stacklevel=3)
+
+    @property
+    def schema(self) -> Schema:
+        """The categories and what keypoints mean."""
+        return self._index.schema
+
+    @property
+    def dropped(self) -> int:
+        """The number of objects left out because their box has no area."""
+        return self._index.dropped
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.path(index)
+        image = read_image(path)
+        size, said = tuple(image.shape[-2:]), self.size(index)
+        if size != said:
+            raise AnnotationError(f"{path}: the picture has (h, w) = {size}, {self.source} says {said}")
+        return Sample(image=image, target=self.target(index), path=path)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image, as annotated."""
+        height, width = self._index.sizes[self._row(index)].tolist()
+        return height, width
+
+    def path(self, index: int) -> str:
+        """The file of an image."""
+        return str(self.images / self._index.names[self._row(index)].decode())
+
+    def target(self, index: int) -> InstanceTarget:
+        """The objects of an image, without reading its picture."""
+        row, packed = self._row(index), self._index
+        first, last = packed.first[row : row + 2].tolist()
+        size = self.size(index)
+        return InstanceTarget(
+            boxes_xyxy=packed.boxes[first:last].clone(),
+            labels=packed.labels[first:last].clone(),
+            areas=packed.areas[first:last].clone(),
+            is_crowd=packed.is_crowd[first:last].clone(),
+            size=size,
+            image_id=int(packed.image_ids[row]),
+            masks=self._masks(range(first, last), size) if packed.schema.has_masks else None,
+            keypoints_xyv=None if packed.keypoints is None else packed.keypoints[first:last].clone(),
+        )
+
+    def _row(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        return int(self._rows[index])
+
+    def _masks(self, objects: range, size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
+        texts = [self._index.segmentations[i] for i in objects]
+        outlined = [json.loads(text) for text in texts if text]
+        try:
+            drawn = draw_segments(outlined, size)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unusable(objects, size) from error
+        if len(outlined) == len(objects):
+            return drawn
+        masks = torch.zeros(len(objects), *size, dtype=torch.bool)
+        masks[torch.tensor([bool(text) for text in texts], dtype=torch.bool)] = drawn
+        for position, text in enumerate(texts):
+            if not text:
+                left, top, right, bottom = self._index.boxes[objects[position]].round().int().clamp(min=0).tolist()
+                masks[position, top:bottom, left:right] = True
+        return masks
+
+    def _unusable(self, objects: range, size: tuple[int, int]) -> AnnotationError:
+        """The error that names the object whose outline cannot be drawn."""
+        for i in objects:
+            try:
+                if text := self._index.segmentations[i]:
+                    draw_segments([json.loads(text)], size)
+            except (ValueError, KeyError, TypeError) as error:
+                identifier = int(self._index.annotation_ids[i])
+                return AnnotationError(f"{self.source}: annotation {identifier} has an unusable outline: {error}")
+        return AnnotationError(f"{self.source}: outlines of an image of size {size} cannot be drawn")

@@ -1,0 +1,136 @@
+"""Pictures with one class each, held in a few tensors; perhaps with the box of what the class names, with a class of
+classes, and with a part in retrieval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from visus.data.errors import AnnotationError
+from visus.data.files.images import image_size, read_image
+from visus.data.records.flat import ByteTable
+from visus.ops.boxes import clip_boxes
+from visus.types import ClassTarget, Sample, Schema
+
+
+class LabelledImages(Dataset[Sample]):
+    """Pictures, their labels and their boxes, in the order given; memory stays flat over epochs and workers.
+
+    Args:
+        folder: what the file names are relative to.
+        names: the file of each picture.
+        labels: the label of each picture.
+        schema: what the labels mean.
+        boxes_xyxy: the box of each picture in its pixels, NaN where it has none; None where no picture has one. Boxes
+            are clipped to their picture.
+        super_labels: the class of classes of each picture.
+        is_query: whether retrieval asks for a picture (else it is searched); None where every picture is both.
+        crop: show only what is in the boxes.
+
+    Raises:
+        AnnotationError: ``crop`` without boxes.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        names: Sequence[str],
+        labels: Int64[Tensor, " n"],
+        schema: Schema,
+        boxes_xyxy: Float[Tensor, "n 4"] | None = None,
+        super_labels: Int64[Tensor, " n"] | None = None,
+        is_query: Bool[Tensor, " n"] | None = None,
+        crop: bool = False,
+    ) -> None:
+        if crop and boxes_xyxy is None:
+            raise AnnotationError(f"{folder}: pictures without boxes cannot be cropped to them")
+        self.folder, self.labels, self.boxes_xyxy, self.crop = Path(folder), labels, boxes_xyxy, crop
+        self.super_labels, self.is_query = super_labels, is_query
+        self._names = ByteTable(name.encode() for name in names)
+        self._schema = schema
+
+    @property
+    def schema(self) -> Schema:
+        """The names of the labels."""
+        return self._schema
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.path(index)
+        image = read_image(path)
+        if self.crop:
+            rows, columns = self._window(index, (image.shape[1], image.shape[2]))
+            image = image[:, rows, columns].contiguous()
+        return Sample(image=image, target=self._target(index, (image.shape[1], image.shape[2])), path=path)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image, from the head of its file."""
+        size = image_size(self.path(index))
+        if not self.crop:
+            return size
+        rows, columns = self._window(index, size)
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    def path(self, index: int) -> str:
+        """The file of an image."""
+        return str(self.folder / self._names[self._place(index)].decode())
+
+    def target(self, index: int) -> ClassTarget:
+        """The class and the box of an image, without decoding its picture."""
+        return self._target(index, self.size(index))
+
+    def _target(self, index: int, size: tuple[int, int]) -> ClassTarget:
+        place = self._place(index)
+        box = None
+        if self.boxes_xyxy is not None and not self.crop and not bool(self.boxes_xyxy[place].isnan().any()):
+            box = clipped(self.boxes_xyxy[place][None], size, self.path(index))[0]
+        asks = None if self.is_query is None else bool(self.is_query[place])
+        return ClassTarget(self.labels[place].clone(), size, place, box, is_query=asks)
+
+    def _window(self, index: int, size: tuple[int, int]) -> tuple[slice, slice]:
+        """The whole pixels that an image's box touches, at least one."""
+        assert self.boxes_xyxy is not None
+        left, top, right, bottom = self.boxes_xyxy[self._place(index)].tolist()
+        height, width = size
+        x, y = min(max(math.floor(left), 0), width - 1), min(max(math.floor(top), 0), height - 1)
+        return slice(y, min(max(math.ceil(bottom), y + 1), height)), slice(x, min(max(math.ceil(right), x + 1), width))
+
+    def _place(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        return index % len(self)
+
+
+def clipped(boxes_xyxy: Float[Tensor, "n 4"], size: tuple[int, int], path: str) -> Float[Tensor, "n 4"]:
+    """Boxes cut off at the border of their picture of ``size`` (h, w).
+
+    Raises:
+        AnnotationError: a box lies outside.
+    """
+    inside = clip_boxes(boxes_xyxy, size)
+    outside = (inside[:, 2:] <= inside[:, :2]).any(dim=1)
+    if bool(outside.any()):
+        box = [round(edge, 2) for edge in boxes_xyxy[outside][0].tolist()]
+        raise AnnotationError(f"{path}: the box {box} lies outside of the picture of (h, w) = {size}")
+    return inside
+
+
+def label_numbers(names: Sequence[str]) -> tuple[str, ...]:
+    """The different names in the order of their labels: as numbers where all are, otherwise by the alphabet."""
+    different = set(names)
+    return tuple(sorted(different, key=int) if all(name.isdecimal() for name in different) else sorted(different))
+
+
+def label_tensor(names: Sequence[str], categories: Sequence[str]) -> Int64[Tensor, " n"]:
+    """The label of each name."""
+    label_of = {name: label for label, name in enumerate(categories)}
+    return torch.tensor([label_of[name] for name in names], dtype=torch.int64)

@@ -1,0 +1,69 @@
+"""The worst and the best predictions of a run beside the truth, as pieces of HTML with the pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from visus.draw.canvas import STRIP
+from visus.draw.draw import draw
+from visus.types import InstancePrediction, Prediction, Sample, Schema
+
+Example = tuple[Sample, Prediction, float]
+"""An image with its truth, what was predicted, and how good that is (larger is better)."""
+
+EXAMPLES_OF_EACH = 6
+_LONGEST_SIDE = 900
+_THUMBNAIL_TEXT = 1.5  # letters that can be read in a picture a quarter of the page wide
+
+
+def worst_and_best(examples: Sequence[Example], schema: Schema) -> dict[str, str]:
+    """HTML of the worst and of the best examples by heading, none twice; empty where there are none."""
+    ranked = sorted(examples, key=lambda example: example[2])
+    count = min(EXAMPLES_OF_EACH, len(ranked) // 2)
+    chosen = {"Worst predictions": ranked[:count], "Best predictions": ranked[count:][-EXAMPLES_OF_EACH:][::-1]}
+    pairs = {name: "".join(_pair(example, schema) for example in some) for name, some in chosen.items()}
+    return {name: f'<div class="pairs">{html}</div>' if html else "" for name, html in pairs.items()}
+
+
+def _pair(example: Example, schema: Schema) -> str:
+    """Truth and prediction side by side."""
+    sample, prediction, quality = example
+    name = Path(sample.path).name or f"image {sample.target.image_id}"
+    truth = draw(sample.image, sample.target, schema, text_scale=_THUMBNAIL_TEXT)
+    found = draw(sample.image, prediction, schema, text_scale=_THUMBNAIL_TEXT)
+    truth, found = (_as_high(picture, max(truth.height, found.height)) for picture in (truth, found))
+    # A legend below the picture is shown whole; of others all have one shape, for the order of the page.
+    square = " square" if truth.height > 0.85 * truth.width else ""
+    shape = square if isinstance(prediction, InstancePrediction) else " whole"
+    pictures = "".join(
+        f'<figure><button type="button"><img src="{data_url(picture)}" alt="{escape(f"{name}: {what}", quote=True)}" '
+        f'loading="lazy"></button><figcaption>{what}</figcaption></figure>'
+        for what, picture in (("truth", truth), ("prediction", found))
+    )
+    caption = f'<span title="{escape(sample.path, quote=True)}">{escape(name)}</span><b>quality {quality:.2f}</b>'
+    return f'<figure class="pair{shape}"><div>{pictures}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _as_high(picture: Image.Image, height: int) -> Image.Image:
+    """A drawing with room below it, so that two with different legends show the picture at the same size."""
+    if picture.height == height:
+        return picture
+    sheet = Image.new("RGB", (picture.width, height), STRIP)
+    sheet.paste(picture, (0, 0))
+    return sheet
+
+
+def data_url(picture: Image.Image) -> str:
+    """A picture as text, not larger than a screen needs."""
+    if max(picture.size) > _LONGEST_SIDE:
+        picture = picture.copy()
+        picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=82, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

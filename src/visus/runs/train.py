@@ -1,0 +1,196 @@
+"""What `visus train` and `visus evaluate` do, as functions: from a recipe to a run, from a run to its measures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from visus.runs.feed import open_split, train_loader, val_loader
+from visus.runs.results import as_json, measure_weights, print_metrics, write_results
+from visus.errors import VisusError
+from visus.training.recipe import Recipe
+from visus.training.run import RunFolder, new_run, resumable_run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from visus.data.feed.loader import SampleDataset
+    from visus.types import Schema
+
+SHARED_RUN = "VISUS_RUN_FOLDER"
+"""Tells the processes that a training starts on this machine which folder the first one chose."""
+
+
+def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume: bool = False) -> Path:
+    """Trains a recipe, measures its best weights and writes the report.
+
+    Args:
+        recipe: a recipe, the name of one, or a folder in a layout that is known.
+        run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
+            the next free number is added.
+        resume: go on in that very folder, from its checkpoint.
+
+    Returns:
+        The folder of the run: weights.safetensors, metrics.json, metrics.csv, report.html and more.
+
+    Raises:
+        VisusError: a name or a folder does not exist, the recipe does not fit the data, the training diverged.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = find_recipe(recipe)
+    console = Console(quiet=process_rank() > 0)
+    folder = _run_folder(Path(run) if run else Path("runs") / recipe.name, resume, console)
+    train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
+    schema = train_data.schema
+    import torch
+
+    from visus import catalog
+    from visus.training.fit import fit
+
+    torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
+    model = catalog.build_model(recipe.model, schema, recipe.model_options)
+    task = catalog.build_task(model, recipe, schema)
+    if process_rank() == 0:
+        folder.create(recipe)
+    _announce(recipe, schema, (len(train_data), len(val_data)), model, console)
+    loaders = train_loader(recipe, train_data, model), val_loader(recipe, val_data, model)
+    done = len(folder.history()) if resume else 0
+    result = fit(task, *loaders, recipe, folder, schema=schema, resume=resume)
+    if not result.is_main:
+        return folder.path
+    if resume and len(result.history) == done >= recipe.fit.epochs:
+        console.print(f"All {done} epochs were trained before; --fit.epochs asks for more.", highlight=False)
+    if result.stop_reason:
+        console.print(f"Stopped early: {result.stop_reason}.", soft_wrap=True, highlight=False)
+    measured = measure_weights(folder, recipe, task.model, task.metric, val_data, console=console)
+    write_results(folder, recipe, schema, measured, val_data, console)
+    return folder.path
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    root: str | Path | None = None,
+    split: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+) -> dict[str, float]:
+    """Measures the weights of a run.
+
+    On the run's own validation data the numbers and the report are written anew; other data has its own file,
+    ``metrics-SPLIT.json``.
+
+    Args:
+        run: the folder of the run.
+        root: another folder of data in the layout of the run's own.
+        split: another split.
+        device: such as ``cuda:1``; a GPU where there is one when None.
+        batch_size: pictures at a time.
+
+    Raises:
+        VisusError: the folder holds no trained run, or the data does not name the categories that the run learned.
+    """
+    folder = RunFolder(Path(run))
+    recipe = folder.recipe()
+    own = root is None and split in (None, recipe.data.val)
+    data = replace(
+        recipe.data,
+        root=str(root) if root is not None else recipe.data.root,
+        val=split or recipe.data.val,
+        val_length=recipe.data.val_length if own else None,
+        batch_size=batch_size or recipe.data.batch_size,
+    )
+    asked = replace(recipe, data=data)
+    dataset = open_split(asked, "val")
+    schema = _learned_schema(folder, recipe, dataset)
+    from visus import catalog
+
+    model = catalog.build_model(recipe.model, schema, recipe.model_options)
+    metric = catalog.build_task(model, recipe, schema).metric
+    console = Console()
+    measured = measure_weights(folder, asked, model, metric, dataset, console=console, device=device)
+    if own:
+        write_results(folder, recipe, schema, measured, dataset, console)
+    else:
+        print_metrics(measured.metrics, console)
+        other = folder.path / f"metrics-{data.val}.json"
+        folder.write_metrics(as_json(measured), other)
+        console.print(f"Written to {other}", soft_wrap=True, highlight=False)
+    return measured.metrics
+
+
+def find_recipe(name: str | Path) -> Recipe:
+    """The recipe called ``name``, or the one that suits the folder ``name``.
+
+    Raises:
+        VisusError: neither exists; the message lists the recipes.
+    """
+    from visus.recipes import RECIPES, for_folder
+
+    if str(name) in RECIPES:
+        return RECIPES[str(name)]()
+    if Path(name).is_dir():
+        return for_folder(Path(name))
+    raise VisusError(
+        f"{str(name)!r} is neither a recipe nor a folder. There are the recipes {', '.join(sorted(RECIPES))}."
+    )
+
+
+def process_rank() -> int:
+    """The number of this process among those of a distributed run, 0 for the first and for a run alone."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))
+
+
+def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
+    """The folder to train in: a new one, or the very one that is resumed; helping processes take the first one's."""
+    if resume:
+        return resumable_run(wanted)
+    if process_rank() > 0:  # only the first process writes
+        return RunFolder(Path(os.environ.get(SHARED_RUN, wanted)))
+    folder = new_run(wanted)
+    os.environ[SHARED_RUN] = str(folder.path)
+    if folder.path != wanted:
+        note = f"{wanted} exists already; this run goes to {folder.path} (--resume would go on in {wanted})."
+        console.print(note, soft_wrap=True, highlight=False)
+    return folder
+
+
+def _learned_schema(folder: RunFolder, recipe: Recipe, dataset: SampleDataset) -> Schema:
+    """What the run learned, checked to mean the same on ``dataset``; descriptors are measured on unseen classes."""
+    from visus.nn.weights import read_weights
+    from visus.systems.metric_learning import MODELS as DESCRIPTORS
+    from visus.training.run import schema_from_json
+
+    if not folder.weights.is_file():
+        raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
+    learned = schema_from_json(read_weights(folder.weights)[1]["schema"])
+    unseen_classes = recipe.model in DESCRIPTORS
+    if dataset.schema.categories != learned.categories and not unseen_classes:
+        missing = [name for name in learned.categories if name not in dataset.schema.categories]
+        raise VisusError(
+            f"The run learned {len(learned.categories)} categories, the data has {len(dataset.schema.categories)}"
+            + (f" and lacks {', '.join(missing[:5])}." if missing else " in another order or with others among them.")
+        )
+    return learned
+
+
+def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: nn.Module, console: Console) -> None:
+    """One line on what is about to be trained on what."""
+    numbers = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    fit = recipe.fit
+    limit = f", at most {fit.max_minutes:g} min" if fit.max_minutes else ""
+    console.print(
+        f"[bold]{recipe.name}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
+        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation pictures, "
+        f"{schema.num_classes} categories; "
+        f"{fit.epochs} epoch{'s' * (fit.epochs > 1)}{limit}",
+        soft_wrap=True,
+        highlight=False,
+    )

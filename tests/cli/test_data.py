@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from visus.cli.data import main
+from visus.data.readers import pennfudan
+
+
+def test_check_of_good_data(fake_coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(fake_coco)]) == 0
+    assert "48 images, 109 objects: no problems" in " ".join(capsys.readouterr().out.split())
+
+
+def test_check_counts_problems_and_fails(fake_coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads((fake_coco / "annotations" / "instances_val.json").read_text())
+    for annotation in content["annotations"][:5]:
+        annotation["bbox"][2] = -1
+    del content["annotations"][6]["area"]
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(content))
+    assert main(["check", str(file), "--images", str(fake_coco / "val")]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "negative box side" in text
+    assert "and 2 more" in text
+    assert "5 errors, 1 warnings" in text
+    assert main(["check", str(file), "--images", str(fake_coco / "val"), "--all"]) == 1
+    assert "more (--all" not in capsys.readouterr().out
+
+
+def test_show_draws_pictures_and_a_sheet(fake_coco: Path, tmp_path: Path) -> None:
+    assert main(["show", str(fake_coco), "--out", str(tmp_path / "a"), "--count", "3", "--keypoints"]) == 0
+    drawn = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert drawn == ["000000_000000.png", "000002_000014.png", "000005_000035.png", "sheet.png"]
+    with Image.open(tmp_path / "a" / "sheet.png") as sheet:
+        assert sheet.width > 300
+    pennfudan.write_fake(tmp_path / "p")
+    assert main(["show", str(tmp_path / "p"), "--out", str(tmp_path / "b"), "--split", "test"]) == 0
+    assert len(list((tmp_path / "b").iterdir())) == 3
+
+
+def test_unknown_verbs_are_refused() -> None:
+    with pytest.raises(SystemExit):
+        main(["chekc", "."])

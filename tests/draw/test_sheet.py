@@ -1,0 +1,25 @@
+import pytest
+from PIL import Image
+
+from visus.draw.sheet import contact_sheet
+
+
+def test_pictures_keep_their_order_and_shape():
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    sheet = contact_sheet([Image.new("RGB", (80, 40), colour) for colour in colours], columns=2, cell=100)
+    assert sheet.width == 2 * 100 + 3 * 8
+    assert sheet.getpixel((8 + 50, 8 + 25)) == colours[0]
+    assert sheet.getpixel((8 + 100 + 8 + 50, 8 + 25)) == colours[1]
+    assert sheet.getpixel((8 + 50, 8 + 50 + 8 + 25)) == colours[2]
+
+
+def test_captions_take_their_own_room():
+    picture = Image.new("RGB", (80, 80))
+    assert contact_sheet([picture], captions=["a"]).height > contact_sheet([picture]).height
+
+
+def test_nothing_to_show_and_wrong_captions_are_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        contact_sheet([])
+    with pytest.raises(ValueError, match="2 captions for 1"):
+        contact_sheet([Image.new("RGB", (8, 8))], captions=["a", "b"])

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+import torch
+from PIL import Image
+from serve_scenes import SCHEMA, make_prediction
+
+from visus.draw.palette import category_colour
+from visus.predict.results import ResultFolder, image_ids
+from visus.types import ClassPrediction, EmbeddingPrediction, SemanticPrediction
+
+
+def test_images_named_by_numbers_keep_them():
+    assert image_ids(["000000000139.jpg", "val/000000000285.jpg"]) == [139, 285]
+    assert image_ids(["000000000139.jpg", "cat.jpg"]) == [1, 2]
+    assert image_ids(["a/1.jpg", "b/1.jpg"]) == [1, 2]
+
+
+def test_json_is_a_coco_results_file(tmp_path):
+    folder = ResultFolder(tmp_path / "out", SCHEMA)
+    folder.add("deep/cat.jpg", 5, make_prediction(), seconds=1.5)
+    folder.fail("broken.jpg", ValueError("broken.jpg: empty"))
+    folder.write_json()
+    results = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [r["category_id"] for r in results] == [3, 7]
+    assert all(r["image_id"] == 5 and "segmentation" in r and "keypoints" in r for r in results)
+    assert results[0]["bbox"] == pytest.approx([10, 10, 50, 70])
+    about = json.loads((tmp_path / "out" / "images.json").read_text())
+    assert about["images"] == [{"id": 5, "file_name": "deep/cat.jpg", "width": 128, "height": 96, "seconds": 1.5}]
+    assert [c["name"] for c in about["categories"]] == ["cat", "dog"]
+    assert about["failures"] == [{"file_name": "broken.jpg", "cause": "broken.jpg: empty"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("a.jpg", "a.jpg"), ("deep/a.PNG", "deep/a.PNG"), ("a.tif", "a.tif.jpg"), ("f_1", "f_1.jpg")],
+)
+def test_pictures_keep_their_names(tmp_path, name, written):
+    path = ResultFolder(tmp_path, SCHEMA).save_picture(name, Image.new("RGB", (8, 6)))
+    assert path == tmp_path / written
+    assert Image.open(path).size == (8, 6)
+
+
+def written(folder):
+    folder.write_json()
+    return json.loads((folder.path / "predictions.json").read_text())
+
+
+def test_classes_and_their_box(tmp_path):
+    folder = ResultFolder(tmp_path, SCHEMA)
+    labels, scores = torch.tensor([1, 0]), torch.tensor([0.75, 0.25])
+    folder.add("a.jpg", 1, ClassPrediction(labels, scores, (96, 128)))
+    folder.add("b.jpg", 2, ClassPrediction(labels, scores, (96, 128), torch.tensor([1.0, 2.0, 30.5, 40.0])))
+    classes = [{"category_id": 7, "name": "dog", "score": 0.75}, {"category_id": 3, "name": "cat", "score": 0.25}]
+    assert written(folder) == [
+        {"image_id": 1, "file_name": "a.jpg", "classes": classes},
+        {"image_id": 2, "file_name": "b.jpg", "classes": classes, "box_xyxy": [1.0, 2.0, 30.5, 40.0]},
+    ]
+
+
+def test_pixels_become_a_mask_and_shares(tmp_path):
+    folder = ResultFolder(tmp_path, SCHEMA)
+    labels = torch.ones(4, 6, dtype=torch.uint8)
+    labels[0] = 0
+    scores = torch.where(labels == 0, 0.5, 0.75)
+    for name in ("deep/a.jpg", "deep/a.png"):
+        folder.add(name, 1, SemanticPrediction(labels, scores, (4, 6)))
+    first, second = written(folder)
+    assert first["classes"] == [
+        {"category_id": 7, "name": "dog", "label": 1, "share": 0.75, "score": 0.75},
+        {"category_id": 3, "name": "cat", "label": 0, "share": 0.25, "score": 0.5},
+    ]
+    assert (first["mask"], second["mask"]) == ("masks/deep/a.png", "masks/deep/a.png.png")
+    mask = Image.open(tmp_path / first["mask"])
+    assert mask.mode == "P"
+    assert list(mask.tobytes()) == labels.flatten().tolist()
+    assert mask.convert("RGB").getpixel((3, 3)) == category_colour(1)
+
+
+def test_an_embedding(tmp_path):
+    folder = ResultFolder(tmp_path, SCHEMA)
+    folder.add("a.jpg", 1, EmbeddingPrediction(torch.tensor([0.6, -0.8]), (4, 6)))
+    assert written(folder) == [{"image_id": 1, "file_name": "a.jpg", "embedding": [0.6, -0.8]}]
