@@ -28,7 +28,7 @@ def one_object(scenes: Vignettes, index: int) -> Sample:
     right, bottom = int(min(x2 + east * (x2 - x1), width)), int(min(y2 + south * (y2 - y1), height))
     box = torch.tensor([x1 - left, y1 - top, x2 - left, y2 - top])
     target = ClassTarget(scene.target.labels[largest], (bottom - top, right - left), index, box)
-    return Sample(scene.image[:, top:bottom, left:right], target, scene.path)
+    return Sample(scene.input[:, top:bottom, left:right], target, scene.path)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     for step in range(options.steps):
         samples = [one_object(train, 16 * step + i) for i in range(16)]
         targets = [sample.target for sample in samples]
-        losses = criterion(model(model.transform.batch([sample.image for sample in samples]), targets), targets)
+        losses = criterion(model(model.transform.batch([sample.input for sample in samples]), targets), targets)
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimiser.step()
@@ -64,12 +64,12 @@ def main(argv: list[str] | None = None) -> None:
     for index in range(len(test)):
         sample = one_object(test, index)
         with torch.no_grad():
-            outputs = model(model.transform.batch([sample.image]))
+            outputs = model(model.transform.batch([sample.input]))
         [found] = model.postprocess(outputs, [sample.target.size])
         metric.update([found], [sample.target])
     print({name: round(value, 3) for name, value in metric.compute().items()})
 
-    picture = Image.fromarray(sample.image.permute(1, 2, 0).numpy())
+    picture = Image.fromarray(sample.input.permute(1, 2, 0).numpy())
     ImageDraw.Draw(picture).rectangle(found.box_xyxy.tolist(), outline="red", width=2)
     picture.save(options.out)
     print(options.out, test.schema.categories[int(found.labels[0])], f"{float(found.scores[0]):.2f}")

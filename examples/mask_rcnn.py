@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
 
     model.train()
     for step, batch in enumerate(make_loader(scenes, collate=Collate(), batch_size=8)):
-        outputs = model(batch.images, batch.targets)
+        outputs = model(batch.inputs, batch.targets)
         losses = criterion(outputs, batch.targets)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()

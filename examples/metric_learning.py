@@ -34,7 +34,7 @@ def recall(model: nn.Module, samples: list[Sample], batch_size: int) -> dict[str
         batch = samples[start : start + batch_size]
         targets = [sample.target for sample in batch]
         with torch.inference_mode():
-            outputs = model(model.transform.batch([sample.image for sample in batch]))
+            outputs = model(model.transform.batch([sample.input for sample in batch]))
         metric.update(model.postprocess(outputs, [target.size for target in targets]), targets)
     model.train()
     return metric.compute()
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         views = torch.stack([torch.randperm(VIEWS)[:4] for _ in classes])
         batch = [learned[i] for i in (classes[:, None] * VIEWS + views).flatten().tolist()]
         targets = [sample.target for sample in batch]
-        losses = criterion(model(model.transform.batch([sample.image for sample in batch]), targets), targets)
+        losses = criterion(model(model.transform.batch([sample.input for sample in batch]), targets), targets)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()

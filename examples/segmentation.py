@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
 
     model.train()
     for step, batch in enumerate(make_loader(scenes, collate=Collate(), batch_size=8)):
-        outputs = model(batch.images, batch.targets)
+        outputs = model(batch.inputs, batch.targets)
         losses = criterion(outputs, batch.targets)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
@@ -43,10 +43,10 @@ def main(argv: list[str] | None = None) -> None:
     both_ways = AveragedSegmenter(model.eval(), flip=True)
     sample = SemanticVignettes("val", length=1, size=options.size)[0]
     with torch.inference_mode():
-        outputs = both_ways(Collate()([sample]).images)
+        outputs = both_ways(Collate()([sample]).inputs)
         [found] = both_ways.postprocess(outputs, [sample.target.size])
     right = (found.labels == sample.target.labels).float().mean().item()
-    draw(sample.image, found, scenes.schema).save(options.out)
+    draw(sample.input, found, scenes.schema).save(options.out)
     print(f"{right:.0%} of the pixels are right, drawn to {options.out}")
 
 

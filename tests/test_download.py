@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
 from visus.download import DownloadError, cache_path, fetch
 
 CONTENT = bytes(range(256)) * 8192  # 2 MB: more than one chunk

@@ -33,8 +33,8 @@ def test_samples_are_what_the_schema_says(name: str, root: Path, split: str) -> 
     assert count > 0
     samples = [dataset[index] for index in range(count)]
     for index, sample in enumerate(samples):
-        assert sample.image.dtype == torch.uint8
-        assert tuple(sample.image.shape[1:]) == sample.target.size == tuple(dataset.size(index))
+        assert sample.input.dtype == torch.uint8
+        assert tuple(sample.input.shape[1:]) == sample.target.size == tuple(dataset.size(index))
         assert sample.path == dataset.path(index)
         check(sample, dataset.schema)
     assert len({sample.target.image_id for sample in samples}) == count
@@ -47,7 +47,7 @@ def test_samples_are_what_the_schema_says(name: str, root: Path, split: str) -> 
 def check(sample: Sample, schema: Schema) -> None:
     target = sample.target
     if isinstance(target, SemanticTarget):
-        assert target.labels.shape == sample.image.shape[1:]
+        assert target.labels.shape == sample.input.shape[1:]
         painted = target.labels[target.labels != VOID]
         assert len(painted) == 0 or int(painted.max()) < schema.num_classes
     elif isinstance(target, ClassTarget):
@@ -65,7 +65,7 @@ def test_samples_can_be_varied_and_collected(name: str, root: Path) -> None:
     varied = [vary(dataset[index], generator) for index in range(min(len(dataset), 3))]
     batch = Collate()(varied)
     assert all(target.size == (48, 64) for target in batch.targets)
-    assert batch.images.pixels.shape[-2:] == (64, 64)
+    assert batch.inputs.pixels.shape[-2:] == (64, 64)
 
 
 def test_a_folder_without_the_data_is_named(name: str, tmp_path: Path) -> None:

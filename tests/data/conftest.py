@@ -38,4 +38,4 @@ def rectangles(size: tuple[int, int], boxes: list[tuple[int, int, int, int]], *,
         keypoints_xyv=points,
     )
     image = (drawn.any(dim=0) * 255).to(torch.uint8).expand(3, -1, -1).clone()
-    return Sample(image=image, target=target)
+    return Sample(input=image, target=target)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from visus.systems.segmentation.task import segmentation_task
 
 from visus.data.feed.collate import Collate
 from visus.data.vignettes.semantic import SemanticVignettes
 from visus.systems.segmentation import LOSSES, MODELS
-from visus.systems.segmentation.task import segmentation_task
 from visus.training.recipe import Recipe, RecipeError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "segmentation.py"
@@ -35,7 +35,7 @@ def test_small_networks_learn_a_few_scenes(name: str) -> None:
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     costs = []
     for _ in range(8):
-        loss = torch.stack(list(criterion(model(batch.images, batch.targets), batch.targets).values())).sum()
+        loss = torch.stack(list(criterion(model(batch.inputs, batch.targets), batch.targets).values())).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -48,7 +48,7 @@ def test_the_task_takes_its_loss_from_the_recipe() -> None:
     scenes = SemanticVignettes("train", length=1, size=64)
     model = MODELS["fcn_lite0"](num_classes=scenes.schema.num_classes, pretrained=False)
     task = segmentation_task(model, Recipe(name="r", model="fcn_lite0", loss_options={"dice": 0.5}), scenes.schema)
-    losses = task.criterion(model(Collate()([scenes[0]]).images), [scenes[0].target])
+    losses = task.criterion(model(Collate()([scenes[0]]).inputs), [scenes[0].target])
     assert list(losses) == ["pixels", "dice"]
     with pytest.raises(RecipeError, match=r"no 'dise'.*dice"):
         segmentation_task(model, Recipe(name="r", model="fcn_lite0", loss_options={"dise": 0.5}), scenes.schema)

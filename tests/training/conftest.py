@@ -48,7 +48,7 @@ class Squares:
             size=(SIDE, SIDE),
             image_id=index,
         )
-        return Sample(image=image, target=target, path=self.path(index))
+        return Sample(input=image, target=target, path=self.path(index))
 
 
 class Brighter:
@@ -56,7 +56,7 @@ class Brighter:
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
         gain = 0.7 + 0.3 * torch.rand((), generator=generator)
-        return replace(sample, image=(sample.image * gain).to(torch.uint8))
+        return replace(sample, input=(sample.input * gain).to(torch.uint8))
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def test_saved_weights_are_the_average_that_was_measured(squares: SimpleNamespac
     _, val = squares.loaders(recipe)
     metric = squares.metric()
     for batch in val:
-        metric.update(model.postprocess(model(batch.images), [t.size for t in batch.targets]), batch.targets)
+        metric.update(model.postprocess(model(batch.inputs), [t.size for t in batch.targets]), batch.targets)
     assert float(metric.compute()["box AP"]) == result.best_measures["box AP"]
 
 

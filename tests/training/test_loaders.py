@@ -15,7 +15,7 @@ def ids(batches: object) -> list[list[int]]:
 
 
 def brightness(batches: object) -> list[float]:
-    return [float(batch.images.pixels.float().mean()) for batch in batches]
+    return [float(batch.inputs.pixels.float().mean()) for batch in batches]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -57,7 +57,7 @@ def test_first_is_the_beginning_of_the_data(squares: SimpleNamespace) -> None:
     assert len(first) == 4
     assert [sample.target.image_id for sample in first] == [0, 1, 2, 3]
     assert (first.schema, first.size(1), first.path(1)) == (dataset.schema, dataset.size(1), dataset.path(1))
-    assert torch.equal(first[3].image, dataset[3].image)
+    assert torch.equal(first[3].input, dataset[3].input)
     assert len(First(dataset, 100)) == 10
     with pytest.raises(IndexError):
         first[4]

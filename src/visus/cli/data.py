@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from visus.data.errors import DatasetNotFoundError
-from visus.types import VOID, ClassTarget, Schema, SemanticTarget, Target
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,6 +116,7 @@ def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its pictures."""
     from rich.console import Console
 
+    from visus.cli.tables import target_words
     from visus.draw.draw import draw
     from visus.draw.sheet import contact_sheet
 
@@ -127,11 +127,11 @@ def _show(arguments: ShowArguments) -> int:
     for turn in range(count):
         index = turn * len(dataset) // count
         sample = dataset[index]
-        picture = draw(sample.image, sample.target, dataset.schema)
+        picture = draw(sample.input, sample.target, dataset.schema)
         name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
         picture.save(arguments.out / f"{name}.png")
         pictures.append(picture)
-        captions.append(f"{Path(sample.path).name or index}: {_contents(sample.target, dataset.schema)}")
+        captions.append(f"{Path(sample.path).name or index}: {target_words(sample.target, dataset.schema)}")
     if pictures:
         contact_sheet(pictures, captions=captions).save(arguments.out / "sheet.png")
     Console().print(f"{count} of {len(dataset)} pictures drawn; all at a glance: {arguments.out / 'sheet.png'}")
@@ -167,15 +167,6 @@ def _convert(arguments: ConvertArguments) -> int:
     return 0
 
 
-def _contents(target: Target, schema: Schema) -> str:
-    """A few words about what an image shows."""
-    if isinstance(target, SemanticTarget):
-        return f"{len(set(target.labels.flatten().tolist()) - {VOID})} classes"
-    if isinstance(target, ClassTarget):
-        return schema.categories[int(target.label)]
-    return f"{len(target)} objects"
-
-
 def _open(arguments: ShowArguments) -> SampleDataset:
     """The split of a folder, or of a generated data set of the catalog."""
     from visus.data.readers.coco import open_coco
@@ -183,7 +174,7 @@ def _open(arguments: ShowArguments) -> SampleDataset:
 
     root = Path(arguments.data)
     if not root.exists():
-        from visus.catalog import DATASETS
+        from visus.data.datasets import DATASETS
 
         entry = DATASETS.get(arguments.data)
         if entry is None or entry.write_fake is not None:

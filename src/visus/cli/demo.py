@@ -65,7 +65,7 @@ def _predict_a_few(folder: Path, first: int, size: int) -> list[Path]:
 
     predictor = load(folder)
     scenes = Vignettes(split="test", length=first + SHOWN, size=size)
-    images = [scenes[first + number].image for number in range(SHOWN)]
+    images = [scenes[first + number].input for number in range(SHOWN)]
     out = folder / "pictures"
     out.mkdir(exist_ok=True)
     written = []

@@ -47,13 +47,13 @@ def summary(thing: object) -> str:
 
 
 def _models() -> Table:
-    from visus.catalog import MODELS, task_of
+    from visus.catalog import MODELS, problem_of
     from visus.nn.published import PUBLISHED
 
     table = _table("models", "name", "problem", "published", "what it is")
     for name, builder in MODELS.items():
         weights = PUBLISHED.get(name)
-        table.add_row(name, task_of(name), _metric(weights.metric) if weights else "", summary(builder))
+        table.add_row(name, problem_of(name).name, _metric(weights.metric) if weights else "", summary(builder))
     return table
 
 

@@ -88,7 +88,8 @@ def _predict(arguments: PredictArguments, console: Console) -> int:
     # The source comes first: a wrong one fails before anything is downloaded.
     names = [] if video else [file.name for file in list_images(arguments.source)]
     predictor = load(arguments.model, device=arguments.device)
-    _look_several_times(predictor, arguments)
+    if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
+        predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)
     results = ResultFolder(arguments.out or _new_folder(arguments.source), predictor.schema)
     start = time.perf_counter()
     try:
@@ -98,24 +99,6 @@ def _predict(arguments: PredictArguments, console: Console) -> int:
         results.write_json()
     _tell(results, time.perf_counter() - start, console)
     return 1 if results.failures else 0
-
-
-def _look_several_times(predictor: Predictor, arguments: PredictArguments) -> None:
-    """Averages several looks, where they are asked for.
-
-    Raises:
-        VisusError: the model does not name the classes of pixels.
-    """
-    if arguments.scales == (1.0,) and not arguments.flip and arguments.window is None:
-        return
-    from visus.errors import VisusError
-    from visus.systems.segmentation import Segmenter
-    from visus.systems.segmentation.inference import AveragedSegmenter
-
-    if not isinstance(predictor.model, Segmenter):
-        raise VisusError(f"--scales, --flip and --window are for classes of pixels; {arguments.model} finds others")
-    averaged = AveragedSegmenter(predictor.model, scales=arguments.scales, flip=arguments.flip, window=arguments.window)
-    predictor.model = averaged.eval()
 
 
 def _look_at(

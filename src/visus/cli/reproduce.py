@@ -63,8 +63,8 @@ def main(argv: list[str]) -> int:
         raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
     from visus.recipes.metric_table import frozen_backbones, metric_table
-    from visus.report.seed_table import write_table
     from visus.runs.reproduce import measure_frozen, measure_row
+    from visus.runs.results_table import write_table
 
     setting = _setting(arguments)
     rows = _chosen(metric_table(setting), arguments.rows)
@@ -81,10 +81,11 @@ def main(argv: list[str]) -> int:
 
 def _setting(arguments: MetricLearningArguments) -> Setting:
     """What all rows share, with the number of classes that a training has, or a fold leaves it."""
-    from visus import catalog
+    from visus.data.datasets import DATASETS
+    from visus.names import find
     from visus.recipes.metric_table import Setting
 
-    dataset = catalog.find(catalog.DATASETS, arguments.dataset, "data set")
+    dataset = find(DATASETS, arguments.dataset, "data set")
     split = f"train:fold0of{arguments.folds}" if arguments.protocol == "mlrc" else "train"
     classes = dataset.open(arguments.data, split, for_training=True).schema.num_classes
     return Setting(
@@ -107,7 +108,7 @@ def _trainings(
 
 
 def _chosen(rows: dict[str, Row], names: tuple[str, ...]) -> dict[str, Row]:
-    from visus.catalog import find
+    from visus.names import find
 
     return {name: find(rows, name, "row") for name in names} if names else rows
 

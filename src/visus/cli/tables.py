@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from visus.types import ClassPrediction, InstancePrediction, Prediction, Schema, SemanticPrediction
+from visus.predict.results import class_shares
+from visus.types import (
+    VOID,
+    ClassPrediction,
+    ClassTarget,
+    EmbeddingPrediction,
+    InstancePrediction,
+    InstanceTarget,
+    Schema,
+    SemanticPrediction,
+    SemanticTarget,
+    row,
+)
 
 
-def prediction_table(prediction: Prediction, schema: Schema, *, min_score: float) -> Table | str:
-    """A row for each object, for each class of the picture or of its pixels; a sentence where there is nothing to list.
+def prediction_table(prediction: Any, schema: Schema, *, min_score: float) -> Table | str:
+    """A row for each object, for each class of the image or of its pixels; a sentence where there is nothing to list.
 
     Args:
-        prediction: of one picture.
+        prediction: of one image.
         schema: the names of the labels.
         min_score: objects under it are left out.
-    """
-    from visus.types import ClassPrediction, InstancePrediction, SemanticPrediction
 
-    if isinstance(prediction, InstancePrediction):
-        return _objects(prediction, schema, min_score)
-    if isinstance(prediction, SemanticPrediction):
-        return _shares(prediction, schema)
-    if isinstance(prediction, ClassPrediction):
-        return _classes(prediction, schema)
-    return f"an embedding of {len(prediction.embedding)} dimensions"
+    Raises:
+        NoRowError: a kind of prediction that `TABLES` does not know.
+    """
+    return row(TABLES, prediction, "the table of a prediction")(prediction, schema, min_score)
+
+
+def target_words(target: Any, schema: Schema) -> str:
+    """A few words about what an image shows.
+
+    Raises:
+        NoRowError: a kind of target that `WORDS` does not know.
+    """
+    return row(WORDS, target, "the words about a target")(target, schema)
 
 
 def _objects(prediction: InstancePrediction, schema: Schema, min_score: float) -> Table | str:
@@ -38,22 +54,24 @@ def _objects(prediction: InstancePrediction, schema: Schema, min_score: float) -
     return table if table.row_count else f"no object scores {min_score} or more"
 
 
-def _shares(prediction: SemanticPrediction, schema: Schema) -> Table | str:
-    from visus.predict.results import class_shares
-
+def _shares(prediction: SemanticPrediction, schema: Schema, min_score: float) -> Table | str:
     table = _table("class", "share", "score")
     for entry in class_shares(prediction, schema):
         table.add_row(escape(entry["name"]), f"{100 * entry['share']:.1f} %", f"{entry['score']:.2f}")
     return table
 
 
-def _classes(prediction: ClassPrediction, schema: Schema) -> Table | str:
+def _classes(prediction: ClassPrediction, schema: Schema, min_score: float) -> Table | str:
     boxed = prediction.box_xyxy is not None
     table = _table("class", "score", *(("left", "top", "right", "bottom") if boxed else ()))
     for place, (label, score) in enumerate(zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)):
         edges = _box(prediction.box_xyxy.tolist()) if prediction.box_xyxy is not None and place == 0 else []
         table.add_row(escape(schema.categories[label]), f"{score:.3f}", *edges)
     return table
+
+
+def _embedding(prediction: EmbeddingPrediction, schema: Schema, min_score: float) -> Table | str:
+    return f"an embedding of {len(prediction.embedding)} dimensions"
 
 
 def _table(*columns: str) -> Table:
@@ -65,3 +83,19 @@ def _table(*columns: str) -> Table:
 
 def _box(edges: list[float]) -> list[str]:
     return [f"{edge:.0f}" for edge in edges]
+
+
+TABLES: dict[type, Callable[[Any, Schema, float], Table | str]] = {
+    InstancePrediction: _objects,
+    SemanticPrediction: _shares,
+    ClassPrediction: _classes,
+    EmbeddingPrediction: _embedding,
+}
+"""How the terminal shows each kind of prediction."""
+
+WORDS: dict[type, Callable[[Any, Schema], str]] = {
+    InstanceTarget: lambda target, schema: f"{len(target)} object{'s' * (len(target) != 1)}",
+    SemanticTarget: lambda target, schema: f"{len(set(target.labels.flatten().tolist()) - {VOID})} classes",
+    ClassTarget: lambda target, schema: schema.categories[int(target.label)],
+}
+"""What the terminal says of each kind of target."""

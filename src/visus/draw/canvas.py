@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -20,6 +20,23 @@ STRIP: Final[Colour] = (246, 247, 249)
 
 _STRIP_INK, _FAINT, _TRACK = (38, 44, 54), (122, 131, 145), (226, 230, 236)
 _GLASS, _GLASS_INK, _GLASS_FAINT = (15, 18, 25, 190), (244, 246, 249), (186, 194, 206)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How something is drawn.
+
+    Args:
+        scale: how many times the picture is larger than the image.
+        min_score: the least score of a predicted object that is drawn.
+        text_scale: larger letters where the drawing will be shown smaller than it is.
+        legend: of the classes of pixels: below the picture or inside of it.
+    """
+
+    scale: int = 1
+    min_score: float = 0.3
+    text_scale: float = 1.0
+    legend: Literal["below", "inside"] = "below"
 
 
 def enlargement(size: tuple[int, int]) -> int:

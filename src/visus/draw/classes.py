@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw
 
-from visus.draw.canvas import Entry, bars_below, legend_below, letter_size, line_unit
-from visus.draw.palette import schema_colour
+from visus.draw.canvas import Entry, Style, bars_below, legend_below, letter_size, line_unit
+from visus.draw.palette import Colour, schema_colour
 from visus.types import ClassPrediction, ClassTarget, Schema
 
 SHOWN_CLASSES = 5
 
 
-def draw_class(
-    picture: Image.Image, found: ClassPrediction | ClassTarget, schema: Schema, *, scale: int, text_scale: float
-) -> Image.Image:
-    """The picture, ``scale`` times as large as the image, with the annotated class or the most likely ones below it."""
-    font_size = letter_size(picture.size) * text_scale
-    label = int(found.label) if isinstance(found, ClassTarget) else int(found.labels[0])
-    colour = schema_colour(schema, label)
-    if found.box_xyxy is not None:
-        _outline(picture, [v * scale for v in found.box_xyxy.tolist()], colour)
-    if isinstance(found, ClassTarget):
-        return legend_below(picture, [Entry(schema.categories[label], "", colour)], font_size=font_size)
+def draw_class_prediction(picture: Image.Image, found: ClassPrediction, schema: Schema, style: Style) -> Image.Image:
+    """The picture with the most likely classes and their probabilities below it."""
+    _draw_box(picture, found, schema_colour(schema, int(found.labels[0])), style)
     best = zip(found.labels[:SHOWN_CLASSES].tolist(), found.scores[:SHOWN_CLASSES].tolist(), strict=True)
     rows = [(Entry(schema.categories[i], f"{100 * p:.1f} %", schema_colour(schema, i)), p) for i, p in best]
-    return bars_below(picture, rows, font_size=font_size)
+    return bars_below(picture, rows, font_size=letter_size(picture.size) * style.text_scale)
+
+
+def draw_class_target(picture: Image.Image, target: ClassTarget, schema: Schema, style: Style) -> Image.Image:
+    """The picture with the annotated class below it."""
+    label = int(target.label)
+    colour = schema_colour(schema, label)
+    _draw_box(picture, target, colour, style)
+    entry = Entry(schema.categories[label], "", colour)
+    return legend_below(picture, [entry], font_size=letter_size(picture.size) * style.text_scale)
+
+
+def _draw_box(picture: Image.Image, shown: ClassPrediction | ClassTarget, colour: Colour, style: Style) -> None:
+    if shown.box_xyxy is not None:
+        _outline(picture, [v * style.scale for v in shown.box_xyxy.tolist()], colour)
 
 
 def _outline(picture: Image.Image, box: list[float], colour: tuple[int, int, int]) -> None:

@@ -6,15 +6,16 @@ Lines are drawn at twice the resolution and averaged down, because Pillow's own 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.draw.canvas import letter_size, line_unit
+from visus.draw.canvas import Style, letter_size, line_unit
 from visus.draw.palette import CROWD, INK, LEFT, MIDDLE, PAPER, RIGHT, Colour, category_colour
 from visus.draw.tags import Rectangle, Tag, write_tags
 from visus.types import InstancePrediction, InstanceTarget, Keypoints, Schema
@@ -42,51 +43,64 @@ class _Object:
     keypoints: list[tuple[float, float, int]]
 
 
-def draw_instances(
-    picture: Image.Image,
-    objects: InstancePrediction | InstanceTarget,
-    schema: Schema,
-    *,
-    scale: int,
-    min_score: float,
-    text_scale: float,
-) -> None:
-    """Draws objects on ``picture``, which is ``scale`` times as large as the image they belong to."""
+def draw_instance_prediction(
+    picture: Image.Image, found: InstancePrediction, schema: Schema, style: Style
+) -> Image.Image:
+    """Objects of at least the least score, with their scores; the most certain ones above the others."""
+    found = found[found.scores >= style.min_score]
+    found = found[found.scores.argsort(descending=True, stable=True)].to("cpu")
+    texts = [f"{schema.categories[label]} {score:.2f}" for label, score in _labels_and_scores(found)]
+    points = [_sure_keypoints(found, index) for index in range(len(found))]
+    return _paint(picture, _objects(found, texts, points, schema, style.scale), schema, style)
+
+
+def draw_instance_target(picture: Image.Image, target: InstanceTarget, schema: Schema, style: Style) -> Image.Image:
+    """Annotated objects, the smallest above the others; crowds are grey."""
+    target = target[target.areas.argsort(descending=True, stable=True)].to("cpu")
+    crowds = target.is_crowd.tolist()
+    names = [schema.categories[label] for label in target.labels.tolist()]
+    texts = [f"{name} (crowd)" if crowd else name for name, crowd in zip(names, crowds, strict=True)]
+    points = [[] if target.keypoints_xyv is None else target.keypoints_xyv[i].tolist() for i in range(len(target))]
+    things = _objects(target, texts, points, schema, style.scale)
+    things = [replace(thing, colour=CROWD) if crowd else thing for thing, crowd in zip(things, crowds, strict=True)]
+    return _paint(picture, things, schema, style)
+
+
+def _paint(picture: Image.Image, things: Sequence[_Object], schema: Schema, style: Style) -> Image.Image:
+    """Draws objects, the first one last."""
     unit = line_unit(picture.size)
-    things = _things(objects, schema, scale, min_score)
-    for thing in reversed(things):  # the most certain object is painted last, above the others
+    for thing in reversed(things):
         if thing.mask is not None:
             _paint_shape(picture, thing.mask, thing.colour, unit)
     _paint_lines(picture, things, schema.keypoints, unit)
     tags = [Tag(thing.text, thing.box, thing.colour) for thing in things]
     crowding = min(1.0, max(0.6, math.sqrt(20 / max(len(things), 1))))  # smaller letters where there are many names
-    write_tags(picture, tags, font_size=letter_size(picture.size) * crowding * text_scale)
+    write_tags(picture, tags, font_size=letter_size(picture.size) * crowding * style.text_scale)
+    return picture
 
 
-def _things(
-    objects: InstancePrediction | InstanceTarget, schema: Schema, scale: int, min_score: float
+def _objects(
+    objects: InstancePrediction | InstanceTarget,
+    texts: Sequence[str],
+    points: Sequence[list[list[float]]],
+    schema: Schema,
+    scale: int,
 ) -> list[_Object]:
-    """The objects to draw, the most certain (or the largest annotated) first."""
-    if isinstance(objects, InstancePrediction):
-        objects = objects[objects.scores >= min_score]
-        order = objects.scores.argsort(descending=True, stable=True)
-    else:
-        order = objects.areas.argsort(descending=True, stable=True)
-    objects = objects[order].to("cpu")
-    seen: dict[int, int] = {}
+    """What is drawn of each object, in the pixels of the drawing."""
+    seen: Counter[int] = Counter()
     things = []
     for index, label in enumerate(objects.labels.tolist()):
-        colour, text = category_colour(label, seen.get(label, 0)), schema.categories[label]
-        seen[label] = seen.get(label, 0) + 1
-        if isinstance(objects, InstancePrediction):
-            text = f"{text} {objects.scores[index]:.2f}"
-        elif objects.is_crowd[index]:
-            colour, text = CROWD, f"{text} (crowd)"
+        colour = category_colour(label, seen[label])
+        seen[label] += 1
         x1, y1, x2, y2 = (objects.boxes_xyxy[index] * scale).tolist()
         mask = None if objects.masks is None else _shape(objects.masks[index], scale)
-        points = _scaled_keypoints(objects, index, scale) if _has_keypoints(schema, label) else []
-        things.append(_Object(text, colour, (x1, y1, x2, y2), mask, points))
+        marks = [(x * scale, y * scale, int(v)) for x, y, v in points[index]] if _has_keypoints(schema, label) else []
+        things.append(_Object(texts[index], colour, (x1, y1, x2, y2), mask, marks))
     return things
+
+
+def _labels_and_scores(found: InstancePrediction) -> Iterator[tuple[int, float]]:
+    return zip(found.labels.tolist(), found.scores.tolist(), strict=True)
 
 
 def _has_keypoints(schema: Schema, label: int) -> bool:
@@ -110,20 +124,17 @@ def _shape(mask: Tensor, scale: int) -> _Shape | None:
     return _Shape(picture, ((left - margin) * scale, (top - margin) * scale))
 
 
-def _scaled_keypoints(
-    objects: InstancePrediction | InstanceTarget, index: int, scale: int
-) -> list[tuple[float, float, int]]:
-    """x, y and visibility (0: not drawn, 1: hidden, 2: visible) of an object's keypoints."""
-    if objects.keypoints_xyv is None:
+def _sure_keypoints(found: InstancePrediction, index: int) -> list[list[float]]:
+    """x, y and visibility (0: not drawn, 2: visible) of an object's keypoints; guesses are left out.
+
+    A network's visibility is always 1: what it is sure of is drawn as visible.
+    """
+    if found.keypoints_xyv is None:
         return []
-    points = [(x * scale, y * scale, int(v)) for x, y, v in objects.keypoints_xyv[index].tolist()]
-    if isinstance(objects, InstanceTarget):
-        return points
-    logits = [math.inf] * len(points)
-    if objects.keypoint_scores is not None:
-        logits = objects.keypoint_scores[index].tolist()
-    # A network's visibility is always 1: what it is sure of is drawn as visible.
-    return [(x, y, 2 * (v > 0 and logit >= _KEYPOINT_LOGIT)) for (x, y, v), logit in zip(points, logits, strict=True)]
+    points: list[list[float]] = found.keypoints_xyv[index].tolist()
+    logits = [math.inf] * len(points) if found.keypoint_scores is None else found.keypoint_scores[index].tolist()
+    sure = [v > 0 and logit >= _KEYPOINT_LOGIT for (_, _, v), logit in zip(points, logits, strict=True)]
+    return [[x, y, 2.0 * known] for (x, y, _), known in zip(points, sure, strict=True)]
 
 
 def _paint_shape(picture: Image.Image, shape: _Shape, colour: Colour, unit: float) -> None:

@@ -9,12 +9,24 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.draw.canvas import Entry, line_unit
+from visus.draw.canvas import Entry, Style, legend_below, legend_inside, letter_size, line_unit
 from visus.draw.palette import INK, PAPER, Colour, schema_colour
-from visus.types import VOID, Schema
+from visus.types import VOID, Schema, SemanticPrediction, SemanticTarget
 
 _OPACITY, _VOID_OPACITY, _CONTOUR_OPACITY = 0.55, 0.6, 0.7
 _BACKGROUNDS = ("background", "_background_")  # what is nothing in particular keeps its own colours
+
+
+def draw_semantic(
+    picture: Image.Image, shown: SemanticPrediction | SemanticTarget, schema: Schema, style: Style
+) -> Image.Image:
+    """The classes of pixels in their colours, with a legend."""
+    painted = paint_classes(picture, shown.labels, schema, scale=style.scale)
+    entries, font_size = class_legend(shown.labels, schema), letter_size(painted.size) * style.text_scale
+    if style.legend == "below":
+        return legend_below(painted, entries, font_size=font_size)
+    legend_inside(painted, entries, font_size=font_size)
+    return painted
 
 
 def paint_classes(picture: Image.Image, labels: UInt8[Tensor, "h w"], schema: Schema, *, scale: int) -> Image.Image:

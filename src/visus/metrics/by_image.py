@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch.distributed as dist
-from torchmetrics import Metric
+
+from visus.metrics.metric import Metric
 
 
 class ImageRecords(Metric):
@@ -18,10 +19,6 @@ class ImageRecords(Metric):
 
     A record is any value that pickle can send. Give tensors on the CPU and small: all images are held at once.
     """
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = True  # the numbers of one batch cannot be merged into those of all: only the records can
 
     def __init__(self) -> None:
         super().__init__()

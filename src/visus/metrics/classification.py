@@ -7,16 +7,18 @@ IoU of more than a half.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from visus.metrics.by_image import ImageRecords
+from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
 from visus.ops.boxes import box_iou
-from visus.types import ClassPrediction, ClassTarget, Schema
+from visus.types import Batch, ClassPrediction, ClassTarget, Schema
 
 LOCALISED = 0.5
 """A box is right whose IoU with the annotated one is above this."""
@@ -52,14 +54,23 @@ class ClassificationMetric(ImageRecords):
         self.schema, self.boxes = schema, boxes
         self._confusion: Tensor | None = None
 
-    def update(self, predictions: Sequence[ClassPrediction], targets: Sequence[ClassTarget]) -> None:
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Top-1 comes first."""
+        measures = {name: Measure(headline=True) for name in ("top-1", "top-5", "mean class accuracy")}
+        if self.boxes:
+            measures["localisation"] = Measure(headline=True)
+            measures["localisation error"] = Measure(smaller_is_better=True, headline=True)
+        return measures
+
+    def update(self, predictions: Sequence[ClassPrediction], batch: Batch) -> None:
         """Adds images, boxes in the pixels of the target's ``size``.
 
         Raises:
             ValueError: sizes differ, a label is not in the schema, or two images share an ``image_id``.
         """
         self._confusion = None
-        for prediction, target in zip(predictions, targets, strict=True):
+        for prediction, target in zip(predictions, batch.targets, strict=True):
             self.add(target.image_id, self._judged(prediction, target))
 
     def compute(self) -> dict[str, float]:
@@ -100,6 +111,10 @@ class ClassificationMetric(ImageRecords):
         totals, right = confusion.sum(1).tolist(), confusion.diagonal().tolist()
         shares = [hits / total if total else -1.0 for hits, total in zip(right, totals, strict=True)]
         return {"accuracy": dict(zip(self.schema.categories, shares, strict=True))}
+
+    def details(self) -> list[Any]:
+        """The accuracy of each class, and what is taken for what."""
+        return [PerCategory(self.per_category()), ConfusionMatrix(self.confusion_matrix)]
 
     def reset(self) -> None:
         """Forgets all images."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -22,8 +22,9 @@ import hotcoco
 
 from visus.metrics.by_image import ImageRecords
 from visus.metrics.coco_format import Record, prediction_to_coco, schema_to_categories, target_to_coco
-from visus.metrics.coco_summary import CocoResult, summarise
-from visus.types import InstancePrediction, InstanceTarget, Schema
+from visus.metrics.coco_summary import CocoResult, measure_names, summarise
+from visus.metrics.metric import Measure, PerCategory
+from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
 
 Kind = Literal["box", "mask", "keypoint"]
 _HOTCOCO_NAME = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}
@@ -156,14 +157,23 @@ class CocoMetric(ImageRecords):
         self.kinds = chosen
         self.results: dict[str, CocoResult] = {}
 
-    def update(self, predictions: list[InstancePrediction], targets: list[InstanceTarget]) -> None:
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """COCO's table: a row for each kind; its AP is a headline."""
+        return {
+            f"{kind} {name}": Measure(headline=name == "AP", curve=name in ("AP", "AP50"), row=kind, column=name)
+            for kind in self.kinds
+            for name in measure_names(keypoints=kind == "keypoint")
+        }
+
+    def update(self, predictions: Sequence[InstancePrediction], batch: Batch) -> None:
         """Adds images: what was found in each, and what it holds, both in the pixels of the target's ``size``.
 
         Raises:
             ValueError: where sizes differ, masks or keypoints are missing, or two images share an ``image_id``.
         """
         self.results = {}
-        for prediction, target in zip(predictions, targets, strict=True):
+        for prediction, target in zip(predictions, batch.targets, strict=True):
             self._check(prediction, target)
             without = {"masks": "mask", "keypoints_xyv": "keypoint"}
             dropped: dict[str, Any] = {name: None for name, kind in without.items() if kind not in self.kinds}
@@ -193,6 +203,10 @@ class CocoMetric(ImageRecords):
             measured[f"{kind} AP"] = self.results[kind].per_category
             measured[f"{kind} AP50"] = self.results[kind].per_category_50
         return measured
+
+    def details(self) -> list[Any]:
+        """AP and AP50 of each category."""
+        return [PerCategory(self.per_category())]
 
     def reset(self) -> None:
         """Forgets all images."""

@@ -42,6 +42,11 @@ _KEYPOINT_MEASURES = {
 }
 
 
+def measure_names(*, keypoints: bool) -> tuple[str, ...]:
+    """The names of COCO's numbers, in the order of its tables."""
+    return tuple(_KEYPOINT_MEASURES if keypoints else _MEASURES)
+
+
 @dataclass(frozen=True)
 class CocoResult:
     """What one evaluation measured.

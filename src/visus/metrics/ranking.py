@@ -7,6 +7,9 @@ of matches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,31 +21,22 @@ from visus.types import (
     VOID,
     ClassPrediction,
     ClassTarget,
+    EmbeddingPrediction,
     InstancePrediction,
     InstanceTarget,
-    Prediction,
     SemanticPrediction,
     SemanticTarget,
-    Target,
+    row,
 )
 
 
-def image_quality(prediction: Prediction, target: Target) -> float:
-    """Measures one image from 0, nothing right, to 1, everything right, by what was predicted of it.
-
-    Objects: `instance_quality`. Pixels: `semantic_quality`. A class: `class_quality`. An embedding says nothing alone,
-    and has no quality.
+def image_quality(prediction: Any, target: Any) -> float | None:
+    """Measures one image from 0, nothing right, to 1, everything right; None where a single image says nothing.
 
     Raises:
-        TypeError: where the two are not of one problem, or have no quality.
+        NoRowError: a kind of prediction that `QUALITIES` does not know.
     """
-    if isinstance(prediction, InstancePrediction) and isinstance(target, InstanceTarget):
-        return instance_quality(prediction, target)
-    if isinstance(prediction, SemanticPrediction) and isinstance(target, SemanticTarget):
-        return semantic_quality(prediction, target)
-    if isinstance(prediction, ClassPrediction) and isinstance(target, ClassTarget):
-        return class_quality(prediction, target)
-    raise TypeError(f"a {type(prediction).__name__} of a {type(target).__name__} has no quality of its own")
+    return row(QUALITIES, prediction, "the quality of one image")(prediction, target)
 
 
 def semantic_quality(prediction: SemanticPrediction, target: SemanticTarget) -> float:
@@ -118,3 +112,16 @@ def _on_crowd(prediction: InstancePrediction, crowds: InstanceTarget) -> Tensor:
     both = overlap / (1 + overlap) * (own[:, None] + other[None])  # the intersection, from the IoU and the two areas
     share = both / own[:, None].clamp(min=1e-6)
     return ((share > 0.5) & (prediction.labels[:, None] == crowds.labels[None])).any(dim=1)
+
+
+def no_quality(prediction: EmbeddingPrediction, target: ClassTarget) -> None:
+    """An embedding alone is neither good nor bad: only its neighbours say."""
+
+
+QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
+    InstancePrediction: instance_quality,
+    SemanticPrediction: semantic_quality,
+    ClassPrediction: class_quality,
+    EmbeddingPrediction: no_quality,
+}
+"""How good the prediction of one image is, by the kind of prediction."""

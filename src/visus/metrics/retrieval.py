@@ -8,7 +8,7 @@ its own neighbour: it is left out by its index, not by being nearest, as copies 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,8 +19,9 @@ from torch.nn import functional as F
 
 from visus.metrics.by_image import ImageRecords
 from visus.metrics.clustering import k_means, normalised_mutual_information
+from visus.metrics.metric import Measure
 from visus.metrics.nearest_positive import Points, Screen, Ties, hits_at
-from visus.types import ClassTarget, EmbeddingPrediction
+from visus.types import Batch, EmbeddingPrediction
 
 Similarity = Literal["cosine", "euclidean", "dot"]
 Lone = Literal["keep", "drop"]
@@ -28,6 +29,8 @@ Side = tuple[Tensor, Tensor]
 
 _MANY = 4096  # from so many images on, the first pass in whole numbers pays
 _ROWS_AT_ONCE = 256
+_HEADLINES = 6
+_MOST_CLUSTERED = 20_000_000  # images times classes: k-means takes seconds
 
 
 def recall_at_k(
@@ -231,9 +234,26 @@ class RetrievalMetric(ImageRecords):
         self.similarity, self.ties, self.lone = similarity, ties, lone
         self.precision, self.clusters = precision, clusters
 
-    def update(self, predictions: list[EmbeddingPrediction], targets: list[ClassTarget]) -> None:
-        """Adds images: where each lies, and of which class it is."""
-        for prediction, target in zip(predictions, targets, strict=True):
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Recall at the first K comes first."""
+        names = [f"R@{k}" for k in self.ks]
+        names += ["MAP@R", "R-precision"] if self.precision else []
+        names += ["NMI"] if self.clusters else []
+        return {name: Measure(headline=place < _HEADLINES) for place, name in enumerate(names)}
+
+    def measure_all(self, *, inputs: int, num_classes: int) -> None:
+        """Adds MAP@R and R-precision, and NMI where clustering takes seconds, not minutes."""
+        self.precision = True
+        self.clusters = inputs * num_classes <= _MOST_CLUSTERED
+
+    def details(self) -> list[Any]:
+        """The embeddings."""
+        return [self.embeddings()]
+
+    def update(self, predictions: Sequence[EmbeddingPrediction], batch: Batch) -> None:
+        """Adds images: their embeddings and classes."""
+        for prediction, target in zip(predictions, batch.targets, strict=True):
             embedding = prediction.embedding.detach().float().cpu()
             self.add(int(target.image_id), (embedding.numpy(), int(target.label), target.is_query))
 

@@ -13,7 +13,9 @@ Pixels labelled `VOID` never count. The boundary F1 is explained in `visus.metri
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,8 @@ from torch import Tensor
 
 from visus.metrics.boundary import TOLERANCE, boundary_f1
 from visus.metrics.by_image import ImageRecords
-from visus.types import VOID, Schema, SemanticPrediction, SemanticTarget
+from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
+from visus.types import VOID, Batch, Schema, SemanticPrediction, SemanticTarget
 
 _VALUES = 256  # of a uint8
 
@@ -73,7 +76,13 @@ class SemanticMetric(ImageRecords):
         self.boundary_tolerance = boundary_tolerance
         self._confusion: Tensor | None = None
 
-    def update(self, predictions: list[SemanticPrediction], targets: list[SemanticTarget]) -> None:
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """The mIoU comes first."""
+        names = ("mIoU", "pixel accuracy", "mean class accuracy", *(("boundary F1",) if self.boundary else ()))
+        return {name: Measure(headline=True) for name in names}
+
+    def update(self, predictions: Sequence[SemanticPrediction], batch: Batch) -> None:
         """Adds images: the classes found, and those annotated, of the same pixels.
 
         Raises:
@@ -81,7 +90,7 @@ class SemanticMetric(ImageRecords):
         """
         self._confusion = None
         classes = self.schema.num_classes
-        for prediction, target in zip(predictions, targets, strict=True):
+        for prediction, target in zip(predictions, batch.targets, strict=True):
             found, true = _comparable(prediction, target)
             try:
                 confusion = pixel_confusion(found, true, classes)
@@ -127,6 +136,10 @@ class SemanticMetric(ImageRecords):
             name: dict(zip(self.schema.categories, values.nan_to_num(-1.0).tolist(), strict=True))
             for name, values in measured.items()
         }
+
+    def details(self) -> list[Any]:
+        """IoU and accuracy of each class, and what is taken for what."""
+        return [PerCategory(self.per_category()), ConfusionMatrix(self.confusion_matrix)]
 
     def reset(self) -> None:
         """Forgets all images."""

@@ -8,7 +8,9 @@ difficult (`is_crowd`) are neither owed nor wrong to find. How the precision is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visus.metrics.by_image import ImageRecords
+from visus.metrics.metric import Measure, PerCategory
 from visus.ops.boxes import box_iou
-from visus.types import InstancePrediction, InstanceTarget, Schema
+from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
 
 RULES = ("07", "10+")
 _RIGHT, _WRONG, _IGNORED = 1, 0, -1
@@ -48,14 +51,19 @@ class VocMetric(ImageRecords):
         self.inclusive = inclusive
         self._per_category: dict[str, float] | None = None
 
-    def update(self, predictions: list[InstancePrediction], targets: list[InstanceTarget]) -> None:
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """One number."""
+        return {"VOC AP50": Measure(headline=True)}
+
+    def update(self, predictions: Sequence[InstancePrediction], batch: Batch) -> None:
         """Adds images: what was found in each, and what it holds, both in the pixels of the target's ``size``.
 
         Raises:
             ValueError: where sizes differ, numbers are not finite, or two images share an ``image_id``.
         """
         self._per_category = None
-        for prediction, target in zip(predictions, targets, strict=True):
+        for prediction, target in zip(predictions, batch.targets, strict=True):
             if tuple(prediction.size) != tuple(target.size):
                 raise ValueError(
                     f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
@@ -90,6 +98,10 @@ class VocMetric(ImageRecords):
         if self._per_category is None:
             raise RuntimeError("there is no result: call compute() first")
         return {"VOC AP50": self._per_category}
+
+    def details(self) -> list[Any]:
+        """The average precision of each category."""
+        return [PerCategory(self.per_category())]
 
     def reset(self) -> None:
         """Forgets all images."""

@@ -25,6 +25,7 @@ class PublishedWeights:
         metric: what it scores, in percent.
         frozen_eps: the epsilon to give to `visus.nn.norm.FrozenBatchNorm2d`; None where the network has none.
         shorter_side: pixels of an image before its middle is cut out, where that is not the classifier's usual 256.
+        prefix: what the names of its parameters get in front of them in the model of its name.
         licence: of the file. The pictures that it was trained on have terms of their own.
     """
 
@@ -35,6 +36,7 @@ class PublishedWeights:
     metric: dict[str, float]
     frozen_eps: float | None = None
     shorter_side: int | None = None
+    prefix: str = ""
     licence: str = "BSD-3-Clause"
 
 
@@ -47,7 +49,7 @@ def _row(
 
 
 def _imagenet(file: str, size_mb: float, top1: float, *, shorter_side: int | None = None) -> PublishedWeights:
-    return replace(_row(file, size_mb, 1000, {"ImageNet top1": top1}), shorter_side=shorter_side)
+    return replace(_row(file, size_mb, 1000, {"ImageNet top1": top1}), shorter_side=shorter_side, prefix="network.")
 
 
 def _coco(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD
-from visus.ops.padding import pad_images
+from visus.ops.padding import check_image, pad_images
 from visus.types import ImageBatch, InstanceTarget
 
 
@@ -60,13 +60,19 @@ class ImageTransform(nn.Module):
         return _without_padding(pixels, images.sizes).contiguous(memory_format=torch.channels_last)
 
     def batch(self, images: Sequence[Tensor]) -> ImageBatch:
-        """Resizes [3 h w] images (uint8 in 0..255 or float in 0..1) to the wanted side and pads them to one tensor."""
-        return pad_images([self.resize(image) for image in images], self.divisor)
+        """Resizes [3 h w] images (uint8 in 0..255 or float in 0..1) to the wanted side and pads them to one tensor.
+
+        Raises:
+            ValueError: there is no image, or one is not [3, h, w].
+        """
+        for image in images:
+            check_image(image)
+        originals = tuple((image.shape[-2], image.shape[-1]) for image in images)
+        return replace(pad_images([self.resize(image) for image in images], self.divisor), originals=originals)
 
     def resize(self, image: Tensor) -> Tensor:
         """One [3 h w] image at the wanted size; the image itself where it has that size already."""
-        if image.ndim != 3 or image.shape[0] != 3:
-            raise ValueError(f"an image must be [3, height, width] in RGB, this one is {list(image.shape)}")
+        check_image(image)
         size = self.target_size(image.shape[-2], image.shape[-1])
         if size == tuple(image.shape[-2:]):
             return image

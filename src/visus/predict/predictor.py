@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,14 +15,23 @@ from PIL import Image
 from torch import Tensor, nn
 
 from visus import catalog
-from visus.download import cache_path, fetch
 from visus.data.files.images import read_image
+from visus.download import cache_path, fetch
 from visus.errors import VisusError
+from visus.names import suggestion
+from visus.nn.model import predict_batch
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import load_state, read_weights, remap_torchvision, set_frozen_eps
 from visus.predict.published_schemas import published_schema
-from visus.training.run import schema_from_json
-from visus.types import InstancePrediction, Prediction, Schema
+from visus.types import (
+    ClassPrediction,
+    EmbeddingPrediction,
+    InstancePrediction,
+    Prediction,
+    Schema,
+    SemanticPrediction,
+    row,
+)
 
 Picture = UInt8[Tensor, "3 h w"] | Image.Image | str | Path
 
@@ -37,9 +45,18 @@ class Predictor:
         model: what turns an image batch into predictions.
         schema: the names of its labels.
         device: where it runs; None picks a GPU where there is one.
+        averaged: makes a model of it that averages several looks, where its problem has one.
     """
 
-    def __init__(self, model: nn.Module, schema: Schema, *, device: str | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        schema: Schema,
+        *,
+        device: str | None = None,
+        averaged: Callable[..., nn.Module] | None = None,
+    ) -> None:
+        self._averaged = averaged
         self.device = _device(device)
         self.model = model.to(self.device).eval()
         self.schema = schema
@@ -70,15 +87,32 @@ class Predictor:
             found += self._predict_batch([as_pixels(image) for image in several[start : start + batch_size]])
         if min_score is None:
             return found
-        return [p[p.scores >= min_score] if isinstance(p, InstancePrediction) else p for p in found]
+        return [row(AT_LEAST, prediction, "a least score")(prediction, min_score) for prediction in found]
 
-    @torch.inference_mode()
+    def averaged(
+        self, *, scales: Sequence[float] = (1.0,), flip: bool = False, window: tuple[int, int] | None = None
+    ) -> Predictor:
+        """A predictor that averages several looks at each image (test-time augmentation).
+
+        Args:
+            scales: the sizes that it looks at, as factors on the usual one.
+            flip: whether it looks at each of them mirrored, too.
+            window: rows and columns of a sliding window for large images; None looks at the whole.
+
+        Raises:
+            VisusError: the model's problem has no such average.
+        """
+        if self._averaged is None:
+            names = [problem.name for problem in catalog.PROBLEMS.values() if problem.averaged]
+            raise VisusError(f"--scales, --flip and --window need a {' or '.join(names)} model")
+        model = self._averaged(self.model, scales=scales, flip=flip, window=window)
+        return Predictor(model, self.schema, device=str(self.device))
+
     def _predict_batch(self, images: list[UInt8[Tensor, "3 h w"]]) -> list[Prediction]:
         """One pass through the network."""
         model: Any = self.model
-        batch = model.transform.batch(images).to(self.device)
-        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
-        return [prediction.to("cpu") for prediction in model.postprocess(model(batch), sizes)]
+        _, found = predict_batch(model, model.transform.batch(images).to(self.device))
+        return [prediction.to("cpu") for prediction in found]
 
 
 def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
@@ -105,6 +139,31 @@ def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
     if (architecture := architecture_of(name)) is not None:
         return _load_published(name, architecture, device)
     raise VisusError(_unknown(name))
+
+
+def predict(
+    model: str | Path | Predictor,
+    images: Picture | Sequence[Picture],
+    *,
+    device: str | None = None,
+    batch_size: int = 1,
+    min_score: float | None = None,
+) -> list[Prediction]:
+    """Loads a model and looks at images; `load` once and `Predictor.predict` often is faster.
+
+    Args:
+        model: as for `load`, or a predictor.
+        images: as for `Predictor.predict`.
+        device: as for `load`.
+        batch_size: as for `Predictor.predict`.
+        min_score: as for `Predictor.predict`.
+
+    Raises:
+        VisusError: there is no such model.
+        ImageError: a path that holds no readable image.
+    """
+    predictor = model if isinstance(model, Predictor) else load(model, device=device)
+    return predictor.predict(images, batch_size=batch_size, min_score=min_score)
 
 
 def architecture_of(name: str) -> str | None:
@@ -144,14 +203,14 @@ def _load_file(path: Path, device: str | None) -> Predictor:
             f"{path}: these weights do not say what they belong to (no {', '.join(missing)} in the file's metadata); "
             "give a run folder, or a file that `visus train` wrote"
         )
-    name, schema = metadata["model"], schema_from_json(metadata["schema"])
+    name, schema = metadata["model"], Schema.from_json(metadata["schema"])
     if name not in catalog.MODELS:
-        raise VisusError(f"{path}: this version of visus has no model {name!r}{_suggestion(name, catalog.MODELS)}")
+        raise VisusError(f"{path}: this version of visus has no model {name!r}{suggestion(name, catalog.MODELS)}")
     model = catalog.build_model(name, schema, _without_downloads(name, json.loads(metadata["options"])))
     load_state(model, state, source=str(path))
     if "frozen_eps" in metadata:
         set_frozen_eps(model, float(metadata["frozen_eps"]))
-    return Predictor(model, schema, device=device)
+    return _predictor(model, name, schema, device)
 
 
 def _load_published(name: str, architecture: str, device: str | None) -> Predictor:
@@ -161,15 +220,18 @@ def _load_published(name: str, architecture: str, device: str | None) -> Predict
     path = fetch(published.url, published.sha256_prefix, note=note, size_mb=published.size_mb)
     state, _ = read_weights(path)
     model = catalog.build_model(architecture, schema, _without_downloads(architecture, {"pretrained": True}))
-    prefix = getattr(model, "published_prefix", "")  # where the published network lies inside of ours
-    state = {prefix + key: value for key, value in remap_torchvision(state).items()}
+    state = {published.prefix + key: value for key, value in remap_torchvision(state).items()}
     load_state(model, state, source=f"{name} ({path.name})")
     if published.frozen_eps is not None:
         set_frozen_eps(model, published.frozen_eps)
     if published.shorter_side is not None:
         preprocessing: Any = model.transform
         preprocessing.shorter = published.shorter_side
-    return Predictor(model, schema, device=device)
+    return _predictor(model, architecture, schema, device)
+
+
+def _predictor(model: nn.Module, name: str, schema: Schema, device: str | None) -> Predictor:
+    return Predictor(model, schema, device=device, averaged=catalog.problem_of(name).averaged)
 
 
 def _without_downloads(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +269,7 @@ def _unknown(name: str) -> str:
     if name in PUBLISHED:
         return f"{name}: its published weights are known, but visus has no such model yet"
     known = [*filter(architecture_of, PUBLISHED), *_runs()]
-    return f"{name}: neither a run folder nor published weights{_suggestion(name, known)}"
+    return f"{name}: neither a run folder nor published weights{suggestion(name, known)}"
 
 
 def _runs() -> Iterator[str]:
@@ -215,7 +277,14 @@ def _runs() -> Iterator[str]:
     return (str(path.parent) for path in sorted(Path("runs").glob(f"*/{WEIGHTS_FILE}")))
 
 
-def _suggestion(name: str, names: Sequence[str] | dict[str, Any]) -> str:
-    """A close name to the one asked for, or all there are."""
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(names)}"
+def _whole(prediction: Any, min_score: float) -> Any:
+    return prediction
+
+
+AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
+    InstancePrediction: lambda prediction, min_score: prediction[prediction.scores >= min_score],
+    SemanticPrediction: _whole,
+    ClassPrediction: _whole,
+    EmbeddingPrediction: _whole,
+}
+"""What a least score leaves of each kind of prediction."""

@@ -12,7 +12,7 @@ its palette.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     InstancePrediction,
-    Prediction,
     Schema,
     SemanticPrediction,
+    row,
 )
 
 MASKS = "masks"
@@ -55,24 +55,14 @@ class ResultFolder:
     failures: list[tuple[str, str]] = field(default_factory=list)
     _masks: set[Path] = field(default_factory=set)
 
-    def add(self, name: str, image_id: int, prediction: Prediction, **details: float) -> None:
+    def add(self, name: str, image_id: int, prediction: Any, **details: float) -> None:
         """Takes the prediction of an image; ``details`` are kept in its record (such as a frame's time).
 
         The mask of a `SemanticPrediction` is written at once: a folder of pictures would not fit into memory.
         """
         height, width = prediction.size
         self.images.append({"id": image_id, "file_name": name, "width": width, "height": height, **details})
-        if isinstance(prediction, InstancePrediction):
-            self.found += prediction_to_coco(prediction, image_id, self.schema)
-            return
-        entry: dict[str, Any] = {"image_id": image_id, "file_name": name}
-        if isinstance(prediction, ClassPrediction):
-            entry |= class_entry(prediction, self.schema)
-        elif isinstance(prediction, SemanticPrediction):
-            entry |= {"mask": self._save_mask(name, prediction), "classes": class_shares(prediction, self.schema)}
-        elif isinstance(prediction, EmbeddingPrediction):
-            entry["embedding"] = [round(value, 6) for value in prediction.embedding.tolist()]
-        self.found.append(entry)
+        self.found += row(ENTRIES, prediction, "writing predictions")(self, name, image_id, prediction)
 
     def fail(self, name: str, error: Exception) -> None:
         """Notes an image that could not be read."""
@@ -99,8 +89,8 @@ class ResultFolder:
         (self.path / "predictions.json").write_text(json.dumps(self.found))
         (self.path / "images.json").write_text(json.dumps(about, indent=1))
 
-    def _save_mask(self, name: str, prediction: SemanticPrediction) -> str:
-        """Writes the labels of an image; the path inside of the folder."""
+    def save_mask(self, name: str, prediction: SemanticPrediction) -> str:
+        """Writes the labels of an image as a PNG; returns its path inside of the folder."""
         file = Path(MASKS) / Path(name).with_suffix(".png")
         if file in self._masks:
             file = Path(MASKS) / f"{name}.png"  # a.jpg and a.png lie beside each other
@@ -113,16 +103,51 @@ class ResultFolder:
         return file.as_posix()
 
 
-def class_entry(prediction: ClassPrediction, schema: Schema) -> dict[str, Any]:
-    """The classes of an image as JSON, best first, and the box (left, top, right, bottom) where there is one."""
+def instance_entries(
+    folder: ResultFolder, name: str, image_id: int, prediction: InstancePrediction
+) -> list[dict[str, Any]]:
+    """COCO's results of the objects of an image."""
+    return prediction_to_coco(prediction, image_id, folder.schema)
+
+
+def class_entries(folder: ResultFolder, name: str, image_id: int, prediction: ClassPrediction) -> list[dict[str, Any]]:
+    """The classes of an image, best first, and the box (left, top, right, bottom) where there is one."""
+    schema = folder.schema
     scores = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
     classes = [
         {"category_id": schema.category_ids[label], "name": schema.categories[label], "score": round(score, 6)}
         for label, score in scores
     ]
-    if prediction.box_xyxy is None:
-        return {"classes": classes}
-    return {"classes": classes, "box_xyxy": [round(v, 2) for v in prediction.box_xyxy.tolist()]}
+    entry: dict[str, Any] = {"image_id": image_id, "file_name": name, "classes": classes}
+    if prediction.box_xyxy is not None:
+        entry["box_xyxy"] = [round(v, 2) for v in prediction.box_xyxy.tolist()]
+    return [entry]
+
+
+def semantic_entries(
+    folder: ResultFolder, name: str, image_id: int, prediction: SemanticPrediction
+) -> list[dict[str, Any]]:
+    """The file of an image's mask, which is written here, and the share of each class."""
+    mask = folder.save_mask(name, prediction)
+    shares = class_shares(prediction, folder.schema)
+    return [{"image_id": image_id, "file_name": name, "mask": mask, "classes": shares}]
+
+
+def embedding_entries(
+    folder: ResultFolder, name: str, image_id: int, prediction: EmbeddingPrediction
+) -> list[dict[str, Any]]:
+    """The embedding of an image."""
+    values = [round(value, 6) for value in prediction.embedding.tolist()]
+    return [{"image_id": image_id, "file_name": name, "embedding": values}]
+
+
+ENTRIES: dict[type, Callable[[ResultFolder, str, int, Any], list[dict[str, Any]]]] = {
+    InstancePrediction: instance_entries,
+    ClassPrediction: class_entries,
+    SemanticPrediction: semantic_entries,
+    EmbeddingPrediction: embedding_entries,
+}
+"""What predictions.json holds of an image, by the kind of prediction."""
 
 
 def class_shares(prediction: SemanticPrediction, schema: Schema) -> list[dict[str, Any]]:

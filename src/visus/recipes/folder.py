@@ -11,12 +11,9 @@ from visus.recipes.classification import classifier_lite0
 from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
-from visus.types import ClassTarget, Schema
+from visus.types import ClassTarget, InstanceTarget, Schema, SemanticTarget, row
 
 STEPS_OF_A_SHORT_RUN = 2000
-
-SEMANTIC_LAYOUTS = ("voc_semantic", "camvid", "mask_folder")
-"""The layouts in which every pixel has a class; a layout's name is that of its data set in the catalog."""
 
 
 def for_folder(folder: str | Path) -> Recipe:
@@ -31,7 +28,7 @@ def for_folder(folder: str | Path) -> Recipe:
     root = Path(folder)
     layout = layout_of(root)
     dataset = open_folder(root, "train", for_training=True)
-    recipe = _suitable(layout, dataset.schema, lambda: isinstance(dataset[0].target, ClassTarget))()
+    recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset.schema)
     batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
     steps = max(1, len(dataset) // batch_size)
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))
@@ -43,9 +40,13 @@ def for_folder(folder: str | Path) -> Recipe:
     )
 
 
-def _suitable(layout: str, schema: Schema, has_classes: Callable[[], bool]) -> Callable[[], Recipe]:
-    if layout in SEMANTIC_LAYOUTS:
-        return deeplabv3_lite0
-    if layout == "image_folder" or (layout == "csv" and has_classes()):
-        return classifier_lite0
-    return maskrcnn_lite0 if schema.has_masks or schema.keypoints else fasterrcnn_lite0
+def _for_objects(schema: Schema) -> Recipe:
+    return maskrcnn_lite0() if schema.has_masks or schema.keypoints else fasterrcnn_lite0()
+
+
+SUITABLE: dict[type, Callable[[Schema], Recipe]] = {
+    InstanceTarget: _for_objects,
+    SemanticTarget: lambda schema: deeplabv3_lite0(),
+    ClassTarget: lambda schema: classifier_lite0(),
+}
+"""The small recipe for data with each kind of target."""

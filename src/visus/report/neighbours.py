@@ -90,5 +90,5 @@ def recall_chart(recall: dict[str, dict[str, float]]) -> str:
 
 
 def _framed(dataset: SampleDataset, index: int, colour: tuple[int, int, int]) -> Image.Image:
-    picture = Image.fromarray(dataset[index].image.permute(1, 2, 0).contiguous().numpy())
+    picture = Image.fromarray(dataset[index].input.permute(1, 2, 0).contiguous().numpy())
     return ImageOps.expand(ImageOps.fit(picture, (CELL, CELL), Image.Resampling.LANCZOS), FRAME, colour)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from visus.draw.canvas import STRIP
+from visus.draw.canvas import STRIP, enlarged
 from visus.draw.draw import draw
-from visus.types import InstancePrediction, Prediction, Sample, Schema
+from visus.types import Prediction, Sample, Schema
 
 Example = tuple[Sample, Prediction, float]
 """An image with its truth, what was predicted, and how good that is (larger is better)."""
@@ -35,12 +35,12 @@ def _pair(example: Example, schema: Schema) -> str:
     """Truth and prediction side by side."""
     sample, prediction, quality = example
     name = Path(sample.path).name or f"image {sample.target.image_id}"
-    truth = draw(sample.image, sample.target, schema, text_scale=_THUMBNAIL_TEXT)
-    found = draw(sample.image, prediction, schema, text_scale=_THUMBNAIL_TEXT)
+    truth = draw(sample.input, sample.target, schema, text_scale=_THUMBNAIL_TEXT)
+    found = draw(sample.input, prediction, schema, text_scale=_THUMBNAIL_TEXT)
     truth, found = (_as_high(picture, max(truth.height, found.height)) for picture in (truth, found))
     # A legend below the picture is shown whole; of others all have one shape, for the order of the page.
     square = " square" if truth.height > 0.85 * truth.width else ""
-    shape = square if isinstance(prediction, InstancePrediction) else " whole"
+    shape = " whole" if truth.size != _drawn_size(sample) else square
     pictures = "".join(
         f'<figure><button type="button"><img src="{data_url(picture)}" alt="{escape(f"{name}: {what}", quote=True)}" '
         f'loading="lazy"></button><figcaption>{what}</figcaption></figure>'
@@ -48,6 +48,11 @@ def _pair(example: Example, schema: Schema) -> str:
     )
     caption = f'<span title="{escape(sample.path, quote=True)}">{escape(name)}</span><b>quality {quality:.2f}</b>'
     return f'<figure class="pair{shape}"><div>{pictures}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _drawn_size(sample: Sample) -> tuple[int, int]:
+    """The size of a drawing that has no legend below it."""
+    return enlarged(sample.input)[0].size
 
 
 def _as_high(picture: Image.Image, height: int) -> Image.Image:

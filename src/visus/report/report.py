@@ -6,40 +6,52 @@ Style, script, curves and pictures are inside the file; a content security polic
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
-from jaxtyping import Int64
-from torch import Tensor
-
+from visus.data.feed.loader import SampleDataset
+from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
+from visus.metrics.retrieval import Embedded
 from visus.report.charts import bar_chart, line_chart
 from visus.report.confusion import confusion_chart
 from visus.report.machine import describe_machine
-from visus.report.measures import cards, measure_tables, split_measure
+from visus.report.measures import cards, measure_tables
+from visus.report.neighbours import neighbours_html, recall_chart
 from visus.report.pairs import Example, worst_and_best
-from visus.types import Schema
+from visus.types import Schema, row
 
-_PANELS = ("Measures on the validation images", "Training loss", "Validation loss", "Learning rate")
+Section = tuple[str, str, str]
+
+_PANELS = ("Validation, in hundredths", "Validation", "Training loss", "Validation loss", "Learning rate")
 _MOST_CATEGORIES = 100
 
 
-def write_report(
-    run: Path,
-    *,
-    title: str,
-    schema: Schema,
-    history: list[dict[str, float]],
-    metrics: dict[str, float],
-    per_category: dict[str, dict[str, float]],
-    examples: list[Example],
-    confusion_matrix: Int64[Tensor, "c c"] | None = None,
-    sections: Mapping[str, str] = MappingProxyType({}),
-) -> Path:
+@dataclass(frozen=True)
+class Results:
+    """What the best weights of a run are worth.
+
+    Args:
+        numbers: by name.
+        measures: what each number of the results and of the history means, but for losses.
+        details: what the metric found beyond numbers; each kind has a row in `SECTIONS`.
+        examples: input with its truth, what was predicted, and how good that is (larger is better).
+        dataset: what was measured on.
+    """
+
+    numbers: Mapping[str, float]
+    measures: Mapping[str, Measure]
+    details: Sequence[Any] = ()
+    examples: Sequence[Example] = ()
+    dataset: SampleDataset | None = None
+
+
+def write_report(run: Path, *, title: str, schema: Schema, history: list[dict[str, float]], results: Results) -> Path:
     """Writes ``report.html`` into a run folder.
 
     Args:
@@ -47,32 +59,31 @@ def write_report(
         title: the heading.
         schema: the names of the categories, and how keypoints are connected.
         history: one dict per epoch: ``train ...`` and ``val ...`` losses, measures such as ``box AP``, ``lr``.
-        metrics: the final measures as shares from 0 to 1 (``box AP``, ``mIoU`` ...), -1 where there is nothing to
-            measure; numbers above 1 are shown as they are.
-        per_category: for each measure (``box AP``) the value of each category by name.
-        examples: image with its truth, what was predicted, and how good that is (larger is better).
-        confusion_matrix: pixels or images by true class (rows) and predicted class (columns).
-        sections: further HTML by its heading, shown before the examples. It has to be safe: it is not escaped.
+        results: of the best weights.
 
     Returns:
         The path of the page.
     """
+    numbers, measures = results.numbers, results.measures
+    sections = [part for detail in results.details for part in _detail(detail, title, schema, results)]
     body = "\n".join(
         (
             _header(run, title),
-            cards(metrics, _facts(run)),
-            _section("Measures", *measure_tables(metrics)),
-            _section("Training", _curves(history, metrics)),
-            _section("Categories", *_categories(per_category)),
-            _section("Confusion matrix", *_confusion(confusion_matrix, schema)),
-            *(_section(name, html) for name, html in sections.items()),
-            *(_section(name, html) for name, html in worst_and_best(examples, schema).items()),
+            cards(numbers, measures, _facts(run)),
+            _section("Measures", *measure_tables(numbers, measures)),
+            _section("Training", _curves(history, measures)),
+            *(_section(*part) for part in sections),
+            *(_section(name, html) for name, html in worst_and_best(results.examples, schema).items()),
             _section("How it was made", _recipe(run) + _machine()),
         )
     )
     path = run / "report.html"
     path.write_text(_page(title, body), encoding="utf-8")
     return path
+
+
+def _detail(detail: Any, title: str, schema: Schema, results: Results) -> list[Section]:
+    return row(SECTIONS, detail, "the report")(detail, title, schema, results)
 
 
 def write_page(path: Path, *, title: str, sections: Mapping[str, str]) -> Path:
@@ -123,13 +134,12 @@ def _facts(run: Path) -> dict[str, str]:
     return {name: str(value) for name, value in (("model", recipe.get("model")), ("data", dataset)) if value}
 
 
-def _curves(history: Sequence[Mapping[str, float]], measures: Collection[str]) -> str:
-    """The losses, measures and learning rate over the epochs, or over steps where rows are finer than that."""
+def _curves(history: Sequence[Mapping[str, float]], measures: Mapping[str, Measure]) -> str:
+    """The losses, measures and learning rate over the epochs, or over steps where lines are finer than that."""
     panels: dict[str, dict[str, list[float | None]]] = {panel: {} for panel in _PANELS}
-    for name in dict.fromkeys(name for row in history for name in row):
+    for name in dict.fromkeys(name for line in history for name in line):
         if placed := _panel(name, measures):
-            measured = placed[0] == _PANELS[0]
-            panels[placed[0]][placed[1]] = [_point(row.get(name), measured=measured) for row in history]
+            panels[placed[0]][placed[1]] = [_point(line.get(name), measures.get(name)) for line in history]
     if not any(panels.values()):
         return ""
     x_name, x = _time_axis(history)
@@ -140,11 +150,13 @@ def _curves(history: Sequence[Mapping[str, float]], measures: Collection[str]) -
     return f'<div class="charts">{charts}</div>'
 
 
-def _point(value: float | None, *, measured: bool) -> float | None:
-    """A value of a curve: measures in hundredths, without the -1 of what could not be measured."""
-    if value is None or not measured:
+def _point(value: float | None, measure: Measure | None) -> float | None:
+    """A value of a curve: shares in hundredths; nothing where nothing could be measured."""
+    if value is None or measure is None:
         return value
-    return 100 * value if value >= 0 else None
+    if not measure.known(value):
+        return None
+    return 100 * value if measure.unit == "share" else value
 
 
 def _has_curve(lines: Mapping[str, Sequence[float | None]]) -> bool:
@@ -170,42 +182,54 @@ def _only_values(panel: str, lines: Mapping[str, Sequence[float | None]]) -> str
     return f'<div class="panel values">{table}</div>' if rows else ""
 
 
-def _panel(name: str, measures: Collection[str]) -> tuple[str, str] | None:
+def _panel(name: str, measures: Mapping[str, Measure]) -> tuple[str, str] | None:
     """The chart that a column of the history belongs to, and its name there; None leaves it out."""
-    measured, train, val, rate = _PANELS
-    if (split := split_measure(name)) is not None:
-        return (measured, name) if split[1] in ("AP", "AP50") else None
-    if name in measures:
-        return measured, name
-    if name == "lr" or name.startswith(("lr ", "learning rate")):
+    shares, counts, train, val, rate = _PANELS
+    if (measure := measures.get(name)) is not None:
+        return (shares if measure.unit == "share" else counts, name) if measure.curve else None
+    if name == "lr":
         return rate, name
     first, _, rest = name.partition(" ")
-    if first in ("train", "val") and rest:
-        return (train if first == "train" else val), rest
-    return None
+    return ({"train": train, "val": val}[first], rest) if first in ("train", "val") and rest else None
 
 
-def _categories(per_category: Mapping[str, Mapping[str, float]]) -> tuple[str, str]:
-    """Bars of each category, the best of the first measure on top, and a note."""
-    names = list(per_category)
-    categories = dict.fromkeys(category for values in per_category.values() for category in values)
+def _categories(detail: PerCategory, title: str, schema: Schema, results: Results) -> list[Section]:
+    """Bars of each category, the best of the first measure on top."""
+    names = list(detail.values)
+    categories = dict.fromkeys(category for values in detail.values.values() for category in values)
     if not categories:
-        return "", ""
-    rows = [(category, [per_category[name].get(category) for name in names]) for category in categories]
-    rows.sort(key=lambda row: -max((v for v in row[1][:1] if v is not None), default=-1.0))
+        return []
+    rows = [(category, [detail.values[name].get(category) for name in names]) for category in categories]
+    rows.sort(key=lambda line: -max((v for v in line[1][:1] if v is not None), default=-1.0))
     note = "In hundredths. A dash: there was nothing to measure."
     if len(rows) > _MOST_CATEGORIES:
         half = _MOST_CATEGORIES // 2
         note += f" The best and the worst {half} of {len(rows)}; all are in metrics.json."
         rows = rows[:half] + rows[-half:]
-    return f'<div class="panel">{bar_chart(rows, names)}</div>', note
+    return [("Categories", f'<div class="panel">{bar_chart(rows, names)}</div>', note)]
 
 
-def _confusion(matrix: Tensor | None, schema: Schema) -> tuple[str, str]:
-    """The matrix as a heat map, and a note."""
-    chart = "" if matrix is None else confusion_chart(matrix.cpu(), schema.categories)
+def _confusion(detail: ConfusionMatrix, title: str, schema: Schema, results: Results) -> list[Section]:
+    """The matrix as a heat map."""
+    chart = confusion_chart(detail.counts.cpu(), schema.categories)
     note = "What the true classes (rows) were taken for (columns), in hundredths of each row."
-    return (f'<div class="panel">{chart}</div>' if chart else ""), note
+    return [("Confusion matrix", f'<div class="panel">{chart}</div>' if chart else "", note)]
+
+
+def _retrieval(detail: Embedded, title: str, schema: Schema, results: Results) -> list[Section]:
+    """Recall over K, and queries with their nearest neighbours."""
+    sections = [("Recall", recall_chart({title: dict(results.numbers)}), "")]
+    if results.dataset is not None:
+        sections.append(("Nearest neighbours", neighbours_html(results.dataset, detail), ""))
+    return sections
+
+
+SECTIONS: dict[type, Callable[[Any, str, Schema, Results], list[Section]]] = {
+    PerCategory: _categories,
+    ConfusionMatrix: _confusion,
+    Embedded: _retrieval,
+}
+"""What the report shows of each kind of detail of a metric: heading, safe HTML and a note."""
 
 
 def _recipe(run: Path) -> str:

@@ -3,30 +3,83 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from visus.errors import VisusError
-from visus.training.recipe import Recipe
+from visus.training.recipe import AugmentRecipe, Recipe, RecipeError
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 
     from visus.data.feed.loader import SampleDataset, Transform
+    from visus.problem import Problem
     from visus.types import Batch
 
 
 def open_split(recipe: Recipe, part: str) -> SampleDataset:
     """The ``train`` or the ``val`` split of a recipe's data, as short as the recipe wants it."""
-    from visus import catalog
-    from visus.training.loaders import First
+    from visus.data.datasets import DATASETS
+    from visus.names import find
+    from visus.training.loaders import first
 
     data, training = recipe.data, part == "train"
-    entry = catalog.find(catalog.DATASETS, data.dataset, "data set")
+    entry = find(DATASETS, data.dataset, "data set")
     dataset = entry.open(Path(data.root), data.train if training else data.val, for_training=training)
     length = data.train_length if training else data.val_length
-    return dataset if length is None else First(dataset, length)
+    return dataset if length is None else first(dataset, length)
+
+
+def open_dataset(name_or_folder: str | Path, split: str = "train", *, root: str | Path | None = None) -> SampleDataset:
+    """Opens a data set to look at: ``dataset[i]`` is a sample, ``dataset.schema`` says what its numbers mean.
+
+    Args:
+        name_or_folder: a name of ``visus list datasets``, or a folder in a layout that is recognised.
+        split: "train", "val" or "test".
+        root: the folder of a named data set; none for generated data.
+
+    Raises:
+        ValueError: there is no such data set or split.
+        DatasetNotFoundError: the folder holds no data set of a known layout.
+    """
+    from visus.data.datasets import DATASETS
+    from visus.data.recognise import open_folder
+    from visus.names import find
+
+    if root is None and str(name_or_folder) not in DATASETS:
+        return open_folder(Path(name_or_folder), split)
+    entry = find(DATASETS, str(name_or_folder), "data set")
+    return entry.open(Path(root or ""), split, for_training=False)
+
+
+def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> None:
+    """Refuses what would train without a word about what it does not do.
+
+    Raises:
+        RecipeError: the data has other targets than the model learns from, or an option of the augmentation is set
+            that nothing reads.
+    """
+    kind = type(dataset[0].target)
+    if kind not in problem.targets:
+        wanted = " or ".join(target.__name__ for target in problem.targets)
+        raise RecipeError(
+            f"{recipe.model} ({problem.name}) learns from {wanted}, but {recipe.data.dataset} {recipe.data.root} has "
+            f"{kind.__name__}: choose another model, or data that is annotated for it"
+        )
+    asked = recipe.data.augment
+    read = {*_augment_options(recipe), *problem.batch_options, "kind"}
+    unread = [
+        field.name
+        for field in fields(AugmentRecipe)
+        if getattr(asked, field.name) != field.default and field.name not in read
+    ]
+    if unread:
+        known = ", ".join(field.name for field in fields(AugmentRecipe) if field.name in read - {"kind"})
+        raise RecipeError(
+            f"data.augment.{unread[0]} is not used: {recipe.model} with data.augment.kind {asked.kind!r} reads {known}"
+        )
 
 
 def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:
@@ -49,40 +102,40 @@ def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> Da
     )
 
 
-def _augmentation(recipe: Recipe, dataset: SampleDataset) -> Transform:
-    """How the recipe changes training pictures."""
-    from visus.data.augment.ssd import SSDAugment
-    from visus.data.augment.augment import Augment
+def _augment_options(recipe: Recipe) -> dict[str, Any]:
+    """The fields of the recipe that its augmentation reads, with their values."""
+    from visus.data.augment import AUGMENTATIONS
+    from visus.names import find
 
-    asked, keypoints = recipe.data.augment, dataset.schema.keypoints
-    if asked.kind == "ssd":
-        return SSDAugment(size=asked.size, flip=asked.flip, keypoints=keypoints)
-    return Augment(
-        size=asked.size,
-        scale=asked.scale,
-        stretch=asked.stretch,
-        flip=asked.flip,
-        translate=asked.translate,
-        rotate=asked.rotate,
-        colour=asked.colour,
-        keypoints=keypoints,
-    )
+    asked = recipe.data.augment
+    known = inspect.signature(find(AUGMENTATIONS, asked.kind, "augmentation")).parameters
+    return {field.name: getattr(asked, field.name) for field in fields(AugmentRecipe) if field.name in known}
+
+
+def _augmentation(recipe: Recipe, dataset: SampleDataset) -> Transform:
+    """How the recipe changes training samples."""
+    from visus.data.augment import AUGMENTATIONS
+
+    build: Any = AUGMENTATIONS[recipe.data.augment.kind]
+    made: Transform = build(**_augment_options(recipe), keypoints=dataset.schema.keypoints)
+    return made
 
 
 def _class_batches(recipe: Recipe, dataset: SampleDataset) -> Any:
-    """Batches by class, for data that tells the label of every picture."""
+    """Batches by class, for data that tells the label of every image."""
     from visus.data.feed.class_batches import class_batches
+    from visus.data.records.class_splits import LabelledDataset
 
-    data, labels = recipe.data, getattr(dataset, "labels", None)
-    if labels is None:
-        raise VisusError(
-            f"data.batches is {data.batches!r}, but {data.dataset} does not tell the labels of its pictures ahead: "
+    data = recipe.data
+    if not isinstance(dataset, LabelledDataset):
+        raise RecipeError(
+            f"data.batches is {data.batches!r}, but {data.dataset} does not tell the labels of its images ahead: "
             "use 'shuffled', or a data set of classes"
         )
     return class_batches(
         cast(Any, data.batches),
-        labels,
-        getattr(dataset, "super_labels", None),
+        dataset.labels,
+        dataset.super_labels,
         batch_size=data.batch_size,
         images_per_class=data.images_per_class,
         seed=recipe.fit.seed,
@@ -90,7 +143,7 @@ def _class_batches(recipe: Recipe, dataset: SampleDataset) -> Any:
 
 
 def val_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:
-    """Pictures in order, resized as the model wants, targets in their own frame."""
+    """Inputs in order, resized as the model wants, targets in their own frame."""
     from visus.data.feed.loader import make_loader
 
     data = recipe.data
@@ -101,5 +154,5 @@ def _collate(model: nn.Module) -> Any:
     """Batches at the model's size; a copy of its transform, which need not follow the model to a GPU."""
     from visus.data.feed.collate import Collate
 
-    transform: Any = getattr(model, "transform", None)
-    return Collate(batcher=copy.deepcopy(transform).batch if transform is not None else None)
+    network: Any = model
+    return Collate(batcher=copy.deepcopy(network.transform).batch)

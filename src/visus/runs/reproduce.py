@@ -89,16 +89,16 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
 
     from visus import catalog
     from visus.nn.weights import load_state, read_weights
-    from visus.systems.metric_learning.task import KS
-    from visus.training.run import schema_from_json
-
+    from visus.systems.metric_learning import KS
+    from visus.types import Schema
+    
     parts: list[Embedded] = []
     for fold in range(folds):
         data = replace(recipe.data, train=f"train:fold{fold}of{folds}", val=f"val:fold{fold}of{folds}")
         chosen = replace(recipe, data=data, fit=replace(recipe.fit, monitor="MAP@R"))
         run = _trained(chosen, place / f"fold{fold}")
         state, metadata = read_weights(run.weights)
-        model = catalog.build_model(recipe.model, schema_from_json(metadata["schema"]), recipe.model_options)
+        model = catalog.build_model(recipe.model, Schema.from_json(metadata["schema"]), recipe.model_options)
         load_state(model, state, source=str(run.weights))
         parts.append(embedded(recipe, model))
     each = [_numbers(part) for part in parts]
@@ -111,7 +111,7 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
 def _numbers(images: Embedded) -> Numbers:
     """Recall and MAP@R."""
     from visus.metrics.retrieval import precision_at_r
-    from visus.systems.metric_learning.task import KS
+    from visus.systems.metric_learning import KS
 
     (vectors, labels), gallery = images.sides()
     recall = {f"R@{k}": value for k, value in images.recall(KS).items()}

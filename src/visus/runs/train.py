@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from visus.runs.feed import open_split, train_loader, val_loader
-from visus.runs.results import as_json, measure_weights, print_metrics, write_results
 from visus.errors import VisusError
-from visus.training.recipe import Recipe
+from visus.runs.feed import check_recipe, open_split, train_loader, val_loader
+from visus.runs.results import as_json, measure_weights, print_metrics, write_results
+from visus.names import suggestion
+from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder, new_run, resumable_run
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     """Trains a recipe, measures its best weights and writes the report.
 
     Args:
-        recipe: a recipe, the name of one, or a folder in a layout that is known.
+        recipe: a recipe, the name of one, a recipe.json, or a folder in a layout that is known.
         run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
             the next free number is added.
         resume: go on in that very folder, from its checkpoint.
@@ -51,6 +52,7 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     from visus import catalog
     from visus.training.fit import fit
 
+    check_recipe(recipe, catalog.problem_of(recipe.model), train_data)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
     task = catalog.build_task(model, recipe, schema)
@@ -110,21 +112,21 @@ def evaluate(
     from visus import catalog
 
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
-    metric = catalog.build_task(model, recipe, schema).metric
+    metric = catalog.problem_of(recipe.model).metric(model, recipe, schema)
     console = Console()
     measured = measure_weights(folder, asked, model, metric, dataset, console=console, device=device)
     if own:
         write_results(folder, recipe, schema, measured, dataset, console)
     else:
-        print_metrics(measured.metrics, console)
+        print_metrics(measured, console)
         other = folder.path / f"metrics-{data.val}.json"
         folder.write_metrics(as_json(measured), other)
         console.print(f"Written to {other}", soft_wrap=True, highlight=False)
-    return measured.metrics
+    return measured.numbers
 
 
 def find_recipe(name: str | Path) -> Recipe:
-    """The recipe called ``name``, or the one that suits the folder ``name``.
+    """The recipe called ``name``, the one that a JSON file holds, or the one that suits the folder ``name``.
 
     Raises:
         VisusError: neither exists; the message lists the recipes.
@@ -135,9 +137,21 @@ def find_recipe(name: str | Path) -> Recipe:
         return RECIPES[str(name)]()
     if Path(name).is_dir():
         return for_folder(Path(name))
-    raise VisusError(
-        f"{str(name)!r} is neither a recipe nor a folder. There are the recipes {', '.join(sorted(RECIPES))}."
-    )
+    if Path(name).is_file():
+        return read_recipe(Path(name))
+    raise VisusError(f"{str(name)!r} is neither a recipe nor a recipe.json nor a folder of data{suggestion(str(name), RECIPES)}")
+
+
+def read_recipe(file: Path) -> Recipe:
+    """The recipe in a JSON file, such as the ``recipe.json`` of a run.
+
+    Raises:
+        RecipeError: the file is no recipe; the message names it.
+    """
+    try:
+        return Recipe.from_json(file.read_text(encoding="utf-8"))
+    except (RecipeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file}: {error}") from error
 
 
 def process_rank() -> int:
@@ -163,16 +177,15 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
 
 
 def _learned_schema(folder: RunFolder, recipe: Recipe, dataset: SampleDataset) -> Schema:
-    """What the run learned, checked to mean the same on ``dataset``; descriptors are measured on unseen classes."""
+    """What the run learned, checked to mean the same on ``dataset``; some problems measure on unseen classes."""
+    from visus import catalog
     from visus.nn.weights import read_weights
-    from visus.systems.metric_learning import MODELS as DESCRIPTORS
-    from visus.training.run import schema_from_json
-
+    
     if not folder.weights.is_file():
         raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
-    learned = schema_from_json(read_weights(folder.weights)[1]["schema"])
-    unseen_classes = recipe.model in DESCRIPTORS
-    if dataset.schema.categories != learned.categories and not unseen_classes:
+    learned = Schema.from_json(read_weights(folder.weights)[1]["schema"])
+    unseen = catalog.problem_of(recipe.model).unseen_classes
+    if dataset.schema.categories != learned.categories and not unseen:
         missing = [name for name in learned.categories if name not in dataset.schema.categories]
         raise VisusError(
             f"The run learned {len(learned.categories)} categories, the data has {len(dataset.schema.categories)}"

@@ -5,7 +5,7 @@ load it.
 """
 
 from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe, RecipeError
-from visus.training.run import RunFolder, schema_from_json, schema_to_json
+from visus.training.run import RunFolder
 
 __all__ = [
     "AugmentRecipe",
@@ -15,6 +15,4 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "RunFolder",
-    "schema_from_json",
-    "schema_to_json",
 ]

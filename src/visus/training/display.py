@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from visus.training.pace import Pace
+from visus.metrics.metric import LOSS, Measure, headlines
+from visus.training.pace import Pace, task_of
 from visus.training.records import Checkpoints, current_lr
-from visus.training.task import Task
 
 REFRESH_SECONDS = 0.25
 PLAIN_SECONDS = 60.0
@@ -104,15 +104,16 @@ class Display(pl.Callback):
         """Prints what the epoch came to; runs after `Task` measured and before the means are forgotten."""
         if not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, Task)
+        task = task_of(pl_module)
         is_best = self.checkpoints.best_epoch > self._best_shown
         self._best_shown = self.checkpoints.best_epoch
-        losses = pl_module.train_means.compute(over_processes=False)
+        losses = task.train_means.compute(over_processes=False)
         line = Text(self._epoch(trainer), style="cyan")
         line.append(f"  loss {losses.get('loss', float('nan')):.4f}", style="default")
-        for name, value in shown_measures(pl_module.measures).items():
+        for name in shown_numbers(task.numbers, task.measures):
             line.append(f"  {name} ", style="default")
-            line.append(f"{value:.4f}" if name == "val loss" else f"{value:.3f}", style="bold default")
+            digits = ".3f" if task.measures[name].unit == "share" else ".4g"
+            line.append(f"{task.numbers[name]:{digits}}", style="bold default")
         line.append(f"  lr {current_lr(trainer):.1e}  {clock(time.monotonic() - self._epoch_began)}", style="dim")
         if is_best:
             line.append("  best", style="bold green")
@@ -128,8 +129,7 @@ class Display(pl.Callback):
 
     def _numbers(self, trainer: pl.Trainer, module: pl.LightningModule) -> Text:
         """Speed, time to the end, learning rate, losses: the last are cut where the line ends."""
-        assert isinstance(module, Task)
-        losses = module.train_means.compute(over_processes=False)
+        losses = task_of(module).train_means.compute(over_processes=False)
         total = losses.pop("loss", float("nan"))
         text = Text(f"{self._speed:.1f} it/s  ETA {clock(self.pace.seconds_left)}  lr {current_lr(trainer):.1e}  loss ")
         text.append(f"{total:.3f}", style="bold")
@@ -152,12 +152,11 @@ class Display(pl.Callback):
             self._live = None
 
 
-def shown_measures(measures: Mapping[str, float], limit: int = 4) -> dict[str, float]:
-    """The numbers that fit on a line: the validation loss, and the average precisions or else the first measures."""
-    others = [name for name in measures if not name.startswith("val ")]
-    heads = [name for name in others if name.endswith(" AP")] or others
-    names = [name for name in ("val loss",) if name in measures] + heads
-    return {name: measures[name] for name in names[:limit]}
+def shown_numbers(numbers: Mapping[str, float], measures: Mapping[str, Measure], limit: int = 4) -> list[str]:
+    """The names of the numbers that fit on a line: the validation loss, and the headlines of the metric."""
+    measured = {name: measures[name] for name in numbers if measures[name] is not LOSS}
+    total = [name for name in ("val loss",) if name in numbers]
+    return [*total, *(headlines(measured) if measured else [])][:limit]
 
 
 def clock(seconds: float) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from torchmetrics import Metric
 
+from visus.metrics.metric import Metric
+from visus.nn.model import predict_batch
 from visus.types import Batch, Prediction
 
-Quality = Callable[[Any, Any], float]
+Quality = Callable[[Any, Any], float | None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ class Extremes:
         return sorted(found.values(), key=lambda picture: (-picture.quality, picture.index))
 
 
-@torch.inference_mode()
 def measure(
     model: nn.Module,
     metric: Metric,
@@ -66,30 +66,28 @@ def measure(
     """The numbers of ``metric`` over ``loader``, whose order must be that of the data set.
 
     Args:
-        model: offers ``model(images)`` and ``model.postprocess(outputs, sizes)``; put in evaluation mode and moved to
-            ``device``.
-        metric: forgets what it knows, then takes predictions and targets.
+        model: a `visus.nn.model.Model`; put in evaluation mode and moved to ``device``.
+        metric: forgets what it knows, then takes predictions and batches.
         loader: batches of pictures with targets in their own frame.
         device: where to compute.
         precision: ``bf16`` for bfloat16 where it is tolerated.
-        quality: how good the prediction of one picture is; with ``extremes``.
+        quality: how good the prediction of one image is, None where it cannot be ranked; with ``extremes``.
         extremes: offered every picture.
         on_batch: told the number of pictures of each batch, when it is done.
     """
     device = torch.device(device)
-    network: Any = model.to(device).eval()
+    network = model.to(device).eval()
     metric.to(device)
     metric.reset()
     seen = 0
     for batch in loader:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-            outputs = network(batch.images.to(device, non_blocking=True))
-            found = network.postprocess(outputs, [target.size for target in batch.targets])
+        _, found = predict_batch(network, batch.inputs.to(device, non_blocking=True), precision=precision)
         predictions = [prediction.to("cpu") for prediction in found]
-        metric.update(predictions, batch.targets)
+        metric.update(predictions, batch)
         if quality is not None and extremes is not None:
             for place, (prediction, target) in enumerate(zip(predictions, batch.targets, strict=True)):
-                extremes.offer(Ranked(seen + place, prediction, quality(prediction, target)))
+                if (value := quality(prediction, target)) is not None:
+                    extremes.offer(Ranked(seen + place, prediction, value))
         seen += len(batch)
         on_batch(len(batch))
     return {name: float(value) for name, value in metric.compute().items()}

@@ -104,8 +104,6 @@ def _trainer(recipe: Recipe, run: RunFolder, callbacks: list[pl.Callback], logge
         strategy=_strategy(recipe),
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         max_epochs=settings.epochs,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=recipe.optim.clip_norm,
         check_val_every_n_epoch=settings.val_every_epochs,
         log_every_n_steps=10**9,
         num_sanity_val_steps=0,
@@ -131,7 +129,7 @@ def _tensorboard(run: RunFolder, resume: bool) -> Logger:
     """Curves in ``run/tensorboard``; points after the checkpoint are hidden, as they will be drawn again."""
     options: dict[str, Any] = {}
     if resume:
-        options["purge_step"] = torch.load(run.checkpoint, mmap=True, weights_only=True)["global_step"] + 1
+        options["purge_step"] = torch.load(run.checkpoint, mmap=True, weights_only=True).get("rounds", 0) + 1
     folder = run.tensorboard
     return TensorBoardLogger(folder.parent, name="", version=folder.name, default_hp_metric=False, **options)
 

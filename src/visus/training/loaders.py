@@ -8,18 +8,16 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from visus.data.feed.loader import SampleDataset
+from visus.data.records.class_splits import LabelledDataset
 from visus.types import Batch, Sample, Schema
 
 
 class First:
-    """The first ``length`` pictures of a data set, with their labels where it tells those of all."""
+    """The first ``length`` samples of a data set."""
 
     def __init__(self, dataset: SampleDataset, length: int) -> None:
         self.dataset = dataset
         self.length = min(length, len(dataset))
-        for name in ("labels", "super_labels"):
-            if (known := getattr(dataset, name, None)) is not None:
-                setattr(self, name, known[: self.length])
 
     @property
     def schema(self) -> Schema:
@@ -31,16 +29,31 @@ class First:
 
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.length:
-            raise IndexError(f"picture {index} of {self.length}")
+            raise IndexError(f"sample {index} of {self.length}")
         return self.dataset[index]
 
     def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of a picture."""
+        """The (h, w) of an image."""
         return self.dataset.size(index)
 
     def path(self, index: int) -> str:
-        """Where a picture comes from."""
+        """Where a sample comes from."""
         return self.dataset.path(index)
+
+
+class FirstLabelled(First):
+    """The same of a data set that tells the label of every sample ahead."""
+
+    def __init__(self, dataset: LabelledDataset, length: int) -> None:
+        super().__init__(dataset, length)
+        self.labels = dataset.labels[: self.length]
+        supers = dataset.super_labels
+        self.super_labels = None if supers is None else supers[: self.length]
+
+
+def first(dataset: SampleDataset, length: int) -> First:
+    """The first ``length`` samples of a data set, with their labels where it tells those of all."""
+    return FirstLabelled(dataset, length) if isinstance(dataset, LabelledDataset) else First(dataset, length)
 
 
 class EpochLoader:

@@ -15,6 +15,7 @@ import torch
 from visus.errors import VisusError
 from visus.training.optim import lr_factor, set_lr
 from visus.training.recipe import Recipe
+from visus.training.task import Task
 
 TALK_EVERY = 20
 """Optimiser steps between two agreements of the processes on the time, of which only the first one's clock counts."""
@@ -75,10 +76,11 @@ class Pace(pl.Callback):
     ) -> None:
         """Sets the learning rate."""
         self._look_at_the_clock(trainer, batch_idx)
-        step, recipe = trainer.global_step, self.recipe
+        step, recipe = task_of(pl_module).rounds, self.recipe
         self.progress = min(1.0, max(self.progress, step / self.total_steps, self._time_share()))
         factor = lr_factor(recipe.optim, step=step, progress=self.progress, epochs=recipe.fit.epochs)
-        set_lr(trainer.optimizers[0], factor)
+        for optimizer in trainer.optimizers:
+            set_lr(optimizer, factor)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -86,7 +88,7 @@ class Pace(pl.Callback):
         """Stops at the limit of steps or of minutes, after one more validation."""
         fit = self.recipe.fit
         self._guess_validation(trainer, batch_idx)
-        if fit.max_steps is not None and trainer.global_step >= fit.max_steps:
+        if fit.max_steps is not None and task_of(pl_module).rounds >= fit.max_steps:
             self._stop(trainer, f"fit.max_steps = {fit.max_steps} reached")
         elif fit.max_minutes is not None and self._time_share() >= 1 and (batch_idx + 1) % fit.accumulate == 0:
             self._stop(trainer, f"fit.max_minutes = {fit.max_minutes:g} used up")
@@ -158,3 +160,9 @@ class Pace(pl.Callback):
                 print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
 
         self._handlers = {signal.SIGINT: signal.signal(signal.SIGINT, ask)}
+
+
+def task_of(module: pl.LightningModule) -> Task:
+    """The engine's module as what it is."""
+    assert isinstance(module, Task)
+    return module

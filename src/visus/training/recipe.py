@@ -1,7 +1,7 @@
 """A recipe: everything that decides a training run, as frozen dataclasses that check themselves.
 
 A variant of a recipe is ``dataclasses.replace``; the command line sets single fields (``--optim.lr 0.01``). A recipe is
-written into its run folder as JSON by ``visus.training.recipe_json``. Nothing here imports the training engine.
+written into its run folder as JSON. Nothing here imports the training engine.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from visus.dataclass_json import WrongKindError, from_json, to_json
 from visus.errors import VisusError
 
 Option = bool | int | float | str
@@ -29,8 +30,9 @@ class AugmentRecipe:
     """How training pictures are changed at random.
 
     Args:
-        kind: ``warp`` scales, moves, turns and mirrors in one map; ``ssd`` is the augmentation of SSD (colours, zoom
-            out, a crop that keeps a drawn IoU with some object), of which flip and size are taken.
+        kind: name of an entry of visus.data.augment.AUGMENTATIONS: ``warp`` scales, moves, turns and mirrors in one
+            map; ``ssd`` is the augmentation of SSD (colours, zoom out, a crop that keeps a drawn IoU with some object),
+            of which flip and size are taken.
         size: rows and columns of the canvas every picture is drawn on; None keeps each picture's own size.
         flip: probability of a mirrored picture.
         scale: smallest and largest zoom, 1 being the picture as it fits.
@@ -42,7 +44,7 @@ class AugmentRecipe:
         cutmix: alpha of CutMix, by which they get pieces of one another; 0 cuts none.
     """
 
-    kind: Literal["warp", "ssd"] = "warp"
+    kind: str = "warp"
     size: tuple[int, int] | None = None
     flip: float = 0.5
     scale: tuple[float, float] = (1.0, 1.0)
@@ -54,7 +56,7 @@ class AugmentRecipe:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(self.kind in ("warp", "ssd"), "data.augment.kind", self.kind, "'warp' or 'ssd'")
+        _require(bool(self.kind), "data.augment.kind", self.kind, "the name of an augmentation")
         sides = self.size is None or min(self.size) >= 1
         _require(sides, "data.augment.size", self.size, "rows and columns of at least 1, or None (keep the size)")
         _require(self.stretch >= 1, "data.augment.stretch", self.stretch, "a factor of at least 1")
@@ -256,18 +258,19 @@ class Recipe:
         _require(bool(self.model), "model", self.model, "the name of a model")
 
     def to_json(self) -> str:
-        """The recipe as JSON text."""
-        from visus.training.recipe_json import to_json
-
-        return to_json(self)
+        """The recipe as indented JSON text."""
+        return to_json(self, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe that to_json wrote.
+        """The recipe that `to_json` wrote.
 
         Raises:
             RecipeError: for a key that no recipe has, a missing one or a value of the wrong kind.
         """
-        from visus.training.recipe_json import from_json
-
-        return from_json(text)
+        try:
+            return from_json(cls, text, what="the recipe")
+        except RecipeError:
+            raise
+        except WrongKindError as error:
+            raise RecipeError(str(error)) from error

@@ -9,7 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 
 from visus.errors import VisusError
-from visus.training.pace import Pace, TrainingInterrupted
+from visus.metrics.metric import Measure, headlines
+from visus.training.pace import Pace, TrainingInterrupted, task_of
 from visus.training.recipe import FitRecipe
 from visus.training.run import RunFolder
 from visus.training.task import Task
@@ -40,34 +41,34 @@ class History(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Notes a point every few steps."""
-        step = trainer.global_step
+        step = task_of(pl_module).rounds
         if step < self._last_point + self.log_every_steps:
             return
         self._last_point = step
-        recent = _task(pl_module).recent_means
+        recent = task_of(pl_module).recent_means
         point = _named("train", recent.compute(over_processes=False)) | {"lr": current_lr(trainer)}
         recent.reset()
-        _log(trainer, point)
+        _log(trainer, point, step)
         if step >= (self.curves[-1]["step"] if self.curves else 0) + self.pace.total_steps / CURVE_POINTS:
             self.curves.append({"step": step, **point})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Notes the measures of the validation."""
-        measures = _task(pl_module).measures
-        _log(trainer, measures)
-        if not self.curves or self.curves[-1]["step"] < trainer.global_step:
-            self.curves.append({"step": trainer.global_step})
-        self.curves[-1] |= measures
+        task = task_of(pl_module)
+        _log(trainer, task.numbers, task.rounds)
+        if not self.curves or self.curves[-1]["step"] < task.rounds:
+            self.curves.append({"step": task.rounds})
+        self.curves[-1] |= task.numbers
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the row of the epoch."""
-        task = _task(pl_module)
+        task = task_of(pl_module)
         task.guard.look()
-        row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": task.rounds}
         row |= {"minutes": self.pace.seconds(trainer) / 60, "lr": current_lr(trainer)}
-        row |= _named("train", task.train_means.compute(over_processes=True)) | task.measures
+        row |= _named("train", task.train_means.compute(over_processes=True)) | task.numbers
         task.train_means.reset()
-        task.measures = {}
+        task.numbers = {}
         self.epochs.append(row)
         if trainer.is_global_zero:
             self.run.write_history(self.epochs, self.curves)
@@ -115,16 +116,16 @@ class Checkpoints(pl.Callback):
         late = self.pace.elapsed - self._saved_at >= 60 * self.recipe.save_every_minutes
         self._cut_short = trainer.should_stop
         if late or self.pace.interrupted or self._cut_short:
-            self._save(trainer, _task(pl_module))
+            self._save(trainer, task_of(pl_module))
             self._leave_if_asked(trainer, f"batch {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keeps the weights when they are the best so far; counts the validations when not."""
-        task = _task(pl_module)
-        value = monitored(task.measures, self.recipe.monitor)
+        task = task_of(pl_module)
+        value = monitored(task.numbers, task.measures, self.recipe.monitor)
         if value > self.best or not self.best_epoch:
             self.best, self.best_epoch, self.without_improvement = value, trainer.current_epoch + 1, 0
-            self.best_measures = dict(task.measures)
+            self.best_measures = dict(task.numbers)
             self._save_weights(trainer, task)
             return
         self.without_improvement += 1
@@ -136,12 +137,12 @@ class Checkpoints(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves, unless the epoch was cut short: then the checkpoint from inside it lets a higher limit finish it."""
         if not self._cut_short:
-            self._save(trainer, _task(pl_module))
+            self._save(trainer, task_of(pl_module))
         self._leave_if_asked(trainer, f"epoch {trainer.current_epoch + 1}")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Without any validation the last weights are the best ones."""
-        task = _task(pl_module)
+        task = task_of(pl_module)
         if not self.best_epoch:
             if task.ema is None:
                 self._save_weights(trainer, task)
@@ -181,31 +182,30 @@ class Checkpoints(pl.Callback):
             )
 
 
-def monitored(measures: Mapping[str, float], monitor: str) -> float:
-    """The number that is to grow: ``measures[monitor]``, negated for losses; minus infinity where it is not a number.
+def monitored(numbers: Mapping[str, float], measures: Mapping[str, Measure], monitor: str) -> float:
+    """What is to grow: the merit of the number that ``monitor`` names; minus infinity where nothing was measured.
 
-    An empty ``monitor`` takes the first measure that is no loss, or the loss where there is no other.
+    An empty ``monitor`` takes the first headline of the metric; ``loss`` and ``val loss`` are the same.
+
+    Args:
+        numbers: what the validation measured.
+        measures: what each number means.
+        monitor: the name.
 
     Raises:
         VisusError: for a name that the validation did not measure.
     """
-    key = f"val {monitor}" if f"val {monitor}" in measures else monitor
+    key = f"val {monitor}" if f"val {monitor}" in numbers else monitor
     if not monitor:
-        key = next((name for name in measures if not name.startswith("val ")), "val loss")
-    if key not in measures:
-        raise VisusError(f"fit.monitor must be one of {', '.join(measures)}, not {monitor!r}.")
-    value = -measures[key] if key.startswith("val ") else measures[key]
-    return -math.inf if math.isnan(value) else value
+        key = headlines({name: measures[name] for name in numbers})[0]
+    if key not in numbers:
+        raise VisusError(f"fit.monitor must be one of {', '.join(numbers)}, not {monitor!r}.")
+    return measures[key].merit(numbers[key])
 
 
 def current_lr(trainer: pl.Trainer) -> float:
     """The learning rate of the fastest group."""
-    return max(float(group["lr"]) for group in trainer.optimizers[0].param_groups)
-
-
-def _task(module: pl.LightningModule) -> Task:
-    assert isinstance(module, Task)
-    return module
+    return max(float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups)
 
 
 def _named(stage: str, losses: dict[str, float]) -> dict[str, float]:
@@ -213,9 +213,7 @@ def _named(stage: str, losses: dict[str, float]) -> dict[str, float]:
     return {f"{stage} {name}": value for name, value in losses.items()}
 
 
-def _log(trainer: pl.Trainer, values: Mapping[str, float]) -> None:
+def _log(trainer: pl.Trainer, values: Mapping[str, float], step: int) -> None:
     """Hands numbers to the loggers, in groups by the first word: ``train/loss``, ``box/AP50``."""
     for logger in trainer.loggers:
-        logger.log_metrics(
-            {name.replace(" ", "/", 1): value for name, value in values.items()}, step=trainer.global_step
-        )
+        logger.log_metrics({name.replace(" ", "/", 1): value for name, value in values.items()}, step=step)

@@ -18,13 +18,14 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visus.dataclass_json import to_json
 from visus.errors import VisusError
 from visus.training.recipe import Recipe
-from visus.types import Keypoints, Schema
+from visus.types import Schema
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +106,7 @@ class RunFolder:
             "visus": __version__,
             "model": recipe.model,
             "options": json.dumps(recipe.model_options),
-            "schema": schema_to_json(schema),
+            "schema": to_json(schema),
         }
         save_weights(self.weights, state, metadata)
 
@@ -191,34 +192,3 @@ def resumable_run(path: Path) -> RunFolder:
     if not run.checkpoint.is_file():
         raise RunError(f"Nothing to resume: {run.checkpoint} does not exist. Leave --resume out to start a new run.")
     return run
-
-
-def schema_to_json(schema: Schema) -> str:
-    """The schema as JSON text on one line."""
-    return json.dumps(asdict(schema))
-
-
-def schema_from_json(text: str) -> Schema:
-    """The schema that ``schema_to_json`` wrote."""
-    values = json.loads(text)
-    keypoints = values["keypoints"]
-    return Schema(
-        categories=tuple(values["categories"]),
-        category_ids=tuple(values["category_ids"]),
-        has_masks=values["has_masks"],
-        keypoints=None
-        if keypoints is None
-        else Keypoints(
-            names=tuple(keypoints["names"]),
-            flip_pairs=_pairs(keypoints["flip_pairs"]),
-            sigmas=tuple(keypoints["sigmas"]),
-            skeleton=_pairs(keypoints["skeleton"]),
-            labels=tuple(keypoints.get("labels", ())),
-        ),
-        colours=tuple((red, green, blue) for red, green, blue in values.get("colours", ())),
-    )
-
-
-def _pairs(lists: list[list[int]]) -> tuple[tuple[int, int], ...]:
-    """JSON's lists of two as pairs."""
-    return tuple((first, second) for first, second in lists)

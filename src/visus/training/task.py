@@ -1,49 +1,45 @@
-"""The task that every system shares: one step for training, validation and test, on Lightning's engine.
+"""The task that every problem shares: one step for training, validation and test, on Lightning's engine.
 
-A system brings a model, a criterion and a metric; the task joins them. What is random in a step is drawn from
-(seed, epoch, batch, process) alone, so that a resumed run repeats an uninterrupted one without any saved generator.
+A problem brings a model, a criterion and a metric; the task joins them. What is random in a step is drawn from (seed,
+epoch, batch, process) alone, so that a resumed run repeats an uninterrupted one without any saved generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torchmetrics import Metric
 
+from visus.metrics.metric import LOSS, Measure, Metric
+from visus.nn.model import predict_batch
 from visus.training.ema import Ema
 from visus.training.guard import LossGuard
 from visus.training.means import LossMeans
 from visus.training.numbers import in_float32, seed_device, seed_for
-from visus.training.optim import build_optimizer
 from visus.training.recipe import Recipe
-from visus.types import Batch, Prediction
+from visus.training.run import RunError
+from visus.training.update import GradientDescent, Round, Update
+from visus.types import Batch
 
 Criterion = Callable[[Any, list[Any]], dict[str, Tensor]]
 Stage = Literal["train", "val", "test"]
-
-
-class Postprocess(Protocol):
-    """Turns a model's outputs into predictions in the pixels of ``sizes``."""
-
-    def __call__(self, outputs: Any, sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
-        """The predictions, one for each image."""
 
 
 class Task(pl.LightningModule):
     """A model that learns and is measured.
 
     Args:
-        model: ``model(images, targets)`` gives the outputs, ``model.postprocess(outputs, sizes)`` the predictions; one
-            with the attribute ``channels_last = True`` runs in that memory format.
+        model: a `visus.nn.model.Model`.
         criterion: named scalar losses of the outputs; their sum is what is minimised. A module's own parameters learn.
-        metric: takes predictions and targets; ``compute()`` gives named numbers, larger is better.
+        metric: takes predictions and batches.
         recipe: the optimiser, the average of the weights, the seed.
-        vary: changes a whole training batch at random, such as mixing its pictures.
+        update: the rounds of training; None is gradient descent with the recipe's optimiser.
+        vary: changes a whole training batch at random, such as mixing its images.
         val_losses: False where the losses make no sense on validation data, whose classes are not the learned ones.
     """
 
@@ -54,53 +50,93 @@ class Task(pl.LightningModule):
         criterion: Criterion,
         metric: Metric,
         recipe: Recipe,
+        update: Update | None = None,
         vary: Callable[[Batch], Batch] | None = None,
         val_losses: bool = True,
     ) -> None:
         super().__init__()
-        self.channels_last = bool(getattr(model, "channels_last", False))
-        self.model = model.to(memory_format=torch.channels_last) if self.channels_last else model  # type: ignore[call-overload]
+        self.automatic_optimization = False  # the update does it
+        network: Any = model
+        self.model = network.to(memory_format=torch.channels_last) if network.channels_last else model
         self.criterion = criterion
         self.metric = metric
         self.recipe = recipe
+        self.rounds = 0
+        """Rounds of training done: optimiser steps, where an update has one optimiser."""
         self.vary = vary
         self.val_losses = val_losses
         self.ema: Ema | None = None
         self.guard = LossGuard()
         self.train_means, self.recent_means, self.val_means = LossMeans(), LossMeans(), LossMeans()
-        self.measures: dict[str, float] = {}
+        self.numbers: dict[str, float] = {}
+        """What the last validation measured: losses as ``val loss``, ``val box`` ..., then the metric's numbers."""
+        self._update = update or GradientDescent(self.model, criterion, recipe.optim)
         self._saved_ema: dict[str, object] | None = None
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss to descend."""
-        return self._step(batch, batch_idx, "train")
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What each of `numbers` means."""
+        losses = {name: LOSS for name in self.numbers if name not in self.metric.measures}
+        return {**losses, **self.metric.measures}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One round of training, or a part of one."""
+        self._seed("train", batch_idx)
+        if self.vary is not None:
+            batch = self.vary(batch)
+        accumulate = self.recipe.fit.accumulate
+        step = Round(
+            batch=batch,
+            evaluate=partial(self._losses, batch),
+            backward=self.manual_backward,
+            watch=partial(self._watch, batch_idx, batch.paths),
+            share=1 / accumulate,
+            complete=(batch_idx + 1) % accumulate == 0 or self.trainer.is_last_batch,
+            clip_norm=self.recipe.optim.clip_norm,
+        )
+        self._update.round(step)
+        terms, values = tuple(step.losses), torch.stack(list(step.losses.values()))
+        for means in (self.train_means, self.recent_means):
+            means.add(terms, values)
+        if step.complete:
+            self.rounds += 1
+            if self.ema is not None:
+                self.ema.update(self.model)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Losses and predictions of a validation batch."""
-        self._step(batch, batch_idx, "val")
+        self._evaluate(batch, batch_idx, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Losses and predictions of a test batch."""
-        self._step(batch, batch_idx, "test")
+        self._evaluate(batch, batch_idx, "test")
 
-    def _step(self, batch: Batch, index: int, stage: Stage) -> Tensor:
-        epoch = self.current_epoch
-        seed_device(seed_for(self.recipe.fit.seed, stage, epoch, index, self.global_rank), self.device)
-        if stage == "train" and self.vary is not None:
-            batch = self.vary(batch)
-        outputs = self.model(batch.images, batch.targets)
-        if stage != "train":
-            sizes = [target.size for target in batch.targets]
-            self.metric.update(self.model.postprocess(outputs, sizes), batch.targets)  # type: ignore[operator]
-            if not self.val_losses:
-                return batch.images.pixels.new_zeros((), dtype=torch.float32)
+    def _evaluate(self, batch: Batch, index: int, stage: Stage) -> None:
+        self._seed(stage, index)
+        outputs, predictions = predict_batch(self.model, batch.inputs, batch.targets)
+        self.metric.update(predictions, batch)
+        if self.val_losses:
+            losses = self._criticised(outputs, batch)
+            self._watch(index, batch.paths, losses)
+            self.val_means.add(tuple(losses), torch.stack([value.detach() for value in losses.values()]))
+
+    def _losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The losses of the model on a batch."""
+        return self._criticised(self.model(batch.inputs, batch.targets), batch)
+
+    def _criticised(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """The losses of outputs, in float32."""
         with torch.autocast(self.device.type, enabled=False):
             losses = self.criterion(in_float32(outputs, except_fields=("features",)), batch.targets)
-        terms, values = tuple(losses), torch.stack([value.float() for value in losses.values()])
-        self.guard.watch(terms, values.detach(), epoch=epoch, batch=index, paths=batch.paths)
-        for means in (self.train_means, self.recent_means) if stage == "train" else (self.val_means,):
-            means.add(terms, values.detach())
-        return values.sum()
+        return {name: value.float() for name, value in losses.items()}
+
+    def _seed(self, stage: Stage, index: int) -> None:
+        seed = seed_for(self.recipe.fit.seed, stage, self.current_epoch, index, self.global_rank)
+        seed_device(seed, self.device)
+
+    def _watch(self, index: int, paths: Sequence[str], losses: Mapping[str, Tensor]) -> None:
+        values = torch.stack([value.detach() for value in losses.values()])
+        self.guard.watch(tuple(losses), values, epoch=self.current_epoch, batch=index, paths=paths)
 
     def on_fit_start(self) -> None:
         """Begins the average of the weights, or takes up the saved one."""
@@ -112,19 +148,12 @@ class Task(pl.LightningModule):
                 self.ema.load_state_dict(self._saved_ema)
         self._saved_ema = None
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The recipe's optimiser; `Pace` sets its learning rate at every step."""
-        criterion = self.criterion if isinstance(self.criterion, nn.Module) else None
-        return build_optimizer(self.model, self.recipe.optim, criterion)
-
-    def optimizer_step(self, *args: Any) -> None:
-        """Steps, then moves the average."""
-        super().optimizer_step(*args)
-        if self.ema is not None:
-            self.ema.update(self.model)
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Those of the update; `Pace` sets their learning rates at every round."""
+        return list(self._update.optimizers())
 
     def on_validation_start(self) -> None:
-        """Puts the averaged weights in place and forgets the measures of the validation before."""
+        """Puts the averaged weights in place and forgets the numbers of the validation before."""
         self.average_buffers()
         if self.ema is not None:
             self.ema.swap(self.model)
@@ -132,12 +161,12 @@ class Task(pl.LightningModule):
         self.metric.reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Measures; losses are named ``val loss``, ``val box`` ..., the metric's numbers as the metric names them."""
+        """Measures; see `numbers`."""
         self.guard.look()
         losses = {f"val {name}": value for name, value in self.val_means.compute(over_processes=True).items()}
         numbers = {name: float(value) for name, value in self.metric.compute().items()}
         self.metric.reset()
-        self.measures = {**losses, **numbers}
+        self.numbers = {**losses, **numbers}
 
     def on_validation_end(self) -> None:
         """Puts the weights that learn back in place."""
@@ -159,10 +188,13 @@ class Task(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the average of the weights, and the means of the losses so far."""
         checkpoint["ema"] = self.ema.state_dict() if self.ema is not None else None
+        checkpoint["rounds"] = self.rounds
         checkpoint["means"] = [means.state_dict() for means in (self.train_means, self.recent_means)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up where the checkpoint left."""
-        self._saved_ema = checkpoint["ema"]
+        if "rounds" not in checkpoint:
+            raise RunError("this checkpoint was written by an earlier version of visus: start the run anew")
+        self._saved_ema, self.rounds = checkpoint["ema"], checkpoint["rounds"]
         for means, state in zip((self.train_means, self.recent_means), checkpoint["means"], strict=True):
             means.load_state_dict(state)

@@ -21,14 +21,14 @@ def batch(count: int = 4, *, boxes: bool = True, size: tuple[int, int] = (32, 48
 
 
 def test_mixup_by_hand() -> None:
-    pixels = batch(2).images.pixels
+    pixels = batch(2).inputs.pixels
     mixed = mixup(pixels + 20, OTHERS, 0.75)
     torch.testing.assert_close(mixed[:, 0, 0, 0], torch.tensor([22.5, 27.5]) / 255)
     torch.testing.assert_close(mixup(pixels / 255, OTHERS, 0.5)[0, 0, 0, 0], torch.tensor(5 / 255))
 
 
 def test_cutmix_by_hand() -> None:
-    pixels = batch(2).images.pixels
+    pixels = batch(2).inputs.pixels
     mixed, share = cutmix(pixels, OTHERS, (0, 8, 24, 24))
     assert share == 1 - 24 * 16 / (32 * 48)
     assert mixed.dtype == torch.uint8
@@ -45,7 +45,7 @@ def test_probabilities_say_what_the_pixels_show(alphas: tuple[float, float]) -> 
     for seed in range(8):
         torch.manual_seed(seed)
         mixed = mix(batch())
-        means = mixed.images.pixels.float().mean((1, 2, 3)) * (255 if alphas[0] else 1)
+        means = mixed.inputs.pixels.float().mean((1, 2, 3)) * (255 if alphas[0] else 1)
         for i, (mean, target) in enumerate(zip(means, mixed.targets, strict=True)):
             assert float(target.probabilities.sum()) == pytest.approx(1)
             assert float(target.probabilities[i]) >= 0.5 - 1e-6
@@ -70,7 +70,7 @@ def test_a_box_under_a_patch_is_dropped() -> None:
         torch.manual_seed(seed)
         mixed = mix(batch(2))
         other = int(mixed.targets[0].probabilities[1] > 0)  # 0 where a picture was paired with itself
-        hidden = float((mixed.images.pixels[0, 0, 5:20, 5:25] == 10).float().mean()) if other else 0.0
+        hidden = float((mixed.inputs.pixels[0, 0, 5:20, 5:25] == 10).float().mean()) if other else 0.0
         assert (mixed.targets[0].box_xyxy is None) == (hidden > 0.5)
         kept.append(mixed.targets[0].box_xyxy is not None)
     assert any(kept)
@@ -85,8 +85,8 @@ def test_the_seed_decides() -> None:
         for _ in range(2):
             torch.manual_seed(seed)
             results.append(mix(batch()))
-        assert torch.equal(results[0].images.pixels, results[1].images.pixels)
-        kinds.add(results[0].images.pixels.dtype)
+        assert torch.equal(results[0].inputs.pixels, results[1].inputs.pixels)
+        kinds.add(results[0].inputs.pixels.dtype)
     assert kinds == {torch.uint8, torch.float32}  # now CutMix, now mixup
 
 
@@ -96,8 +96,8 @@ def test_pictures_of_different_sizes_get_the_larger_sides() -> None:
     for seed in range(6):
         torch.manual_seed(seed)
         mixed = Mix(num_classes=2, mixup_alpha=1.0)(Batch(images, targets))
-        assert [list(t.size) for t in mixed.targets] == mixed.images.sizes.tolist()
-        assert mixed.images.sizes.tolist() in ([[8, 8], [8, 8]], [[8, 4], [4, 8]])
+        assert [list(t.size) for t in mixed.targets] == mixed.inputs.sizes.tolist()
+        assert mixed.inputs.sizes.tolist() in ([[8, 8], [8, 8]], [[8, 4], [4, 8]])
 
 
 def test_what_cannot_be_mixed_is_refused() -> None:

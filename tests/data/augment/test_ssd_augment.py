@@ -31,18 +31,18 @@ def test_it_is_a_transform_and_a_function_of_the_generator() -> None:
     assert isinstance(augment, Transform)
     sample, copy = rectangles(SIZE, BOXES), rectangles(SIZE, BOXES)
     one, same, other = (augment(sample, generator_for(seed)) for seed in (1, 1, 3))
-    assert torch.equal(one.image, same.image)
+    assert torch.equal(one.input, same.input)
     assert torch.equal(one.target.boxes_xyxy, same.target.boxes_xyxy)
-    assert one.image.shape == other.image.shape == (3, 40, 40)
-    assert not torch.equal(one.image, other.image)
-    assert torch.equal(sample.image, copy.image)
+    assert one.input.shape == other.input.shape == (3, 40, 40)
+    assert not torch.equal(one.input, other.input)
+    assert torch.equal(sample.input, copy.input)
     assert torch.equal(sample.target.boxes_xyxy, copy.target.boxes_xyxy)
 
 
 def test_calm_settings_change_nothing() -> None:
     sample = rectangles(SIZE, BOXES)
     same = SSDAugment(**CALM)(sample, generator_for(0))
-    assert torch.equal(same.image, sample.image)
+    assert torch.equal(same.input, sample.input)
     assert torch.equal(same.target.boxes_xyxy, sample.target.boxes_xyxy)
     assert torch.equal(same.target.areas, sample.target.areas)
 
@@ -62,7 +62,7 @@ def test_stretching_and_mirroring_move_boxes_by_the_ratio_of_each_axis() -> None
 def test_masks_boxes_keypoints_and_pixels_stay_together(seed: int, size: tuple[int, int] | None) -> None:
     augment = SSDAugment(size=size, distort=0.0, keypoints=PAIR)
     varied = augment(rectangles(SIZE, BOXES), generator_for(seed)).target
-    image = augment(rectangles(SIZE, BOXES), generator_for(seed)).image
+    image = augment(rectangles(SIZE, BOXES), generator_for(seed)).input
     assert image.shape[1:] == varied.size == varied.masks.shape[1:]
     for box, mask in zip(varied.boxes_xyxy, varied.masks, strict=True):
         tight = masks_to_boxes(mask[None])[0]
@@ -84,7 +84,7 @@ def test_zoom_out_shrinks_objects_on_the_mean_colour() -> None:
         sides.append((box[2] - box[0]) / 64)
         outside = torch.ones(SIZE, dtype=torch.bool)
         outside[int(box[1]) : int(box[3]) + 1, int(box[0]) : int(box[2]) + 1] = False
-        assert (varied.image[:, outside] == torch.tensor(PADDING_COLOUR)[:, None]).all()
+        assert (varied.input[:, outside] == torch.tensor(PADDING_COLOUR)[:, None]).all()
     assert min(sides) < 0.3
     assert max(sides) > 0.8
     assert min(sides) >= 0.23
@@ -92,7 +92,7 @@ def test_zoom_out_shrinks_objects_on_the_mean_colour() -> None:
 
 def test_zoom_out_has_its_probability() -> None:
     augment = SSDAugment(**CALM | {"zoom_out": 0.3})
-    grown = [augment(rectangles(SIZE, BOXES), generator_for(seed)).image.shape[1] > 48 for seed in range(300)]
+    grown = [augment(rectangles(SIZE, BOXES), generator_for(seed)).input.shape[1] > 48 for seed in range(300)]
     assert 0.2 < sum(grown) / 300 < 0.4
 
 

@@ -19,23 +19,23 @@ def test_augment_is_a_function_of_the_generator() -> None:
     augment.min_visible = 0
     sample = rectangles(SIZE, BOXES)
     one, same, other = (augment(sample, generator_for(seed)) for seed in (1, 1, 2))
-    assert torch.equal(one.image, same.image)
+    assert torch.equal(one.input, same.input)
     assert torch.equal(one.target.boxes_xyxy, same.target.boxes_xyxy)
-    assert not torch.equal(one.image, other.image)
+    assert not torch.equal(one.input, other.input)
 
 
 def test_augment_leaves_its_input_alone() -> None:
     sample = rectangles(SIZE, BOXES)
     copy = rectangles(SIZE, BOXES)
     Augment(scale=(1, 3), flip=1, rotate=9, colour=1, keypoints=PAIR)(sample, generator_for(0))
-    assert torch.equal(sample.image, copy.image)
+    assert torch.equal(sample.input, copy.input)
     assert torch.equal(sample.target.boxes_xyxy, copy.target.boxes_xyxy)
 
 
 def test_augment_that_changes_nothing() -> None:
     sample = rectangles(SIZE, BOXES)
     same = Augment(flip=0.0)(sample, generator_for(0))
-    assert torch.equal(same.image, sample.image)
+    assert torch.equal(same.input, sample.input)
     assert torch.equal(same.target.boxes_xyxy, sample.target.boxes_xyxy)
     assert torch.equal(same.target.areas, sample.target.areas)
 
@@ -83,7 +83,7 @@ def test_flip_has_its_probability() -> None:
 def test_shortest_side(size: tuple[int, int], expected: tuple[int, int]) -> None:
     sample = rectangles(size, [(0, 0, size[1] // 2, size[0] // 2)])
     scaled = ShortestSide(min_size=800, max_size=1333)(sample, generator_for(0))
-    assert tuple(scaled.image.shape[-2:]) == scaled.target.size == expected
+    assert tuple(scaled.input.shape[-2:]) == scaled.target.size == expected
     assert scaled.target.boxes_xyxy[0].tolist() == pytest.approx([0, 0, expected[1] / 2, expected[0] / 2])
 
 

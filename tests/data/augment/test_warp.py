@@ -59,7 +59,7 @@ def test_masks_are_what_the_matrix_draws(warp: Warp) -> None:
 def test_image_and_masks_agree(warp: Warp) -> None:
     sample = rectangles(SIZE, [BOXES[1]])
     assert sample.target.masks is not None
-    image = warp_image(sample.image, warp)
+    image = warp_image(sample.input, warp)
     assert image.shape == (3, *warp.canvas)
     mask = warp_maps(sample.target.masks, warp)
     assume(int(mask.sum()) > 100)
@@ -119,11 +119,11 @@ def mirror(size: tuple[int, int]) -> Warp:
 def test_mirroring_twice_is_the_identity() -> None:
     sample = rectangles(SIZE, [*BOXES, (0, 0, 64, 48), (63, 47, 64, 48)])
     image = torch.randint(0, 255, (3, *SIZE), dtype=torch.uint8)
-    sample = dataclasses.replace(sample, image=image)
+    sample = dataclasses.replace(sample, input=image)
     once = warp_sample(sample, mirror(SIZE), keypoints=PAIR)
     twice = warp_sample(once, mirror(SIZE), keypoints=PAIR)
-    assert not torch.equal(once.image, image)
-    assert torch.equal(twice.image, image)
+    assert not torch.equal(once.input, image)
+    assert torch.equal(twice.input, image)
     for name in ("boxes_xyxy", "labels", "areas", "is_crowd", "masks", "keypoints_xyv"):
         assert torch.equal(getattr(twice.target, name), getattr(sample.target, name)), name
 
@@ -204,7 +204,7 @@ def test_what_is_beyond_the_picture_is_padding() -> None:
 def test_a_picture_beyond_the_canvas_leaves_padding(offset: tuple[float, float]) -> None:
     sample = rectangles((10, 10), [(0, 0, 10, 10)])
     warped = warp_sample(sample, place((10, 10), (30, 40), 3.0, offset), keypoints=PAIR)
-    assert (warped.image == torch.tensor(PADDING_COLOUR)[:, None, None]).all()
+    assert (warped.input == torch.tensor(PADDING_COLOUR)[:, None, None]).all()
     assert len(warped.target) == 0
 
 

@@ -91,7 +91,7 @@ def test_pictures_of_the_same_name_stay_apart(tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         first, second = opened(tmp_path / "y", split), opened(tmp_path / "v", split)
         assert torch.allclose(first.target(0).boxes_xyxy, second.target(0).boxes_xyxy, atol=1e-4)
-        assert torch.equal(first[0].image, second[0].image)
+        assert torch.equal(first[0].input, second[0].input)
 
 
 def test_links_share_the_file(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_batcher_decides_about_the_images_and_leaves_targets() -> None:
         return ImageBatch(torch.zeros(len(images), 3, 8, 8, dtype=torch.uint8), torch.full((len(images), 2), 8))
 
     batch = Collate(batcher=batcher)([rectangles((20, 30), [(1, 2, 9, 9)])])
-    assert batch.images.pixels.shape == (1, 3, 8, 8)
+    assert batch.inputs.pixels.shape == (1, 3, 8, 8)
     assert batch.targets[0].size == (20, 30)
 
 

@@ -56,7 +56,7 @@ def epochs(workers: int, numbers: tuple[int, ...], seed: int = 0) -> list[list[B
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
     return [b.paths for b in one] == [b.paths for b in other] and all(
-        torch.equal(a.images.pixels, b.images.pixels)
+        torch.equal(a.inputs.pixels, b.inputs.pixels)
         and all(
             torch.equal(s.boxes_xyxy, t.boxes_xyxy) and torch.equal(s.masks, t.masks)
             for s, t in zip(a.targets, b.targets, strict=True)
@@ -79,12 +79,12 @@ def test_stream_depends_on_seed_and_epoch_only() -> None:
 
 def test_samples_differ_within_an_epoch() -> None:
     data = augmented()
-    assert not torch.equal(data[0].image, data[1].image)
-    first = data[0].image
+    assert not torch.equal(data[0].input, data[1].input)
+    first = data[0].input
     data.set_epoch(1)
-    assert not torch.equal(data[0].image, first)
+    assert not torch.equal(data[0].input, first)
     data.set_epoch(0)
-    assert torch.equal(data[0].image, first)
+    assert torch.equal(data[0].input, first)
 
 
 def test_generators_of_different_keys_differ() -> None:
@@ -132,4 +132,4 @@ def test_real_files_through_workers(fake_coco: Path) -> None:
     data = Transformed(open_coco(fake_coco, "train", for_training=True), Augment(size=(64, 64)), seed=3)
     batches = list(make_loader(data, collate=Collate(), batch_size=3, shuffle=True, workers=2))
     assert sum(len(batch) for batch in batches) == len(data)
-    assert all(batch.images.pixels.shape[1:] == (3, 64, 64) for batch in batches)
+    assert all(batch.inputs.pixels.shape[1:] == (3, 64, 64) for batch in batches)

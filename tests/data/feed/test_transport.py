@@ -16,7 +16,7 @@ def test_a_batch_arrives_as_it_was() -> None:
     batch = Collate()(samples)
     arrived = pickle.loads(pickle.dumps(Parcel(batch)))
     assert isinstance(arrived, Batch)
-    assert torch.equal(arrived.images.pixels, batch.images.pixels)
+    assert torch.equal(arrived.inputs.pixels, batch.inputs.pixels)
     for one, other in zip(arrived.targets, batch.targets, strict=True):
         assert one.size == other.size
         for name in ("boxes_xyxy", "labels", "areas", "is_crowd", "masks", "keypoints_xyv"):

@@ -24,7 +24,7 @@ def test_fake(tmp_path: Path) -> None:
         assert [sample.target.image_id for sample in samples] == [1, 2, 3]
         for index, sample in enumerate(samples):
             assert isinstance(sample.target, SemanticTarget)
-            assert tuple(sample.image.shape[-2:]) == dataset.size(index) == sample.target.size == (72, 96)
+            assert tuple(sample.input.shape[-2:]) == dataset.size(index) == sample.target.size == (72, 96)
             assert sample.target.labels.dtype == torch.uint8
             found = set(sample.target.labels.unique().tolist())
             assert VOID in found
@@ -94,7 +94,7 @@ def test_real_frames() -> None:
     dataset = open_camvid(REAL, "train", for_training=True)
     sample = dataset[0]
     assert sample.target.size == dataset.size(0) == (360, 480)
-    grey = sample.image.float().mean(dim=0)
+    grey = sample.input.float().mean(dim=0)
     sky, road = (sample.target.labels == SCHEMA.categories.index(name) for name in ("sky", "road"))
     assert grey[sky].mean() > 1.5 * grey[road].mean()
     assert sky.nonzero()[:, 0].max() < road.nonzero()[:, 0].median()

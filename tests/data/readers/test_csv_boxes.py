@@ -31,7 +31,7 @@ def test_fake(tmp_path: Path) -> None:
     assert data.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
     sample = data[4]
     left, top, right, bottom = sample.target.box_xyxy.int().tolist()
-    inside, outside = sample.image[:, top:bottom, left:right].float(), sample.image.float()
+    inside, outside = sample.input[:, top:bottom, left:right].float(), sample.input.float()
     assert inside.mean() < outside.mean() - 20
     assert sample.target.size == (64, 80)
     write_fake(tmp_path / "plain", boxes=False)

@@ -26,7 +26,7 @@ def test_fake(tmp_path: Path) -> None:
         assert data.schema.categories == ("circle", "square", "triangle")
         assert data.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
         sample = data[5]
-        assert sample.image.shape == (3, 64, 80)
+        assert sample.input.shape == (3, 64, 80)
         assert data.size(5) == sample.target.size == (64, 80)
         assert (int(sample.target.label), sample.target.image_id, sample.target.box_xyxy) == (1, 5, None)
         assert sample.path == data.path(-7) == str(tmp_path / split / "square" / "001.jpg")

@@ -49,7 +49,7 @@ def test_fake(tmp_path: Path) -> None:
         for label, colour in enumerate(dataset.schema.colours):
             there = sample.target.labels == label
             if int(there.sum()) > 150:
-                mean = sample.image[:, there].float().mean(dim=1)
+                mean = sample.input[:, there].float().mean(dim=1)
                 assert (mean - torch.tensor(colour)).abs().max() < 25
 
 

@@ -54,7 +54,7 @@ def test_a_miniature_in_the_real_layout_is_read_back(module: ModuleType, tmp_pat
             sample = part[index]
             assert isinstance(sample.target, ClassTarget)
             assert sample.target.label == part.labels[index]
-            assert sample.target.size == part.size(index) == tuple(sample.image.shape[1:])
+            assert sample.target.size == part.size(index) == tuple(sample.input.shape[1:])
             assert sample.target.image_id == index % 12
             assert sample.path == part.path(index)
         with pytest.raises(IndexError):
@@ -105,7 +105,7 @@ def test_a_subset_counts_labels_and_super_labels_from_0(tmp_path: Path) -> None:
     assert subset.super_labels is not None
     assert subset.super_labels.tolist() == [0, 0, 0]
     assert subset.schema.category_ids == (2, 4)
-    assert torch.equal(subset[0].image, whole[6].image)
+    assert torch.equal(subset[0].input, whole[6].input)
     assert [subset.path(0), subset.size(0)] == [whole.path(6), whole.size(6)]
 
 
@@ -141,7 +141,7 @@ def test_birds_have_boxes_and_are_cropped_to_them(tmp_path: Path) -> None:
     whole, cropped = (cub200.open_cub200(tmp_path, "train", crop=crop) for crop in (False, True))
     box = whole[1].target.box_xyxy
     left, top, right, bottom = (int(edge) for edge in box.tolist())
-    assert torch.equal(cropped[1].image, read_image(whole.path(1))[:, top:bottom, left:right])
+    assert torch.equal(cropped[1].input, read_image(whole.path(1))[:, top:bottom, left:right])
     assert cropped.size(1) == cropped[1].target.size == (bottom - top, right - left)
     assert cropped[1].target.box_xyxy is None
     assert whole.schema.categories == ("001.Drawn_Bird",)
@@ -174,7 +174,7 @@ def test_cars_of_both_official_sets_are_divided_by_class(tmp_path: Path) -> None
     assert train.schema.categories == ("Drawn Car 1", "Drawn Car 2")
     assert test.schema.category_ids == (3, 4)
     assert Path(train.path(0)).name == "000001.jpg"
-    image, box = train[0].image, [int(edge) for edge in train[0].target.box_xyxy.tolist()]
+    image, box = train[0].input, [int(edge) for edge in train[0].target.box_xyxy.tolist()]
     inside = image[:, (box[1] + box[3]) // 2, (box[0] + box[2]) // 2].float()
     assert inside.max() - inside.min() > 80  # the figure's colour; the background is washed out
     (tmp_path / "cars_annos.mat").write_bytes(b"no matrix")
@@ -223,4 +223,4 @@ def test_real_sets_have_the_published_numbers() -> None:
     assert [len(objects), objects.schema.num_classes] == [720, 10]
     assert [len(people), people.schema.num_classes] == [200, 20]
     for part, shape in ((products["test"], (3, 96, 96)), (objects, (3, 128, 128)), (people, (3, 112, 92))):
-        assert part[len(part) - 1].image.shape == shape
+        assert part[len(part) - 1].input.shape == shape

@@ -21,7 +21,7 @@ def test_fake(tmp_path: Path) -> None:
     for index in range(len(train)):
         sample = train[index]
         target = sample.target
-        assert tuple(sample.image.shape[-2:]) == train.size(index) == target.size
+        assert tuple(sample.input.shape[-2:]) == train.size(index) == target.size
         assert 1 <= len(target) <= 3
         assert target.masks is not None
         for box, mask, area in zip(target.boxes_xyxy.int().tolist(), target.masks, target.areas, strict=True):
@@ -70,4 +70,4 @@ def test_real_pictures() -> None:
     assert (len(train), len(test)) == (128, 42)
     sample = train[0]
     assert sample.target.boxes_xyxy.tolist() == [[159, 181, 302, 431], [419, 170, 535, 486]]
-    assert sample.image.dtype == torch.uint8
+    assert sample.input.dtype == torch.uint8

@@ -34,12 +34,12 @@ def test_fake(tmp_path: Path, outlines: bool) -> None:
     assert [dataset.target(index).image_id for index in range(6)] == [1, 2, 3, 4, 5, 6]
     for index in (0, 3):
         sample = dataset[index]
-        assert tuple(sample.image.shape[-2:]) == dataset.size(index) == (80, 96)
+        assert tuple(sample.input.shape[-2:]) == dataset.size(index) == (80, 96)
         left, top, right, bottom = sample.target.boxes_xyxy[0].round().int().tolist()
-        colour = sample.image[:, (top + bottom) // 2, (left + right) // 2].float()
+        colour = sample.input[:, (top + bottom) // 2, (left + right) // 2].float()
         wanted = torch.tensor(((220.0, 60, 50), (60.0, 90, 230))[int(sample.target.labels[0])])
         assert (colour - wanted).abs().max() < 20
-        outside = sample.image[:, (top + bottom) // 2, max(left - 4, 0)].float()
+        outside = sample.input[:, (top + bottom) // 2, max(left - 4, 0)].float()
         assert (outside - wanted).abs().max() > 40 or left < 4
         if sample.target.masks is not None:
             area = (right - left) * (bottom - top) / 2

@@ -32,7 +32,7 @@ def _digest(index: int) -> int:
     sample = Vignettes(split="train", length=COUNT)[index]
     assert sample.target.keypoints_xyv is not None
     truth = sample.target.boxes_xyxy.numpy().tobytes() + sample.target.keypoints_xyv.numpy().tobytes()
-    return crc32(sample.image.numpy().tobytes() + truth + sample.extras["caption"].encode())
+    return crc32(sample.input.numpy().tobytes() + truth + sample.extras["caption"].encode())
 
 
 def test_a_scene_is_the_same_in_another_process() -> None:
@@ -91,8 +91,8 @@ def test_labels_and_image_fit_the_schema(scenes: list[Sample]) -> None:
     seen = torch.cat([sample.target.labels for sample in scenes])
     assert set(seen.tolist()) == set(range(schema.num_classes))
     for index, sample in enumerate(scenes):
-        assert sample.image.shape == (3, 192, 192)
-        assert sample.image.dtype == torch.uint8
+        assert sample.input.shape == (3, 192, 192)
+        assert sample.input.dtype == torch.uint8
         assert sample.target.size == (192, 192)
         assert sample.target.image_id == index
 
@@ -200,7 +200,7 @@ def test_any_size(size: int | tuple[int, int]) -> None:
     expected = (size, size) if isinstance(size, int) else size
     for index in range(4):
         sample = dataset[index]
-        assert sample.image.shape == (3, *expected)
+        assert sample.input.shape == (3, *expected)
         assert sample.target.masks is not None
         assert sample.target.masks.shape[1:] == expected
         assert sample.extras["semantic"].shape == expected

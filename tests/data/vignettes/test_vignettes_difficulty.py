@@ -17,7 +17,7 @@ def _features(split: str, count: int) -> tuple[NDArray[np.float64], NDArray[np.f
     thumbnails, histograms, labels = [], [], []
     for index in range(count):
         sample = dataset[index]
-        image = sample.image.numpy()
+        image = sample.input.numpy()
         thumbnails.append(image.reshape(3, 16, 12, 16, 12).mean((2, 4)).ravel())
         red, green, blue = image // (256 // BINS)
         bins = red.astype(int) * BINS**2 + green * BINS + blue

@@ -32,17 +32,17 @@ def test_every_category_comes_equally_often(objects: list[Sample]) -> None:
 
 def test_a_picture_is_the_same_whoever_asks_and_others_differ(objects: list[Sample]) -> None:
     again = VignetteObjects(split="train", length=1000)[5]
-    assert torch.equal(again.image, objects[5].image)
+    assert torch.equal(again.input, objects[5].input)
     assert torch.equal(again.target.box_xyxy, objects[5].target.box_xyxy)
     others = [VignetteObjects(split="val", length=6)[5], VignetteObjects(split="train", length=6, seed=1)[5]]
-    assert all(not torch.equal(other.image, again.image) for other in others)
+    assert all(not torch.equal(other.input, again.input) for other in others)
 
 
 def test_the_box_holds_most_of_an_object_that_lies_anywhere(objects: list[Sample]) -> None:
     centres = []
     for index, sample in enumerate(objects):
         target = sample.target
-        assert sample.image.shape == (3, 128, 128)
+        assert sample.input.shape == (3, 128, 128)
         assert target.size == (128, 128)
         assert target.image_id == index
         x1, y1, x2, y2 = target.box_xyxy.tolist()
@@ -74,7 +74,7 @@ def test_a_lead_is_in_nearly_every_scene_and_changes_no_other() -> None:
     assert found >= 17
     vignettes = Vignettes(split="train", length=1)
     drawn = draw_scene(Random(vignettes.stream(0)), (192, 192), plain)
-    assert torch.equal(vignettes[0].image, torch.from_numpy(drawn.image))
+    assert torch.equal(vignettes[0].input, torch.from_numpy(drawn.image))
 
 
 def test_identities_are_labelled_by_individual_and_category() -> None:
@@ -86,7 +86,7 @@ def test_identities_are_labelled_by_individual_and_category() -> None:
     for index in (0, 7, 77):
         sample = dataset[index]
         assert int(sample.target.label) == dataset.labels[index]
-        assert sample.image.shape == (3, 96, 96)
+        assert sample.input.shape == (3, 96, 96)
         category = CATEGORIES[int(dataset.super_labels[index])]
         assert dataset.schema.categories[int(dataset.labels[index])].startswith(category)
 
@@ -99,18 +99,18 @@ def test_views_of_an_individual_differ_but_share_its_colours() -> None:
         sample = dataset[index]
         x1, y1, x2, y2 = sample.target.box_xyxy.tolist()
         x, y, reach = int((x1 + x2) / 2), int((y1 + y2) / 2), int((x2 - x1) / 4)
-        middle = sample.image[:, y - reach : y + reach, x - reach : x + reach].float().mean(dim=(1, 2))
+        middle = sample.input[:, y - reach : y + reach, x - reach : x + reach].float().mean(dim=(1, 2))
         colours.append(middle / middle.sum())
     distances = torch.cdist(torch.stack(colours), torch.stack(colours))
     same = dataset.labels[:, None] == dataset.labels[None]
     other_views = same & ~torch.eye(len(dataset), dtype=torch.bool)
     assert distances[other_views].mean() < 0.4 * distances[~same].mean()
-    assert not torch.equal(dataset[0].image, dataset[1].image)
+    assert not torch.equal(dataset[0].input, dataset[1].input)
 
 
 def test_splits_share_no_individual() -> None:
     one, other = (VignetteIdentities(split=split, individuals=2, views=1) for split in ("train", "test"))
-    assert all(not torch.equal(one[index].image, other[index].image) for index in range(3))
+    assert all(not torch.equal(one[index].input, other[index].input) for index in range(3))
 
 
 def test_errors_say_what_to_do() -> None:

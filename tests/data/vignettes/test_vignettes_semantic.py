@@ -19,7 +19,7 @@ def test_classes_are_those_of_the_scene_and_clutter_is_void() -> None:
     seen = set()
     for index in range(6):
         sample, scene = semantic[index], scenes[index]
-        assert torch.equal(sample.image, scene.image)
+        assert torch.equal(sample.input, scene.input)
         assert isinstance(sample.target, SemanticTarget)
         assert sample.target.size == semantic.size(index) == (96, 96)
         assert sample.target.image_id == index

@@ -6,15 +6,13 @@ Used through `visus.data.feed.loader.Transformed`, which seeds the generator fro
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from visus.data.augment.colour import jitter_colour
-from visus.data.augment.warp import Span, Warp, place
+from visus.data.augment.warp import Warp, place
 from visus.data.augment.warp_targets import warp_sample
-from visus.data.feed.loader import Transform
 from visus.types import Keypoints, Sample
 
 
@@ -71,7 +69,7 @@ class Augment:
         """A variation of ``sample``."""
         warp = self.draw(sample.target.size, generator)
         varied = warp_sample(sample, warp, keypoints=self.keypoints, min_visible=self.min_visible)
-        return replace(varied, image=jitter_colour(varied.image, self.colour, generator))
+        return replace(varied, input=jitter_colour(varied.input, self.colour, generator))
 
     def draw(self, size: tuple[int, int], generator: torch.Generator) -> Warp:
         """Draw the map for an image of ``size`` (h, w)."""
@@ -88,64 +86,3 @@ class Augment:
         ]
         warp = place(size, canvas, scales, (offset[0], offset[1]))
         return replace(warp, degrees=(2 * turn - 1) * self.rotate, mirrored=mirror < self.flip)
-
-
-class HorizontalFlip:
-    """Mirrors left to right with a probability; ``keypoints`` as for `Augment`."""
-
-    def __init__(self, *, probability: float = 0.5, keypoints: Keypoints | None = None) -> None:
-        self.probability = probability
-        self.keypoints = keypoints
-
-    def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
-        """The sample, or its mirror image."""
-        if float(torch.rand((), generator=generator)) >= self.probability:
-            return sample
-        height, width = sample.target.size
-        warp = Warp(
-            rows=_stretch(height, height), columns=_stretch(width, width), canvas=(height, width), mirrored=True
-        )
-        return warp_sample(sample, warp, keypoints=self.keypoints)
-
-
-class ShortestSide:
-    """Scales so that the shorter side is ``min_size``, or less where the longer one would exceed ``max_size``.
-
-    Args:
-        min_size: pixels; one of several is drawn at random.
-        max_size: pixels.
-    """
-
-    def __init__(self, *, min_size: int | Sequence[int] = 800, max_size: int = 1333) -> None:
-        self.min_sizes = (min_size,) if isinstance(min_size, int) else tuple(min_size)
-        self.max_size = max_size
-
-    def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
-        """The scaled sample."""
-        pick = int(torch.randint(len(self.min_sizes), (), generator=generator))
-        short, long = sorted(sample.target.size)
-        scale = min(self.min_sizes[pick] / short, self.max_size / long)
-        height, width = sample.target.size
-        canvas = max(1, round(height * scale)), max(1, round(width * scale))
-        if canvas == sample.target.size:
-            return sample
-        return warp_sample(
-            sample, Warp(rows=_stretch(height, canvas[0]), columns=_stretch(width, canvas[1]), canvas=canvas)
-        )
-
-
-class Chain:
-    """Applies transforms one after the other."""
-
-    def __init__(self, *transforms: Transform) -> None:
-        self.transforms = transforms
-
-    def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
-        """The sample after all of them."""
-        for transform in self.transforms:
-            sample = transform(sample, generator)
-        return sample
-
-
-def _stretch(before: int, after: int) -> Span:
-    return Span(source=(0, before), target=(0, after))

@@ -44,24 +44,18 @@ class Mix:
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
 
     def __call__(self, batch: Batch) -> Batch:
-        """The mixed batch.
-
-        Raises:
-            TypeError: the targets are no `ClassTarget`.
-        """
-        if not all(isinstance(target, ClassTarget) for target in batch.targets):
-            raise TypeError("only batches of ClassTarget can be mixed: set data.augment.mixup and .cutmix to 0")
+        """The mixed batch, of images with a `ClassTarget` each."""
         coin = float(torch.rand(()))
         blends = self.cutmix_alpha == 0 or (self.mixup_alpha > 0 and coin < 0.5)
         share = _share(self.mixup_alpha if blends else self.cutmix_alpha)
         others = torch.randperm(len(batch))
-        sizes = torch.maximum(batch.images.sizes, batch.images.sizes[others.to(batch.images.sizes.device)])
-        patch = None if blends else _patch(share, (batch.images.pixels.shape[-2], batch.images.pixels.shape[-1]))
+        sizes = torch.maximum(batch.inputs.sizes, batch.inputs.sizes[others.to(batch.inputs.sizes.device)])
+        patch = None if blends else _patch(share, (batch.inputs.pixels.shape[-2], batch.inputs.pixels.shape[-1]))
         if patch is None:
-            pixels = mixup(batch.images.pixels, others, share)
+            pixels = mixup(batch.inputs.pixels, others, share)
         else:
-            pixels, share = cutmix(batch.images.pixels, others, patch)
-        frames = [(int(h), int(w)) for h, w in batch.images.sizes.tolist()]
+            pixels, share = cutmix(batch.inputs.pixels, others, patch)
+        frames = [(int(h), int(w)) for h, w in batch.inputs.sizes.tolist()]
         new = [(int(h), int(w)) for h, w in sizes.tolist()]
         targets = [
             replace(

@@ -8,7 +8,7 @@ keypoints follow; and saturation and hue change the chroma plane of YIQ, not of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +19,7 @@ from visus.data.augment.colour import chroma_matrix as chroma_matrix
 from visus.data.augment.warp import Warp, place
 from visus.data.augment.warp_targets import warp_sample
 from visus.ops.boxes import box_iou
-from visus.types import InstanceTarget, Keypoints, Sample
+from visus.types import InstanceTarget, Keypoints, Sample, row
 
 MIN_IOUS: tuple[float | None, ...] = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """What a crop must overlap some object by; None takes the whole picture."""
@@ -35,6 +35,12 @@ ASPECT_RATIOS = (0.5, 2.0)
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 32.0, (0.5, 1.5), (0.5, 1.5), 18.0
 """How far colours go: levels added either way, factors, and degrees of hue either way."""
+
+
+OBJECTS: dict[type, Callable[[InstanceTarget], Float[Tensor, "n 4"]]] = {
+    InstanceTarget: lambda target: target.boxes_xyxy[~target.is_crowd]
+}
+"""The boxes of the objects that crops are drawn around, by the kind of target."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +100,16 @@ class SSDAugment:
         """A variation of ``sample``.
 
         Raises:
-            TypeError: its target is not of objects with boxes.
+            NoRowError: its target is not of objects with boxes.
         """
         target = sample.target
-        if not isinstance(target, InstanceTarget):
-            raise TypeError(f"SSD's augmentation needs objects with boxes, {sample.path or 'this sample'} has none")
-        image = distort_colours(sample.image, self.distort, generator)
+        objects = row(OBJECTS, target, "SSD's augmentation")(target)
+        image = distort_colours(sample.input, self.distort, generator)
         canvas = self._zoomed_out(target.size, generator)
-        window = draw_crop(target.boxes_xyxy[~target.is_crowd], canvas, self.min_ious, generator)
+        window = draw_crop(objects, canvas, self.min_ious, generator)
         mirrored = _draw(generator) < self.flip
         inside = centres_inside(target.boxes_xyxy, window.box_xyxy()[None])[:, 0]
-        kept = replace(sample, image=image, target=target if bool(inside.all()) else target[inside])
+        kept = replace(sample, input=image, target=target if bool(inside.all()) else target[inside])
         return warp_sample(kept, self._warp(target.size, window, mirrored), keypoints=self.keypoints)
 
     def _zoomed_out(self, size: tuple[int, int], generator: torch.Generator) -> Window:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float64
@@ -12,26 +14,26 @@ from visus.data.augment.warp import Warp, warp_image, warp_maps
 from visus.ops.boxes import box_area, clip_boxes, large_boxes
 from visus.ops.keypoints import flip_keypoints
 from visus.ops.masks import masks_to_boxes
-from visus.types import VOID, ClassTarget, InstanceTarget, Keypoints, Sample, SemanticTarget, Target
+from visus.types import VOID, ClassTarget, InstanceTarget, Keypoints, Sample, SemanticTarget, row
 
 
 def warp_sample(sample: Sample, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0) -> Sample:
     """Draw a sample through ``warp``; see `warp_objects` for what happens to objects that the canvas cuts."""
     target = warp_target(sample.target, warp, keypoints=keypoints, min_visible=min_visible)
-    return replace(sample, image=warp_image(sample.image, warp), target=target)
+    return replace(sample, input=warp_image(sample.input, warp), target=target)
 
 
-def warp_target(target: Target, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0) -> Target:
-    """Draw whatever is known of an image through ``warp``: objects, the classes of pixels, or a class and its box."""
-    if isinstance(target, InstanceTarget):
-        return warp_objects(target, warp, keypoints=keypoints, min_visible=min_visible)
-    if isinstance(target, SemanticTarget):
-        return replace(target, labels=warp_maps(target.labels[None], warp, outside=VOID)[0], size=warp.canvas)
-    return _warp_class(target, warp)
+def warp_target(target: Any, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0) -> Any:
+    """Draw whatever is known of an image through ``warp``: objects, the classes of pixels, or a class and its box.
+
+    Raises:
+        NoRowError: a kind of target that `WARPED` does not know.
+    """
+    return row(WARPED, target, "warping")(target, warp, keypoints, min_visible)
 
 
 def warp_objects(
-    target: InstanceTarget, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0
+    target: InstanceTarget, warp: Warp, keypoints: Keypoints | None = None, min_visible: float = 0.0
 ) -> InstanceTarget:
     """Draw annotations through ``warp``.
 
@@ -72,7 +74,16 @@ def warp_objects(
     return warped if bool(keep.all()) else warped[keep]
 
 
-def _warp_class(target: ClassTarget, warp: Warp) -> ClassTarget:
+def warp_pixels(
+    target: SemanticTarget, warp: Warp, keypoints: Keypoints | None = None, min_visible: float = 0.0
+) -> SemanticTarget:
+    """Draw the classes of pixels through ``warp``; what comes from outside of the image is `VOID`."""
+    return replace(target, labels=warp_maps(target.labels[None], warp, outside=VOID)[0], size=warp.canvas)
+
+
+def warp_class(
+    target: ClassTarget, warp: Warp, keypoints: Keypoints | None = None, min_visible: float = 0.0
+) -> ClassTarget:
     """The class stays; its box is clipped to the canvas, and none where nothing of it is left."""
     if target.box_xyxy is None:
         return replace(target, size=warp.canvas)
@@ -118,3 +129,11 @@ def _warped_keypoints(points: Float[Tensor, "n k 3"], warp: Warp, meaning: Keypo
     if meaning is None:
         raise ValueError("mirroring keypoints needs their meaning: pass keypoints=schema.keypoints")
     return flip_keypoints(moved, width, meaning.flip_pairs)
+
+
+WARPED: dict[type, Callable[[Any, Warp, Keypoints | None, float], Any]] = {
+    InstanceTarget: warp_objects,
+    SemanticTarget: warp_pixels,
+    ClassTarget: warp_class,
+}
+"""How each kind of target goes through a warp."""

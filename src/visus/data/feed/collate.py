@@ -1,23 +1,22 @@
-"""Samples to batches: images of different sizes into one padded tensor, targets untouched."""
+"""Samples to batches: inputs as the model's transform wants them, targets untouched."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-from torch import Tensor
+from typing import Any
 
 from visus.ops.padding import pad_images
-from visus.types import Batch, ImageBatch, Sample
+from visus.types import Batch, Inputs, Sample
 
-Batcher = Callable[[list[Tensor]], ImageBatch]
+Batcher = Callable[[list[Any]], Inputs]
 
 
 class Collate:
     """Collects samples into a `Batch`.
 
     Args:
-        batcher: turns the list of images into an `ImageBatch`, for example ``model.transform.batch``, which also
-            resizes; targets keep the frame of the image as it was read. None pads only.
+        batcher: makes a batch of the inputs: ``model.transform.batch``, which also resizes and refuses what does not
+            fit. Targets keep the frame of the input as it was read. None takes images and pads them only.
         divisor: without a ``batcher``, both sides of the padded tensor are a multiple of this.
     """
 
@@ -28,7 +27,16 @@ class Collate:
         self.divisor = divisor
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
-        """The batch of ``samples``, in their order."""
-        images = [sample.image for sample in samples]
-        batched = self.batcher(images) if self.batcher else pad_images(images, self.divisor)
-        return Batch(images=batched, targets=[s.target for s in samples], paths=[s.path for s in samples])
+        """The batch of ``samples``, in their order.
+
+        Raises:
+            ValueError: an input that does not fit; the message says where the samples come from.
+        """
+        inputs = [sample.input for sample in samples]
+        paths = [sample.path for sample in samples]
+        try:
+            batched = self.batcher(inputs) if self.batcher else pad_images(inputs, self.divisor)
+        except ValueError as error:
+            where = ", ".join(filter(None, paths)) or "unnamed samples"
+            raise ValueError(f"{error} (in the batch of {where})") from error
+        return Batch(inputs=batched, targets=[sample.target for sample in samples], paths=paths)

@@ -45,7 +45,7 @@ class Transform(Protocol):
 
 @runtime_checkable
 class EpochSampler(Protocol):
-    """Batches of indices that are a function of (seed, epoch), as `visus.data.feed.samplers.EpochBatches` makes them."""
+    """Batches of indices that are a function of (seed, epoch), such as `visus.data.feed.samplers.EpochBatches`."""
 
     on_epoch: Callable[[int], None] | None
 

@@ -1,8 +1,8 @@
 """A COCO annotation file, checked and packed into tensors.
 
-The file is read once into a `CocoIndex`, whose memory does not grow however many processes read it; `visus.data.records.flat`
-says why. Format: Lin et al., "Microsoft COCO: Common Objects in Context", arXiv 1405.0312, and
-https://cocodataset.org/#format-data.
+The file is read once into a `CocoIndex`, whose memory does not grow however many processes read it;
+`visus.data.records.flat` says why. Format: Lin et al., "Microsoft COCO: Common Objects in Context", arXiv 1405.0312,
+and https://cocodataset.org/#format-data.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class TableOfObjects(Dataset[Sample]):
         path = self.path(index)
         image = read_image(path)
         size = (int(image.shape[-2]), int(image.shape[-1]))
-        return Sample(image=image, target=self._target(index, size), path=path)
+        return Sample(input=image, target=self._target(index, size), path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""

@@ -52,7 +52,7 @@ class PennFudanDataset(Dataset[Sample]):
         target = self.target(index)
         if tuple(image.shape[-2:]) != target.size:
             raise ImageError(f"{path}: (h, w) = {tuple(image.shape[-2:])}, but its mask has {target.size}")
-        return Sample(image=image, target=target, path=path)
+        return Sample(input=image, target=target, path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""

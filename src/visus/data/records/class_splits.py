@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -21,6 +21,7 @@ from visus.types import ClassTarget, Sample, Schema
 SPLITS = ("train", "val", "test")
 
 
+@runtime_checkable
 class LabelledDataset(Protocol):
     """A data set that knows the label of every picture without decoding one."""
 

@@ -61,7 +61,7 @@ class IndexedDataset(Dataset[Sample]):
         size, said = tuple(image.shape[-2:]), self.size(index)
         if size != said:
             raise AnnotationError(f"{path}: the picture has (h, w) = {size}, {self.source} says {said}")
-        return Sample(image=image, target=self.target(index), path=path)
+        return Sample(input=image, target=self.target(index), path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, as annotated."""

@@ -70,7 +70,7 @@ class LabelledImages(Dataset[Sample]):
         if self.crop:
             rows, columns = self._window(index, (image.shape[1], image.shape[2]))
             image = image[:, rows, columns].contiguous()
-        return Sample(image=image, target=self._target(index, (image.shape[1], image.shape[2])), path=path)
+        return Sample(input=image, target=self._target(index, (image.shape[1], image.shape[2])), path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""

@@ -44,7 +44,7 @@ class SemanticPairs(Dataset[Sample]):
                 f"{self.mask_path(index)}: the mask has (h, w) = {target.size}, "
                 f"but its picture {path} has {tuple(image.shape[-2:])}"
             )
-        return Sample(image=image, target=target, path=path)
+        return Sample(input=image, target=target, path=path)
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""

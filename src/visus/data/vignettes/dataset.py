@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from visus.data.vignettes.annotate import seen_keypoints, semantic_map, tight_boxes, visible_masks
 from visus.data.vignettes.drawing import Drawing, draw_scene
 from visus.data.vignettes.kinds import CATEGORIES, KINDS
-from visus.data.vignettes.language import attributes_of, caption, phrase, relationships_of
+from visus.data.vignettes.language import ATTRIBUTES, PREDICATES, attributes_of, caption, phrase, relationships_of
 from visus.data.vignettes.scene import Cast
 from visus.data.vignettes.skeleton import PERSON_KEYPOINTS
 from visus.types import InstanceTarget, Keypoints, Sample, Schema
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_ATTRIBUTE_NUMBERS = {word: number for number, word in enumerate(ATTRIBUTES)}
 _KIND_NUMBERS = {name: number for number, name in enumerate(KINDS)}
 
 
@@ -30,20 +32,32 @@ def _keypoints_of(categories: Sequence[str]) -> Keypoints | None:
     return replace(PERSON_KEYPOINTS, labels=() if len(categories) == 1 else (categories.index("person"),))
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A drawn scene and what is known of it beyond its target.
+
+    Args:
+        sample: the image and its target.
+        phrases: the relationships in words ("man sitting on bench"), in the order of the target's.
+        caption: a sentence.
+        identities: the same number for the same individual wherever it is met in this split.
+        names: what each object is called ("woman", "dog").
+        semantic: the label of each pixel's object, or ``num_classes`` plus its place in ``STUFF``.
+    """
+
+    sample: Sample
+    phrases: tuple[str, ...]
+    caption: str
+    identities: Int64[Tensor, " n"]
+    names: tuple[str, ...]
+    semantic: UInt8[Tensor, "h w"]
+
+
 class Vignettes:
     """Drawn scenes of 1 to 7 objects: sample ``index`` is the same on every machine and in every process.
 
-    Beside the target, `Sample.extras` holds, each in the order of the target's objects where it speaks of objects:
-
-    - ``attributes``: tuple of tuples of words, from `language.ATTRIBUTES`;
-    - ``relationships``: tuple of `language.Relationship` (subject, predicate, object);
-    - ``phrases``: the relationships in words ("man sitting on bench");
-    - ``caption``: a sentence;
-    - ``identities``: Int64 [n], the same number for the same individual wherever it is met in this split;
-    - ``names``: what each object is called ("woman", "dog");
-    - ``semantic``: UInt8 [h, w], the label of each pixel's object, or ``num_classes`` plus its place in ``STUFF``.
-
-    Splits share neither scenes nor individuals.
+    Targets hold boxes, masks, keypoints, attributes (`language.ATTRIBUTES`) and relationships (`language.PREDICATES`);
+    what else is known of a scene `scene` tells. Splits share neither scenes nor individuals.
 
     Args:
         split: "train", "val" or "test".
@@ -80,6 +94,8 @@ class Vignettes:
             category_ids=tuple(range(1, len(categories) + 1)),
             has_masks=True,
             keypoints=_keypoints_of(categories),
+            attributes=ATTRIBUTES,
+            predicates=PREDICATES,
         )
 
     def __len__(self) -> int:
@@ -98,6 +114,10 @@ class Vignettes:
         return f"visus vignettes scene {self.seed} {self.split} {index}"
 
     def __getitem__(self, index: int) -> Sample:
+        return self.scene(index).sample
+
+    def scene(self, index: int) -> Scene:
+        """Scene ``index`` with all that is known of it."""
         if not 0 <= index < self.length:
             raise IndexError(f"vignettes has {self.length} scenes in {self.split!r}, so no scene {index}")
         cast = Cast(self.schema.categories, f"{self.seed} {self.split}", self.individuals)
@@ -114,20 +134,38 @@ class Vignettes:
             image_id=index,
             masks=masks,
             keypoints_xyv=seen_keypoints(drawing.landmarks, drawing.parts) if self.schema.keypoints else None,
+            attributes=_attributes(drawing),
+            relationships=_relationships(drawing, boxes),
         )
-        return Sample(torch.from_numpy(drawing.image), target, self.path(index), self._extras(drawing, labels, boxes))
+        sample = Sample(torch.from_numpy(drawing.image), target, self.path(index))
+        return self._described(sample, drawing, labels)
 
-    def _extras(self, drawing: Drawing, labels: Sequence[int], boxes: Tensor) -> dict[str, Any]:
-        """What is known beyond the target."""
+    def _described(self, sample: Sample, drawing: Drawing, labels: Sequence[int]) -> Scene:
         items = drawing.items
-        relations = relationships_of(items, boxes.tolist())
+        relations = relationships_of(items, sample.target.boxes_xyxy.tolist())
         numbers = [_KIND_NUMBERS[item.category] * self.individuals + item.number for item in items]
-        return {
-            "attributes": tuple(attributes_of(item) for item in items),
-            "relationships": relations,
-            "phrases": tuple(phrase(items, relation) for relation in relations),
-            "caption": caption(items, relations, indoor=drawing.indoor),
-            "identities": torch.tensor(numbers, dtype=torch.int64),
-            "names": tuple(item.look.noun for item in items),
-            "semantic": semantic_map(drawing.owners, labels, self.schema.num_classes),
-        }
+        return Scene(
+            sample=sample,
+            phrases=tuple(phrase(items, relation) for relation in relations),
+            caption=caption(items, relations, indoor=drawing.indoor),
+            identities=torch.tensor(numbers, dtype=torch.int64),
+            names=tuple(item.look.noun for item in items),
+            semantic=semantic_map(drawing.owners, labels, self.schema.num_classes),
+        )
+
+
+def _attributes(drawing: Drawing) -> Bool[Tensor, "n attributes"]:
+    """Which attributes each object has."""
+    found = torch.zeros(len(drawing.items), len(ATTRIBUTES), dtype=torch.bool)
+    for row, item in zip(found, drawing.items, strict=True):
+        row[[_ATTRIBUTE_NUMBERS[word] for word in attributes_of(item)]] = True
+    return found
+
+
+def _relationships(drawing: Drawing, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, "m 3"]:
+    """Subject, predicate and object of each relationship."""
+    rows = [
+        (relation.subject, PREDICATES.index(relation.predicate), relation.object)
+        for relation in relationships_of(drawing.items, boxes.tolist())
+    ]
+    return torch.tensor(rows, dtype=torch.int64).reshape(-1, 3)

@@ -63,10 +63,10 @@ class SemanticVignettes:
         return len(self._scenes)
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self._scenes[index]
-        labels = self._labels[sample.extras["semantic"].int()]
+        scene = self._scenes.scene(index)
+        labels = self._labels[scene.semantic.int()]
         target = SemanticTarget(labels=labels, size=self._scenes.shape, image_id=index)
-        return replace(sample, target=target)
+        return replace(scene.sample, target=target)
 
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of sample ``index``."""

@@ -1,9 +1,8 @@
 """Classification: what a picture shows, and one box around it."""
 
-from collections.abc import Callable
-
-from torch import nn
-
+from visus.metrics.classification import ClassificationMetric
+from visus.problem import Architecture, Problem
+from visus.systems.classification.batches import mixed_batches
 from visus.systems.classification.classifier import (
     ImageClassifier,
     classifier_lite0,
@@ -16,8 +15,9 @@ from visus.systems.classification.classifier import (
     vgg16,
 )
 from visus.systems.classification.losses import ClassificationCriterion
+from visus.types import ClassTarget
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
+CLASSIFIERS = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,
@@ -27,6 +27,14 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v3_small": mobilenet_v3_small,
     "classifier_lite0": classifier_lite0,
 }
-LOSSES = {"classification": ClassificationCriterion}
 
-__all__ = ["LOSSES", "MODELS", "ClassificationCriterion", "ImageClassifier"]
+PROBLEM = Problem(
+    name="classification",
+    targets=(ClassTarget,),
+    architectures=(Architecture(CLASSIFIERS, {"classification": ClassificationCriterion}),),
+    metric=lambda model, recipe, schema: ClassificationMetric(schema=schema, boxes=model.box_head is not None),
+    vary=mixed_batches,
+    batch_options=("mixup", "cutmix"),
+)
+
+__all__ = ["PROBLEM", "ClassificationCriterion", "ImageClassifier"]

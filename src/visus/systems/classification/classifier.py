@@ -42,9 +42,6 @@ SHOWN = 5
 class ImageClassifier(nn.Module):
     """Transform, backbone with classifier, and a box head where boxes are wanted.
 
-    Attributes:
-        published_prefix: what the names of a published file of the backbone get in front of them here.
-
     Args:
         transform: resizing and normalising.
         network: ``network(pixels)`` gives logits: a backbone of `visus.nn.backbones.build.BACKBONES`.
@@ -55,7 +52,7 @@ class ImageClassifier(nn.Module):
     """
 
     channels_last = True
-    published_prefix = "network."
+    adapts = False
 
     def __init__(self, *, transform: ImageTransform, network: nn.Module, box_head: nn.Module | None = None) -> None:
         super().__init__()

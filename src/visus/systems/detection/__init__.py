@@ -1,10 +1,8 @@
-"""Object detection: Faster R-CNN and SSD."""
+"""Object detection: Faster R-CNN, SSD, FCOS."""
 
-from collections.abc import Callable
-from typing import Any
-
-from torch import nn
-
+from visus.metrics.coco import CocoMetric
+from visus.problem import Architecture, Builder, Problem
+from visus.systems.detection import fcos
 from visus.systems.detection.faster_rcnn import (
     FasterRCNN,
     fasterrcnn_lite0_fpn,
@@ -18,17 +16,26 @@ from visus.systems.detection.ssd import SSD
 from visus.systems.detection.ssd_lite import ssd_lite0
 from visus.systems.detection.ssd_losses import SSDCriterion
 from visus.systems.detection.ssd_vgg import ssd300_vgg16, ssd512_vgg16
+from visus.types import InstanceTarget
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
+FASTER_RCNN: dict[str, Builder] = {
     "fasterrcnn_resnet50_fpn": fasterrcnn_resnet50_fpn,
     "fasterrcnn_resnet50_fpn_v2": fasterrcnn_resnet50_fpn_v2,
     "fasterrcnn_mobilenet_v3_large_fpn": fasterrcnn_mobilenet_v3_large_fpn,
     "fasterrcnn_mobilenet_v3_large_320_fpn": fasterrcnn_mobilenet_v3_large_320_fpn,
     "fasterrcnn_lite0_fpn": fasterrcnn_lite0_fpn,
-    "ssd300_vgg16": ssd300_vgg16,
-    "ssd512_vgg16": ssd512_vgg16,
-    "ssd_lite0": ssd_lite0,
 }
-LOSSES: dict[str, Callable[..., Any]] = {"detection": DetectionCriterion, "ssd": SSDCriterion}
+SSDS: dict[str, Builder] = {"ssd300_vgg16": ssd300_vgg16, "ssd512_vgg16": ssd512_vgg16, "ssd_lite0": ssd_lite0}
 
-__all__ = ["LOSSES", "MODELS", "SSD", "DetectionCriterion", "FasterRCNN", "SSDCriterion"]
+PROBLEM = Problem(
+    name="detection",
+    targets=(InstanceTarget,),
+    architectures=(
+        Architecture(FASTER_RCNN, {"detection": DetectionCriterion}),
+        Architecture(SSDS, {"ssd": SSDCriterion}),
+        Architecture(fcos.MODELS, fcos.LOSSES),
+    ),
+    metric=lambda model, recipe, schema: CocoMetric(schema=schema, kinds=("box",)),
+)
+
+__all__ = ["PROBLEM", "SSD", "DetectionCriterion", "FasterRCNN", "SSDCriterion"]

@@ -34,6 +34,7 @@ class FasterRCNN(nn.Module):
     """
 
     channels_last = True
+    adapts = False
 
     def __init__(
         self, *, transform: ImageTransform, backbone: nn.Module, rpn: RegionProposalNetwork, roi_heads: RoIHeads

@@ -64,6 +64,7 @@ class SSD(nn.Module):
     """
 
     channels_last = True
+    adapts = False
     default_boxes: Tensor
 
     def __init__(

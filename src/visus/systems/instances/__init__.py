@@ -1,9 +1,6 @@
 """Instance segmentation and keypoints: Mask R-CNN."""
 
-from collections.abc import Callable
-
-from torch import nn
-
+from visus.problem import Architecture, Builder, Problem
 from visus.systems.instances.losses import InstanceCriterion
 from visus.systems.instances.mask_rcnn import (
     MaskRCNN,
@@ -12,13 +9,21 @@ from visus.systems.instances.mask_rcnn import (
     maskrcnn_resnet50_fpn,
     maskrcnn_resnet50_fpn_v2,
 )
+from visus.systems.instances.measured import instance_metric
+from visus.types import InstanceTarget
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
+MASK_RCNN: dict[str, Builder] = {
     "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
     "maskrcnn_resnet50_fpn_v2": maskrcnn_resnet50_fpn_v2,
     "keypointrcnn_resnet50_fpn": keypointrcnn_resnet50_fpn,
     "maskrcnn_lite0_fpn": maskrcnn_lite0_fpn,
 }
-LOSSES = {"instances": InstanceCriterion}
 
-__all__ = ["LOSSES", "MODELS", "InstanceCriterion", "MaskRCNN"]
+PROBLEM = Problem(
+    name="instances",
+    targets=(InstanceTarget,),
+    architectures=(Architecture(MASK_RCNN, {"instances": InstanceCriterion}),),
+    metric=instance_metric,
+)
+
+__all__ = ["PROBLEM", "InstanceCriterion", "MaskRCNN"]

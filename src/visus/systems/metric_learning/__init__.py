@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import nn
-
+from visus.metrics.retrieval import RetrievalMetric
+from visus.problem import Architecture, Problem
 from visus.systems.metric_learning.abe import (
     ABE,
     ABECriterion,
@@ -16,6 +14,7 @@ from visus.systems.metric_learning.abe import (
     abe8_resnet50,
 )
 from visus.systems.metric_learning.abier import ABIER, ABIERCriterion, abier_googlenet, abier_lite0, abier_resnet50
+from visus.systems.metric_learning.criterion import MetricLearningCriterion
 from visus.systems.metric_learning.descriptor import (
     Descriptor,
     descriptor_bn_inception,
@@ -24,39 +23,56 @@ from visus.systems.metric_learning.descriptor import (
     descriptor_resnet50,
 )
 from visus.systems.metric_learning.hdc import HDC, HDCCriterion, hdc_googlenet, hdc_lite0, hdc_resnet50
-from visus.systems.metric_learning.losses import LOSSES as SINGLE_LOSSES
+from visus.systems.metric_learning.losses import LOSSES
 from visus.systems.metric_learning.outputs import EmbeddingOutputs
+from visus.types import ClassTarget
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
+DESCRIPTORS = {
     "descriptor_lite0": descriptor_lite0,
     "descriptor_resnet50": descriptor_resnet50,
     "descriptor_googlenet": descriptor_googlenet,
     "descriptor_bn_inception": descriptor_bn_inception,
-    "hdc_lite0": hdc_lite0,
-    "hdc_resnet50": hdc_resnet50,
-    "hdc_googlenet": hdc_googlenet,
-    "abier_lite0": abier_lite0,
-    "abier_resnet50": abier_resnet50,
-    "abier_googlenet": abier_googlenet,
+}
+HDCS = {"hdc_lite0": hdc_lite0, "hdc_resnet50": hdc_resnet50, "hdc_googlenet": hdc_googlenet}
+ABIERS = {"abier_lite0": abier_lite0, "abier_resnet50": abier_resnet50, "abier_googlenet": abier_googlenet}
+ABES = {
     "abe2_lite0": abe2_lite0,
     "abe4_lite0": abe4_lite0,
     "abe8_lite0": abe8_lite0,
     "abe8_resnet50": abe8_resnet50,
     "abe8_googlenet": abe8_googlenet,
 }
-LOSSES: dict[str, Callable[..., nn.Module]] = {
-    **SINGLE_LOSSES,
-    "hdc": HDCCriterion,
-    "abier": ABIERCriterion,
-    "abe": ABECriterion,
-}
+
+KS = (1, 2, 4, 8, 10, 100, 1000)
+"""The K of CUB-200-2011 and CARS196, and those of Stanford Online Products."""
+
+PROBLEM = Problem(
+    name="metric_learning",
+    targets=(ClassTarget,),
+    architectures=(
+        Architecture(
+            DESCRIPTORS,
+            LOSSES,
+            facts=lambda model: {"embedding_dim": model.embedding_dim},
+            criterion=MetricLearningCriterion,
+        ),
+        Architecture(HDCS, {"hdc": HDCCriterion}),
+        Architecture(ABIERS, {"abier": ABIERCriterion}, facts=lambda model: {"sizes": model.sizes}),
+        Architecture(ABES, {"abe": ABECriterion}),
+    ),
+    metric=lambda model, recipe, schema: RetrievalMetric(
+        ks=KS, precision=recipe.fit.monitor in ("MAP@R", "R-precision")
+    ),
+    val_losses=False,
+    unseen_classes=True,
+)
 
 __all__ = [
     "ABE",
     "ABIER",
     "HDC",
-    "LOSSES",
-    "MODELS",
+    "KS",
+    "PROBLEM",
     "ABECriterion",
     "ABIERCriterion",
     "Descriptor",

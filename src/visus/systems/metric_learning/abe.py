@@ -38,6 +38,7 @@ class ABE(nn.Module):
     """
 
     channels_last = True
+    adapts = False
 
     def __init__(
         self,

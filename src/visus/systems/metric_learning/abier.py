@@ -52,6 +52,7 @@ class ABIER(nn.Module):
     """
 
     channels_last = True
+    adapts = False
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class Descriptor(nn.Module):
     """
 
     channels_last = True
+    adapts = False
 
     def __init__(
         self,

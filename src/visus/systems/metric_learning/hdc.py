@@ -34,6 +34,7 @@ class HDC(nn.Module):
     """
 
     channels_last = True
+    adapts = False
 
     def __init__(
         self, *, transform: SquareTransform, backbone: Trunk, heads: Sequence[nn.Module], skipped: int = 0

@@ -1,9 +1,7 @@
 """Semantic segmentation: FCN, SegNet, DeepLabv3."""
 
-from collections.abc import Callable
-
-from torch import nn
-
+from visus.metrics.semantic import SemanticMetric
+from visus.problem import Architecture, Builder, Problem
 from visus.systems.segmentation.deeplabv3 import (
     deeplabv3_lite0,
     deeplabv3_mobilenet_v3_large,
@@ -12,11 +10,13 @@ from visus.systems.segmentation.deeplabv3 import (
 )
 from visus.systems.segmentation.fcn import fcn_lite0, fcn_resnet50, fcn_resnet101
 from visus.systems.segmentation.fcn_vgg import fcn8s_vgg16, fcn16s_vgg16, fcn32s_vgg16
+from visus.systems.segmentation.inference import AveragedSegmenter
 from visus.systems.segmentation.losses import SegmentationCriterion
 from visus.systems.segmentation.segmenter import Segmenter
 from visus.systems.segmentation.segnet import segnet_lite0, segnet_vgg16
+from visus.types import SemanticTarget
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
+SEGMENTERS: dict[str, Builder] = {
     "fcn_resnet50": fcn_resnet50,
     "fcn_resnet101": fcn_resnet101,
     "fcn_lite0": fcn_lite0,
@@ -30,6 +30,13 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "deeplabv3_mobilenet_v3_large": deeplabv3_mobilenet_v3_large,
     "deeplabv3_lite0": deeplabv3_lite0,
 }
-LOSSES = {"segmentation": SegmentationCriterion}
 
-__all__ = ["LOSSES", "MODELS", "SegmentationCriterion", "Segmenter"]
+PROBLEM = Problem(
+    name="segmentation",
+    targets=(SemanticTarget,),
+    architectures=(Architecture(SEGMENTERS, {"segmentation": SegmentationCriterion}),),
+    metric=lambda model, recipe, schema: SemanticMetric(schema=schema),
+    averaged=AveragedSegmenter,
+)
+
+__all__ = ["PROBLEM", "SegmentationCriterion", "Segmenter"]

@@ -39,6 +39,7 @@ class AveragedSegmenter(nn.Module):
     """
 
     channels_last = True
+    adapts = False
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from visus.systems.metric_learning.losses.circle import CircleLoss, circle_loss
 from visus.systems.metric_learning.losses.clustering import ClusteringLoss, clustering_loss
 from visus.systems.metric_learning.losses.contrastive import ContrastiveLoss, contrastive_loss
 from visus.systems.metric_learning.losses.distance_weighted import DistanceWeighting
@@ -12,17 +13,19 @@ from visus.systems.metric_learning.losses.proxy_nca import ProxyNCALoss, proxy_n
 from visus.systems.metric_learning.losses.triplet import TripletLoss, triplet_loss
 
 LOSSES: dict[str, type[nn.Module]] = {
+    "proxy_nca": ProxyNCALoss,  # the usual one: it needs no particular batches
     "contrastive": ContrastiveLoss,
     "lifted_structure": LiftedStructureLoss,
     "npairs": NPairsLoss,
     "clustering": ClusteringLoss,
-    "proxy_nca": ProxyNCALoss,
+    "circle": CircleLoss,
     "margin": MarginLoss,
     "triplet": TripletLoss,
 }
 
 __all__ = [
     "LOSSES",
+    "CircleLoss",
     "ClusteringLoss",
     "ContrastiveLoss",
     "DistanceWeighting",
@@ -31,6 +34,7 @@ __all__ = [
     "NPairsLoss",
     "ProxyNCALoss",
     "TripletLoss",
+    "circle_loss",
     "clustering_loss",
     "contrastive_loss",
     "lifted_structure_loss",

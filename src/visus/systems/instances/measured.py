@@ -1,21 +1,19 @@
-"""Training Mask R-CNN: its losses, and COCO's average precision of boxes, masks and keypoints."""
+"""How instances are measured: COCO's average precision of boxes, and of what the network's branches find."""
 
 from __future__ import annotations
 
 from visus.metrics.coco import CocoMetric
-from visus.systems.instances.losses import InstanceCriterion
 from visus.systems.instances.mask_rcnn import MaskRCNN
 from visus.systems.instances.roi_heads import InstanceRoIHeads
-from visus.training.recipe import Recipe
-from visus.training.task import Task
+from visus.training.recipe import Recipe, RecipeError
 from visus.types import Schema
 
 
-def instance_task(model: MaskRCNN, recipe: Recipe, schema: Schema) -> Task:
-    """Trains ``model`` by ``recipe`` on boxes and on what its branches predict.
+def instance_metric(model: MaskRCNN, recipe: Recipe, schema: Schema) -> CocoMetric:
+    """Measures boxes, and masks and keypoints where ``model`` has a branch for them.
 
     Raises:
-        ValueError: a branch learns what the data set does not have.
+        RecipeError: a branch learns what the data set does not have.
     """
     heads = model.roi_heads
     assert isinstance(heads, InstanceRoIHeads)
@@ -26,12 +24,11 @@ def instance_task(model: MaskRCNN, recipe: Recipe, schema: Schema) -> Task:
     if heads.keypoint is not None:
         _need(schema.keypoints is not None, recipe, "keypoints", "choose a model without a keypoint branch")
         kinds.append("keypoint")
-    metric = CocoMetric(schema=schema, kinds=tuple(kinds))
-    return Task(model=model, criterion=InstanceCriterion(), metric=metric, recipe=recipe)
+    return CocoMetric(schema=schema, kinds=tuple(kinds))
 
 
 def _need(there: bool, recipe: Recipe, what: str, advice: str) -> None:
     if not there:
-        raise ValueError(
+        raise RecipeError(
             f"{recipe.model} learns {what}, which {recipe.data.dataset} {recipe.data.root} lacks: {advice}"
         )
