@@ -1,36 +1,61 @@
-"""The documents agree with the code: links lead somewhere, examples import what exists, commands name what exists."""
+"""The documents agree with the code: links lead somewhere, examples run, commands and tables name what exists."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import re
+import tomllib
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from visus.catalog import LOSSES, MODELS
+from visus.catalog import DATASETS, LOSSES, METRICS, MODELS
 from visus.cli import VERBS
+from visus.data.augment import AUGMENTATIONS
+from visus.nn.backbones import BACKBONES
 from visus.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 COMMAND = re.compile(r"^visus (\w+)(?: (.*?))?\s*(?:#.*)?$", re.MULTILINE)
+FOLDERS = {"my_coco"}
+"""What stands for a folder of the reader's own in commands."""
 
 
 def _blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of one language."""
+    """The fenced blocks of one language; those inside lists are files of checklists, not examples."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def _first_cells(header: str) -> set[str]:
+    """The names in the first column of every table whose header begins so."""
+    rows = re.findall(rf"^{re.escape(header)}.*\n\|---.*\n((?:\|.*\n)+)", "\n".join(TEXTS.values()), re.MULTILINE)
+    assert rows, f"no page has a table {header}"
+    return {name for table in rows for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link and picture of a page exists."""
-    prose = re.sub(r"^```.*?^```", "", TEXTS[page], flags=re.MULTILINE | re.DOTALL)
-    targets = re.findall(r"\]\(([^)#\s]+)", prose)
-    broken = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    """Every relative link and picture of a page exists, and so does the heading that a link names."""
+    prose = re.sub(r"^ *```.*?^ *```", "", TEXTS[page], flags=re.MULTILINE | re.DOTALL)
+    broken = []
+    for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", prose):
+        file = page.parent / target if target else page
+        if "://" in target:
+            continue
+        if not file.exists() or (heading and heading not in _headings(TEXTS[file.resolve()])):
+            broken.append(f"{target}#{heading}")
     assert not broken
+
+
+def _headings(text: str) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -46,14 +71,30 @@ def test_examples_import_what_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_name_what_exists(page: Path) -> None:
-    """Commands in code blocks use existing verbs, and `visus train` existing recipes or the reader's own folder."""
+    """Commands in code blocks use existing verbs, and `visus train` existing recipes, a file or the reader's folder."""
     for block in _blocks(TEXTS[page], ""):
         for verb, rest in COMMAND.findall(block):
             if verb.isupper():
                 continue
             assert verb in VERBS
             if verb == "train":
-                assert rest.split()[0] in {*RECIPES, "my_coco"}
+                what = rest.split()[0]
+                assert what in {*RECIPES, *FOLDERS} or what.endswith(".json")
+
+
+def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order, one after the other, and without a network."""
+
+    def refuse(*words: object, **options: object) -> None:
+        raise AssertionError(f"the README needs a network: {words}")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in _blocks(TEXTS[ROOT / "README.md"], "python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "runs" / "tiny" / "report.html").is_file()
+    assert len(names["prediction"])
 
 
 def test_every_verb_is_explained() -> None:
@@ -62,20 +103,57 @@ def test_every_verb_is_explained() -> None:
     assert [verb for verb in VERBS if f"| `visus {verb}" not in page] == []
 
 
-def test_every_model_is_listed() -> None:
-    """The pages of the rooms have a row for each model, and none for what does not exist."""
-    pages = ("classification", "detection", "metric_learning", "segmentation")
-    text = "\n".join(TEXTS[ROOT / "docs" / f"{page}.md"] for page in pages)
-    cells = re.findall(r"^\| ((?:`\w+`[, ]*)+)\|", text, re.MULTILINE)
-    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
-    assert set(MODELS) - named == set()
-    assert named - set(MODELS) - set(LOSSES) == set()
+def test_every_model_and_backbone_is_listed() -> None:
+    """Tables of networks have a row for each, and none for what does not exist."""
+    listed = _first_cells("| name | network |")
+    assert (MODELS.keys() | BACKBONES.keys()) - listed == set()
+    assert listed - MODELS.keys() - BACKBONES.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("header", "entries"),
+    [
+        ("| name | class in `visus.metrics` |", METRICS),
+        ("| name | what it reads |", DATASETS),
+        ("| `data.augment.kind` |", AUGMENTATIONS),
+    ],
+)
+def test_every_entry_is_listed(header: str, entries: dict[str, Any]) -> None:
+    """The table of each kind has a row for every entry, and none for what does not exist."""
+    assert _first_cells(header) == set(entries)
+
+
+def test_every_loss_is_named() -> None:
+    """Every loss is mentioned, and the table of losses has none that does not exist."""
+    text = "\n".join(text for page, text in TEXTS.items() if page.parent.name == "docs")
+    assert [name for name in LOSSES if not re.search(rf'[`"]{name}[`"]', text)] == []
+    assert _first_cells("| name | what it does | formula |") - LOSSES.keys() == set()
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    """The page of the architecture lists the layers of pyproject.toml in their order."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    page = TEXTS[ROOT / "docs" / "architecture.md"]
+    rows = re.findall(r"^\| (`visus\.[^ ]*`(?: \\\| `[^ ]*`)*) \|", page.partition("## The frame")[0], re.MULTILINE)
+    assert [row.replace("`", "").replace("\\", "") for row in rows] == layers
+    drawn = (ROOT / "docs" / "pictures" / "layers.svg").read_text(encoding="utf-8")
+    names = [part.strip().removeprefix("visus.") for layer in layers for part in layer.split("|")]
+    assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == names
 
 
 def test_every_page_is_in_the_navigation() -> None:
     """mkdocs.yml names each page of docs once."""
     named = re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(named) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_the_glossary_is_in_order() -> None:
+    """Each word once, by the alphabet."""
+    words = re.findall(r"^\| `?(.*?)`? \| ", TEXTS[ROOT / "docs" / "glossary.md"], re.MULTILINE)[1:]
+    assert len(words) > 50
+    assert words == sorted(set(words), key=lambda word: word.lower().replace("_", " "))
 
 
 def test_the_readme_is_short() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -52,6 +53,8 @@ def converted(hint: Any, value: object, where: str) -> Any:
         return value
     if origin in (Union, UnionType):
         return _one_of(inner, value, where)
+    if origin is Sequence and isinstance(value, list | tuple):
+        return tuple(converted(inner[0], item, where) for item in value)
     if origin is tuple and isinstance(value, list | tuple):
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
         if len(kinds) == len(value):
@@ -62,7 +65,7 @@ def converted(hint: Any, value: object, where: str) -> Any:
         return float(cast(float, value))
     if hint in _PLAIN and type(value) is hint:  # exactly: True is no number here
         return value
-    if hint in _PLAIN or origin in (Literal, tuple, dict):
+    if hint in _PLAIN or origin in (Literal, Sequence, tuple, dict):
         raise WrongKindError(f"{where} must be {_words(hint)}, not {value!r}.")
     return value
 
@@ -101,4 +104,4 @@ def _words(hint: Any) -> str:
     """How a message calls a kind of value."""
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, get_args(hint)))
-    return _PLAIN.get(hint, "a list" if get_origin(hint) is tuple else str(hint))
+    return _PLAIN.get(hint, "a list" if get_origin(hint) in (Sequence, tuple) else str(hint))

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from visus.dataclass_json import WrongKindError, converted
+from visus.errors import VisusError
 
 _Entry = TypeVar("_Entry")
+_MOST_LISTED = 40
+
+
+class UnknownNameError(VisusError, ValueError):
+    """A name, or a value of an option, that does not exist; the message says what does."""
+
+
+_First = TypeVar("_First")
+_Options = ParamSpec("_Options")
 
 
 def find(entries: Mapping[str, _Entry], name: str, kind: str) -> _Entry:
@@ -21,11 +32,11 @@ def find(entries: Mapping[str, _Entry], name: str, kind: str) -> _Entry:
         kind: what the entries are called, for the message.
 
     Raises:
-        ValueError: there is none; the message has the nearest name and all that exist.
+        UnknownNameError: there is none; the message has the nearest name and what exists.
     """
     if name in entries:
         return entries[name]
-    raise ValueError(f"there is no {kind} called {name!r}{suggestion(name, entries)}")
+    raise UnknownNameError(f"there is no {kind} called {name!r}{suggestion(name, entries)}")
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
@@ -35,11 +46,13 @@ def closest(name: str, names: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest one and all that exist."""
-    known = list(names)
+    """The end of a message about an unknown name: the nearest one, and all that exist where they are not too many."""
+    known = sorted(names)
     near = closest(name, known)
-    hint = f"; did you mean {near}?" if near else ";"
-    return f"{hint} There are: {', '.join(sorted(known))}" if known else f"{hint} there are none"
+    hint = f"; did you mean {near}?" if near else ""
+    if near and len(known) > _MOST_LISTED:
+        return hint
+    return f"{hint or ';'} There are: {', '.join(known)}" if known else "; there are none"
 
 
 def build(
@@ -58,7 +71,7 @@ def build(
         facts: what the data or the model decides; arguments that the builder does not have are left out.
 
     Raises:
-        ValueError: an option does not exist or is of the wrong kind.
+        UnknownNameError: an option does not exist or is of the wrong kind.
     """
     known = inspect.signature(builder).parameters
     hints = get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
@@ -68,6 +81,48 @@ def build(
         try:
             chosen[name] = converted(hints.get(name, Any), value, name)
         except WrongKindError as error:
-            raise ValueError(f"option of {what}: {error}") from error
+            raise UnknownNameError(f"option of {what}: {error}") from error
     given = {name: value for name, value in (facts or {}).items() if name in known}
     return builder(**(given | chosen))
+
+
+def named(
+    name: str,
+    build: Callable[Concatenate[_First, _Options], _Entry],
+    first: _First,
+    about: str,
+    **defaults: Any,
+) -> Callable[_Options, _Entry]:
+    """A builder of its own, called ``name``: ``build`` with its first argument decided and with other defaults.
+
+    Builders that differ in little more than a name share one signature in this way. Each still shows it: signature,
+    annotations and documentation are those of ``build`` without its first argument.
+
+    Args:
+        name: of the builder, and of the variable that holds it.
+        build: a function whose other arguments all have a name.
+        first: its first argument.
+        about: begins the documentation; what ``build`` says of its arguments follows.
+        defaults: of arguments whose default differs from that of ``build``.
+
+    Raises:
+        ValueError: ``build`` has no argument of the name of a default.
+    """
+    signature = inspect.signature(build)
+    decided, *others = signature.parameters
+    for option in defaults:
+        find(dict.fromkeys(others), option, f"option of {name}")
+
+    def builder(*given: _Options.args, **options: _Options.kwargs) -> _Entry:
+        return build(first, *given, **{**defaults, **options})
+
+    functools.update_wrapper(builder, build, assigned=("__module__",), updated=())
+    builder.__name__ = builder.__qualname__ = name
+    builder.__annotations__ = {key: kind for key, kind in build.__annotations__.items() if key != decided}
+    _, arguments, rest = (inspect.getdoc(build) or "").partition("Args:\n")
+    builder.__doc__ = f"{about}\n\n{arguments}{rest}".strip()
+    parameters = [signature.parameters[key] for key in others]
+    builder.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[one.replace(default=defaults.get(one.name, one.default)) for one in parameters]
+    )
+    return builder

@@ -92,6 +92,8 @@ class Problem:
         one = next(one for one in self.architectures if recipe.model in one.models)
         name = recipe.loss or next(iter(one.losses))
         facts = {"num_classes": schema.num_classes, **one.facts(model)}
+        if decided := sorted(facts.keys() & recipe.loss_options.keys()):
+            raise RecipeError(f"{decided[0]} is no option of the loss {name}: it is decided by the data and the model")
         try:
             builder = find(one.losses, name, f"loss of {recipe.model}")
             return one.criterion(name, build(builder, recipe.loss_options, what=f"the loss {name}", facts=facts))

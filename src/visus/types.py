@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -284,6 +284,7 @@ class Sample:
     path: str = ""
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """A batch of what a model looks at, in tensors: images, point clouds, voxels, views, graphs, episodes.
 

@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from visus.cli.data import main
-from visus.data.readers import pennfudan
+from visus.data.readers import class_folder, coco, pennfudan
+
+
+@pytest.fixture(scope="module")
+def fake_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("coco")
+    coco.write_fake(root)
+    return root
 
 
 def test_check_of_good_data(fake_coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +47,21 @@ def test_show_draws_pictures_and_a_sheet(fake_coco: Path, tmp_path: Path) -> Non
     pennfudan.write_fake(tmp_path / "p")
     assert main(["show", str(tmp_path / "p"), "--out", str(tmp_path / "b"), "--split", "test"]) == 0
     assert len(list((tmp_path / "b").iterdir())) == 3
+
+
+def test_a_folder_is_read_as_the_data_set_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class_folder.write_fake(tmp_path / "f", classes=4, views=1)
+    named = ["--dataset", "class_folder"]
+    assert main(["check", str(tmp_path / "f")]) == 0
+    assert "small class" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "f"), *named]) == 0
+    assert "class with one image" in capsys.readouterr().out
+    assert main(["show", str(tmp_path / "f"), "--out", str(tmp_path / "a"), *named]) == 0
+    assert len(list((tmp_path / "a").iterdir())) == 3  # half of the classes, and the sheet
+    with pytest.raises(ValueError, match=r"no data set called 'class_fodler'; did you mean class_folder\?"):
+        main(["check", str(tmp_path / "f"), "--dataset", "class_fodler"])
+    with pytest.raises(ValueError, match="vignettes is generated"):
+        main(["check", str(tmp_path / "f"), "--dataset", "vignettes"])
 
 
 def test_unknown_verbs_are_refused() -> None:

@@ -30,11 +30,11 @@ def raising(error):
     return function
 
 
-class RoomError(RuntimeError):
-    """Stands for an error class of a room of visus."""
+class PackageError(RuntimeError):
+    """Stands for an error class of a package of visus."""
 
 
-RoomError.__module__ = "visus.some.room"
+PackageError.__module__ = "visus.some.package"
 
 
 def test_help_names_every_verb(capsys):
@@ -67,7 +67,7 @@ def test_a_verb_gets_the_other_words(verb):
     ("error", "message"),
     [
         (VisusError("photo.jpg: is broken\n"), "photo.jpg: is broken"),
-        (RoomError("weights.pth was refused"), "weights.pth was refused"),
+        (PackageError("weights.pth was refused"), "weights.pth was refused"),
         (FileNotFoundError(2, "No such file or directory", "x.json"), "x.json: No such file or directory"),
         (ValueError("bad\nvalue"), "bad value (--debug shows where)"),
     ],

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import visus.data.readers
 from visus.catalog import DATASETS
 from visus.data.augment.augment import Augment
+from visus.data.check.folder import check_folder
 from visus.data.feed.collate import Collate
+from visus.data.recognise import layout_of
 from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget
 
 
@@ -73,3 +76,110 @@ def test_a_folder_without_the_data_is_named(name: str, tmp_path: Path) -> None:
         pytest.skip("drawn data has no folder")
     with pytest.raises((ValueError, OSError), match=r"nowhere"):
         DATASETS[name].open(tmp_path / "nowhere", "train", for_training=True)
+
+
+RECOGNISED_AS = {"coco_keypoints": "coco", "voc_semantic": "voc", "class_folder": "image_folder"}
+"""Other ways to read a layout that has a name already."""
+WRITTEN = sorted(name for name, entry in DATASETS.items() if entry.write_fake)
+LISTS = {
+    "camvid": "train.txt",
+    "pennfudan": "train.txt",
+    "voc": "ImageSets/Main/train.txt",
+    "csv": "labels.csv",
+    "sop": "Ebay_train.txt",
+    "cub200": "image_class_labels.txt",
+    "in_shop": "Eval/list_eval_partition.txt",
+    "cars196": "cars_annos.mat",
+    "yolo": "data.yaml",
+    "mask_folder": "classes.csv",
+    "coco": "annotations/instances_train.json",
+    "labelme": "train/001.json",
+}
+"""The file of each layout that says what the images show."""
+
+
+@pytest.fixture(params=WRITTEN)
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    """The name of a data set and a miniature of it."""
+    if request.param == "cars196":
+        pytest.importorskip("scipy")
+    write = DATASETS[request.param].write_fake
+    assert write is not None
+    write(tmp_path / "data")
+    return request.param, tmp_path / "data"
+
+
+def test_entries_say_what_they_are(name: str) -> None:
+    entry = DATASETS[name]
+    for said in (entry.summary, entry.licence, entry.size, entry.source):
+        assert said == said.strip() != ""
+        assert "\n" not in said
+    assert bool(entry.mark) == (entry.recognise is not None)
+    assert (entry.write_fake is None) == (entry.check is None)
+    assert entry.write_fake is not None or entry.recognise is None
+    assert entry.recognise is not None or entry.write_fake is None or name in RECOGNISED_AS
+
+
+def test_every_reader_is_a_data_set() -> None:
+    readers = Path(visus.data.readers.__file__).parent
+    assert {file.stem for file in readers.glob("*.py")} - {"__init__"} <= set(DATASETS)
+
+
+def test_a_miniature_is_recognised_and_without_errors(written: tuple[str, Path]) -> None:
+    name, root = written
+    assert layout_of(root) == RECOGNISED_AS.get(name, name)
+    check = DATASETS[name].check
+    assert check is not None
+    for decode in (True, False):
+        report = check(root, decode=decode)
+        assert report.errors == 0, report.problems
+        assert report.images > 0
+
+
+def test_a_folder_may_be_named_in_any_way(written: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    name, root = written
+    link = root.parent / "link"
+    link.symlink_to(root, target_is_directory=True)
+    monkeypatch.chdir(root.parent)
+    entry = DATASETS[name]
+    lengths = {split: len(entry.open(root, split)) for split in ("train", "val", "test")}
+    assert min(lengths.values()) > 0
+    for place in (Path("data"), Path(f"{root}/"), Path("./data/"), link, Path("link"), root / ".." / "data"):
+        assert layout_of(place) == RECOGNISED_AS.get(name, name)
+        assert check_folder(place, dataset=name).errors == 0
+        for split, length in lengths.items():
+            dataset = entry.open(place, split)
+            assert len(dataset) == length
+            assert dataset[length - 1].input.shape[1:] == dataset.size(length - 1)
+
+
+def test_a_missing_image_is_reported(written: tuple[str, Path]) -> None:
+    name, root = written
+    lost = Path(DATASETS[name].open(root, "train")[1].path)
+    lost.unlink()
+    report = check_folder(root, dataset=name)
+    if name in ("image_folder", "class_folder", "coil20", "orl_faces"):  # which have no list to miss it
+        assert report.errors == 0
+    else:
+        assert lost.name in {Path(problem.file).name for problem in report.problems if problem.severity == "error"}
+    lost.write_bytes(b"no image")
+    assert lost.name in {Path(problem.file).name for problem in check_folder(root, dataset=name).problems}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("content", ["half", "empty", "noise", "missing"])
+def test_a_damaged_list_is_reported_and_never_raised(name: str, content: str, tmp_path: Path) -> None:
+    if name == "cars196":
+        pytest.importorskip("scipy")
+    write = DATASETS[name].write_fake
+    assert write is not None
+    write(tmp_path)
+    file = tmp_path / LISTS[name]
+    data = file.read_bytes()
+    if content == "missing":
+        file.unlink()
+    else:
+        file.write_bytes({"half": data[: len(data) // 2 - 1], "empty": b"", "noise": b"\xff\xfe\x00\xd8\x81"}[content])
+    report = check_folder(tmp_path, dataset=name)
+    harmless = (name, content) in {("voc", "half"), ("camvid", "half"), ("pennfudan", "half"), ("labelme", "missing")}
+    assert report.problems or harmless

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from visus import catalog
+from visus.nn.model import InputTransform, Model, predict_batch
 from visus.nn.weights import load_state, read_weights, save_weights
 from visus.training.recipe import Recipe
 from visus.types import (
@@ -25,6 +27,7 @@ from visus.types import (
     Schema,
     SemanticPrediction,
     SemanticTarget,
+    row,
 )
 
 SCHEMA = Schema(
@@ -33,7 +36,7 @@ SCHEMA = Schema(
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
 )
-# Networks of hundreds of megabytes and of one fixed size; their parts are tested in their rooms.
+# Networks of hundreds of megabytes and of one fixed size; their parts are tested with their problems.
 LARGE = {
     "ssd300_vgg16",
     "ssd512_vgg16",
@@ -56,7 +59,7 @@ def build(name: str) -> torch.nn.Module:
 
 def criterion_of(name: str, model: torch.nn.Module) -> Any:
     loss = "contrastive" if name.startswith("descriptor") else ""
-    return catalog.build_task(model, Recipe(name=name, model=name, loss=loss), SCHEMA).criterion
+    return catalog.problem_of(name).criterion(model, Recipe(name=name, model=name, loss=loss), SCHEMA)
 
 
 def images() -> ImageBatch:
@@ -66,19 +69,41 @@ def images() -> ImageBatch:
 
 
 def targets_of(name: str, *, empty: bool = False, times: int = 1) -> list[Any]:
-    """What the room of a model learns from; ``empty``: images in which there is nothing to learn."""
-    room = catalog.task_of(name)
+    """What the problem of a model learns from; ``empty``: images in which there is nothing to learn."""
+    problem = catalog.problem_of(name)
+    make = TARGETS["unseen classes"] if problem.unseen_classes else TARGETS[problem.targets[0]]
+    return make(empty, times)
+
+
+def objects_of_each(empty: bool, times: int) -> list[InstanceTarget]:
+    return [scaled(objects(0 if empty else count, size), times) for count, size in zip((2, 1), SIZES, strict=True)]
+
+
+def pixels_of_each(empty: bool, times: int) -> list[SemanticTarget]:
     sizes = [(height * times, width * times) for height, width in SIZES]
-    if room in ("detection", "instances"):
-        return [scaled(objects(0 if empty else count, size), times) for count, size in zip((2, 1), SIZES, strict=True)]
-    if room == "segmentation":
-        return [SemanticTarget(painted(size, empty), size, image_id=i) for i, size in enumerate(sizes)]
-    box = None if empty or room == "metric_learning" else torch.tensor([10.0, 10.0, 40.0, 50.0]) * times
-    labels = (0, 1) if empty and room == "metric_learning" else (2, 2)  # without any positive pair
+    return [SemanticTarget(painted(size, empty), size, image_id=i) for i, size in enumerate(sizes)]
+
+
+def class_of_each(empty: bool, times: int) -> list[ClassTarget]:
+    box = None if empty else torch.tensor([10.0, 10.0, 40.0, 50.0]) * times
+    return [replace(target, label=torch.tensor(2), box_xyxy=box) for target in pair_of_classes(False, times)]
+
+
+def pair_of_classes(empty: bool, times: int) -> list[ClassTarget]:
+    """Two images of one class; ``empty``: without any positive pair."""
+    labels = (0, 1) if empty else (2, 2)
     return [
-        ClassTarget(torch.tensor(label), size, image_id=i, box_xyxy=box)
-        for i, (label, size) in enumerate(zip(labels, sizes, strict=True))
+        ClassTarget(torch.tensor(label), (height * times, width * times), image_id=i)
+        for i, (label, (height, width)) in enumerate(zip(labels, SIZES, strict=True))
     ]
+
+
+TARGETS: dict[type | str, Callable[[bool, int], list[Any]]] = {
+    InstanceTarget: objects_of_each,
+    SemanticTarget: pixels_of_each,
+    ClassTarget: class_of_each,
+    "unseen classes": pair_of_classes,
+}
 
 
 def painted(size: tuple[int, int], empty: bool) -> torch.Tensor:
@@ -161,29 +186,96 @@ def test_images_with_nothing_to_learn_give_finite_losses_and_gradients(name: str
     assert_everything_learns(model, criterion_of(name, model)(model.train()(images(), targets), targets))
 
 
+def assert_objects_fit(found: InstancePrediction) -> None:
+    assert_classes_are_ranked(found)
+    assert_inside(found.boxes_xyxy, found.size)
+    for part in (found.masks, found.keypoints_xyv, found.keypoint_scores):
+        assert part is None or len(part) == len(found)
+    assert found.masks is None or found.masks.shape[1:] == found.size
+
+
+def assert_pixels_fit(found: SemanticPrediction) -> None:
+    assert found.labels.shape == found.scores.shape == found.size
+    assert int(found.labels.max()) < 3
+
+
+def assert_class_fits(found: ClassPrediction) -> None:
+    assert_classes_are_ranked(found)
+    if found.box_xyxy is not None:
+        assert_inside(found.box_xyxy, found.size)
+
+
+def assert_embedding_is_finite(found: EmbeddingPrediction) -> None:
+    assert found.embedding.ndim == 1
+    assert torch.isfinite(found.embedding).all()
+
+
+def assert_classes_are_ranked(found: InstancePrediction | ClassPrediction) -> None:
+    assert ((found.labels >= 0) & (found.labels < 3)).all()
+    assert (found.scores.diff() <= 0).all()
+
+
+def assert_inside(boxes_xyxy: torch.Tensor, size: tuple[int, int]) -> None:
+    height, width = size
+    assert (boxes_xyxy >= 0).all()
+    assert (boxes_xyxy <= torch.tensor([width, height, width, height]) + 1e-3).all()
+
+
+FITS: dict[type, Callable[[Any], None]] = {
+    InstancePrediction: assert_objects_fit,
+    SemanticPrediction: assert_pixels_fit,
+    ClassPrediction: assert_class_fits,
+    EmbeddingPrediction: assert_embedding_is_finite,
+}
+
+
+def assert_predictions_fit(predictions: list[Any], sizes: list[tuple[int, int]]) -> None:
+    assert [found.size for found in predictions] == sizes
+    for found in predictions:
+        row(FITS, found, "the contract of models")(found)
+
+
 def test_predictions_fit_their_image(name: str, model: torch.nn.Module) -> None:
     sizes = [(128, 192), (32, 32)]
-    for found, (height, width) in zip(model.eval().postprocess(model(images()), sizes), sizes, strict=True):
-        assert found.size == (height, width)
-        if isinstance(found, SemanticPrediction):
-            assert found.labels.shape == found.scores.shape == (height, width)
-            assert int(found.labels.max()) < 3
-            continue
-        if isinstance(found, EmbeddingPrediction):
-            assert found.embedding.ndim == 1
-            assert torch.isfinite(found.embedding).all()
-            continue
-        boxes = found.boxes_xyxy if isinstance(found, InstancePrediction) else found.box_xyxy
-        if boxes is not None:
-            assert (boxes >= 0).all()
-            assert (boxes <= torch.tensor([width, height, width, height]) + 1e-3).all()
-        assert ((found.labels >= 0) & (found.labels < 3)).all()
-        assert (found.scores.diff() <= 0).all()
-        if isinstance(found, ClassPrediction):
-            continue
-        for part in (found.masks, found.keypoints_xyv, found.keypoint_scores):
-            assert part is None or len(part) == len(found)
-        assert found.masks is None or found.masks.shape[1:] == (height, width)
+    assert_predictions_fit(model.eval().postprocess(model(images()), sizes), sizes)
+
+
+def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.nn.Module) -> None:
+    assert isinstance(model, Model)
+    assert isinstance(model.transform, InputTransform)
+    assert {type(model.channels_last), type(model.adapts)} == {bool}
+    _, targets = inspect.signature(model.forward).parameters.values()
+    assert (targets.name, targets.default) == ("targets", None)
+    assert list(inspect.signature(model.postprocess).parameters) == ["outputs", "sizes"]
+
+
+def test_images_of_any_sizes_get_predictions_in_their_own_frames(model: torch.nn.Module) -> None:
+    sizes = [(70, 50), (40, 90), (64, 64)]
+    generator = torch.Generator().manual_seed(2)
+    inputs = model.transform.batch(
+        [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
+    )
+    assert (len(inputs), inputs.frames) == (3, sizes)
+    for precision in ("32", "bf16"):
+        outputs, predictions = predict_batch(model.eval(), inputs, precision=precision)
+        assert_predictions_fit(predictions, sizes)
+        assert type(outputs) is type(model(inputs))
+        tensors = [value for value in vars(outputs).values() if isinstance(value, torch.Tensor)]
+        assert tensors
+        assert any(value.requires_grad for value in tensors) == model.adapts
+
+
+def test_targets_do_not_change_predictions(name: str, model: torch.nn.Module) -> None:
+    inputs, predictions = replace(images(), originals=((128, 192), (32, 32))), []
+    for targets in (None, targets_of(name)):
+        predictions.append([vars(found) for found in predict_batch(model.eval(), inputs, targets)[1]])
+    torch.testing.assert_close(predictions[1], predictions[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (4, 64, 64), (64, 64), (3, 0, 64), (64, 64, 3)])
+def test_what_is_no_image_is_refused_with_its_shape(model: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(str(list(shape)))):
+        model.transform.batch([torch.zeros(3, 64, 64), torch.zeros(shape)])
 
 
 def test_targets_may_be_of_another_size_than_the_images(name: str, model: torch.nn.Module) -> None:

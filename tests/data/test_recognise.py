@@ -1,34 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from visus.cli.data import main
-from visus.data.check.folder import CHECKS, check_folder
+from visus.data.check.folder import check_folder
+from visus.data.datasets import DATASETS
 from visus.data.errors import DatasetNotFoundError
-from visus.data.formats import voc_fake
-from visus.data.readers import camvid, coco, mask_folder, pennfudan, yolo
-from visus.data.recognise import LAYOUTS, layout_of, open_folder
+from visus.data.recognise import layout_of, open_folder
 from visus.types import InstanceTarget, SemanticTarget
 
-FAKES: dict[str, Callable[[Path], None]] = {
-    "coco": coco.write_fake,
-    "yolo": yolo.write_fake,
-    "voc": voc_fake.write_fake,
-    "camvid": camvid.write_fake,
-    "mask_folder": mask_folder.write_fake,
-    "pennfudan": pennfudan.write_fake,
-}
+
+def fake(name: str, root: Path, **options: int) -> None:
+    """The miniature of a data set."""
+    write: Any = DATASETS[name].write_fake
+    write(root, **options)
 
 
-@pytest.mark.parametrize("name", FAKES)
-def test_miniatures_are_recognised_opened_and_without_problems(tmp_path: Path, name: str) -> None:
-    FAKES[name](tmp_path)
-    assert layout_of(tmp_path) == name
+@pytest.mark.parametrize("name", ["coco", "yolo", "voc", "camvid", "mask_folder", "pennfudan", "labelme"])
+def test_miniatures_are_opened_and_without_problems(tmp_path: Path, name: str) -> None:
+    fake(name, tmp_path)
     dataset = open_folder(tmp_path, "val", for_training=True)
     kind = SemanticTarget if name in ("camvid", "mask_folder") else InstanceTarget
     assert isinstance(dataset[0].target, kind)
@@ -39,12 +34,24 @@ def test_miniatures_are_recognised_opened_and_without_problems(tmp_path: Path, n
     assert report.unit == ("masks" if kind is SemanticTarget else "objects")
 
 
-def test_every_layout_has_a_check() -> None:
-    assert set(CHECKS) == set(LAYOUTS)
+def test_retrieval_sets_are_no_folder_of_classes(tmp_path: Path) -> None:
+    """What has lists of its own, or names of its own, is not a classifier's folder although it has folders."""
+    for name in ("sop", "cub200", "in_shop", "orl_faces", "coil20"):
+        fake(name, tmp_path / name)
+        assert layout_of(tmp_path / name) == name
+        assert DATASETS[name].unseen_classes
+    (tmp_path / "cars").mkdir()
+    (tmp_path / "cars" / "cars_annos.mat").write_bytes(b"")
+    assert layout_of(tmp_path / "cars") == "cars196"
+    assert check_folder(tmp_path / "cars").errors == 1
+    fake("class_folder", tmp_path / "plain")
+    assert layout_of(tmp_path / "plain") == "image_folder"
+    (tmp_path / "orl_faces" / "other").mkdir()
+    assert layout_of(tmp_path / "orl_faces") == "image_folder"
 
 
 def test_masks_alone_make_voc_semantic(tmp_path: Path) -> None:
-    voc_fake.write_fake(tmp_path)
+    fake("voc", tmp_path)
     (tmp_path / "Annotations").rename(tmp_path / "elsewhere")
     assert layout_of(tmp_path) == "voc_semantic"
     assert isinstance(open_folder(tmp_path, "val")[0].target, SemanticTarget)
@@ -56,19 +63,19 @@ def test_what_is_no_data_set_is_told_with_all_layouts(tmp_path: Path) -> None:
         layout_of(tmp_path / "absent")
     with pytest.raises(DatasetNotFoundError) as caught:
         open_folder(tmp_path, "train")
-    assert all(f"{name}: {layout.mark}" in str(caught.value) for name, layout in LAYOUTS.items())
+    assert all(f"{name}: {entry.mark}" in str(caught.value) for name, entry in DATASETS.items() if entry.recognise)
     assert check_folder(tmp_path).counts == {"no data set": 1}
 
 
-@pytest.mark.parametrize("name", ["voc", "camvid", "mask_folder", "yolo"])
+@pytest.mark.parametrize("name", ["voc", "camvid", "mask_folder", "yolo", "labelme", "sop"])
 def test_show_draws_every_layout(tmp_path: Path, name: str) -> None:
-    FAKES[name](tmp_path / "d")
+    fake(name, tmp_path / "d")
     assert main(["show", str(tmp_path / "d"), "--out", str(tmp_path / "o"), "--count", "2"]) == 0
     assert len(list((tmp_path / "o").iterdir())) == 3
 
 
 def test_check_of_masks(tmp_path: Path) -> None:
-    mask_folder.write_fake(tmp_path)
+    fake("mask_folder", tmp_path)
     masks = tmp_path / "masks" / "train"
     Image.new("L", (80, 64), 255).save(masks / "0000.png")
     Image.new("L", (80, 64), 9).save(masks / "0001.png")
@@ -93,7 +100,7 @@ def test_check_of_masks(tmp_path: Path) -> None:
 
 
 def test_check_of_masks_without_some_class_or_split(tmp_path: Path) -> None:
-    camvid.write_fake(tmp_path, images=2)
+    fake("camvid", tmp_path, images=2)
     for file in tmp_path.glob("*annot/*.png"):
         numbers = np.asarray(Image.open(file)).copy()
         numbers[numbers == 3] = 11
@@ -108,7 +115,7 @@ def test_check_of_masks_without_some_class_or_split(tmp_path: Path) -> None:
 
 
 def test_check_of_voc(tmp_path: Path) -> None:
-    voc_fake.write_fake(tmp_path)
+    fake("voc", tmp_path)
     boxes = "<xmin>5</xmin><ymin>5</ymin><xmax>{}</xmax><ymax>9</ymax>"
     objects = "".join(
         f"<object><name>dog</name><bndbox>{boxes.format(right)}</bndbox></object>" for right in ("3", "200", "nan", "9")
@@ -138,7 +145,7 @@ def test_check_of_voc(tmp_path: Path) -> None:
 
 
 def test_check_of_yolo(tmp_path: Path) -> None:
-    yolo.write_fake(tmp_path)
+    fake("yolo", tmp_path)
     labels = tmp_path / "labels" / "train"
     (labels / "0000.txt").write_text("0 0.5 0.5 0.1 0.1\n7 0.5 0.5 0.1 0.1\n0 0.5 0.5\n0 0.5 0.5 0.1 0.1\n")
     (labels / "0001.txt").write_text("0 0.9 0.5 0.6 0.1\n0 0.5 0.5 0 0.1\n")

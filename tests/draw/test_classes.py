@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from serve_scenes import make_image
+from drawing_scenes import make_image
 
 from visus.draw.draw import draw
 from visus.draw.palette import category_colour

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from serve_scenes import SCHEMA, make_image, make_prediction, make_target
+from drawing_scenes import SCHEMA, make_image, make_prediction, make_target
 
 from visus.draw.canvas import enlargement
 from visus.draw.draw import draw

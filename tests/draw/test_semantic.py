@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from serve_scenes import make_image
+from drawing_scenes import make_image
 
 from visus.draw.draw import draw
 from visus.draw.palette import category_colour

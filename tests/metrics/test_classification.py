@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
 
 from visus.metrics.classification import ClassificationMetric
-from visus.types import ClassPrediction, ClassTarget, Schema
+from visus.types import Batch, ClassPrediction, ClassTarget, Schema
 
 
 def schema(count: int) -> Schema:
@@ -31,7 +31,7 @@ def test_accuracies_agree_with_scikit_learn() -> None:
     named = logits.argsort(1, descending=True)[:, :5].tolist()
     for start in range(0, 60, 25):
         ids = range(start, min(start + 25, 60))
-        metric.update([prediction(named[i]) for i in ids], [target(int(labels[i]), i) for i in ids])
+        metric.update([prediction(named[i]) for i in ids], Batch(None, [target(int(labels[i]), i) for i in ids]))
     found = metric.compute()
     first = [row[0] for row in named]
     assert list(found) == ["top-1", "top-5", "mean class accuracy"]
@@ -55,7 +55,7 @@ def test_localisation_counts_images_with_a_box_alone() -> None:
             prediction([0, 1]),  # no box found
             prediction([0, 1], [0.0, 0, 1, 1]),  # none annotated
         ],
-        [target(0, 1, box), target(0, 2, box), target(0, 3, box), target(0, 4, box), target(0, 5)],
+        Batch(None, [target(0, 1, box), target(0, 2, box), target(0, 3, box), target(0, 4, box), target(0, 5)]),
     )
     found = metric.compute()
     assert found["top-1"] == pytest.approx(0.8)
@@ -66,17 +66,17 @@ def test_localisation_counts_images_with_a_box_alone() -> None:
 
 def test_images_that_a_sampler_repeats_count_once() -> None:
     metric = ClassificationMetric(schema=schema(2))
-    metric.update([prediction([0, 1]), prediction([1, 0])], [target(0, 1), target(0, 2)])
-    metric.update([prediction([0, 1])], [target(0, 1)])
+    metric.update([prediction([0, 1]), prediction([1, 0])], Batch(None, [target(0, 1), target(0, 2)]))
+    metric.update([prediction([0, 1])], Batch(None, [target(0, 1)]))
     assert metric.compute()["top-1"] == 0.5
     with pytest.raises(ValueError, match="image_id 1"):
-        metric.update([prediction([0, 1])], [target(1, 1)])
+        metric.update([prediction([0, 1])], Batch(None, [target(1, 1)]))
 
 
 def test_nothing_to_measure_is_minus_one() -> None:
     metric = ClassificationMetric(schema=schema(3), boxes=True)
     assert set(metric.compute().values()) == {-1.0}
-    metric.update([prediction([0, 1, 2])], [target(0, 1)])
+    metric.update([prediction([0, 1, 2])], Batch(None, [target(0, 1)]))
     found = metric.compute()
     assert found["localisation"] == found["localisation error"] == -1
     assert found["mean class accuracy"] == 1
@@ -85,7 +85,7 @@ def test_nothing_to_measure_is_minus_one() -> None:
 
 def test_results_are_asked_for_after_compute() -> None:
     metric = ClassificationMetric(schema=schema(2))
-    metric.update([prediction([0, 1])], [target(0, 1)])
+    metric.update([prediction([0, 1])], Batch(None, [target(0, 1)]))
     with pytest.raises(RuntimeError, match="compute"):
         metric.per_category()
     metric.compute()
@@ -97,6 +97,6 @@ def test_results_are_asked_for_after_compute() -> None:
 def test_wrong_frames_and_labels_are_named() -> None:
     metric = ClassificationMetric(schema=schema(2))
     with pytest.raises(ValueError, match=r"image 7.*\(5, 5\).*\(10, 10\)"):
-        metric.update([prediction([0, 1], size=(5, 5))], [target(0, 7)])
+        metric.update([prediction([0, 1], size=(5, 5))], Batch(None, [target(0, 7)]))
     with pytest.raises(ValueError, match="image 8: label 2"):
-        metric.update([prediction([0, 1])], [target(2, 8)])
+        metric.update([prediction([0, 1])], Batch(None, [target(2, 8)]))

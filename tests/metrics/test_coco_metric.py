@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from visus.metrics.coco import CocoMetric, Kind, evaluate_coco
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
-from visus.types import InstancePrediction, InstanceTarget, Keypoints, Schema
+from visus.types import Batch, InstancePrediction, InstanceTarget, Keypoints, Schema
 
 SCHEMA = Schema(
     categories=("cat", "dog"),
@@ -69,7 +69,7 @@ PAIRS = [image(image_id, objects) for image_id, objects in ((31, 4), (7, 0), (12
 def metric_of(pairs: list[Pair], **options: Any) -> CocoMetric:
     metric = CocoMetric(schema=SCHEMA, **options)
     for prediction, target in pairs:
-        metric.update([prediction], [target])
+        metric.update([prediction], Batch(None, [target]))
     return metric
 
 
@@ -95,7 +95,7 @@ def test_equals_the_function_on_files() -> None:
 
 def test_neither_batches_nor_their_order_matter() -> None:
     whole = CocoMetric(schema=SCHEMA)
-    whole.update([prediction for prediction, _ in PAIRS], [target for _, target in PAIRS])
+    whole.update([prediction for prediction, _ in PAIRS], Batch(None, [target for _, target in PAIRS]))
     assert whole.compute() == metric_of(PAIRS[::-1]).compute()
 
 
@@ -127,7 +127,7 @@ def test_per_category_needs_compute() -> None:
     assert sum(per_category.values()) / 2 == pytest.approx(numbers["mask AP"])
     assert sum(metric.per_category()["mask AP50"].values()) / 2 == pytest.approx(numbers["mask AP50"])
     prediction, target = image(1, 2)
-    metric.update([prediction], [target])
+    metric.update([prediction], Batch(None, [target]))
     with pytest.raises(RuntimeError):
         metric.per_category()
 
@@ -139,20 +139,20 @@ def test_lives_as_a_metric_does() -> None:
     assert pickle.loads(pickle.dumps(metric)).compute() == numbers
     metric.reset()
     assert metric.results == {}
-    metric.update([PAIRS[0][0]], [PAIRS[0][1]])
+    metric.update([PAIRS[0][0]], Batch(None, [PAIRS[0][1]]))
     assert metric.compute() == metric_of(PAIRS[:1]).compute()
 
 
 def test_forward_gives_the_numbers_of_the_batch_and_keeps_all() -> None:
     metric = CocoMetric(schema=SCHEMA)
     for prediction, target in PAIRS:
-        assert metric([prediction], [target]) == metric_of([(prediction, target)]).compute()
+        assert metric([prediction], Batch(None, [target])) == metric_of([(prediction, target)]).compute()
     assert metric.compute() == metric_of(PAIRS).compute()
 
 
 def test_no_image_at_all() -> None:
     metric = CocoMetric(schema=SCHEMA)
-    metric.update([], [])
+    metric.update([], Batch(None, []))
     assert set(metric.compute().values()) == {-1}
 
 
@@ -165,7 +165,7 @@ class TestRefusals:
         metric = metric_of(PAIRS)
         prediction, target = image(5, 2)
         with pytest.raises(ValueError, match="two different images have image_id 31"):
-            metric.update([prediction], [InstanceTarget(**(vars(target) | {"image_id": 31}))])
+            metric.update([prediction], Batch(None, [InstanceTarget(**(vars(target) | {"image_id": 31}))]))
 
     def test_a_kind_that_the_schema_lacks(self) -> None:
         with pytest.raises(ValueError, match="'mask' cannot be measured; this schema offers box"):
@@ -175,14 +175,14 @@ class TestRefusals:
         prediction, target = image(5, 2)
         other = InstancePrediction(**(vars(prediction) | {"size": (30, 40)}))
         with pytest.raises(ValueError, match=r"image 5: .*\(30, 40\), the target in those of \(60, 80\)"):
-            CocoMetric(schema=SCHEMA).update([other], [target])
+            CocoMetric(schema=SCHEMA).update([other], Batch(None, [target]))
 
     def test_missing_masks(self) -> None:
         prediction, target = image(5, 2)
         other = InstancePrediction(**(vars(prediction) | {"masks": None}))
         with pytest.raises(ValueError, match="image 5: the prediction has no masks"):
-            CocoMetric(schema=SCHEMA).update([other], [target])
-        CocoMetric(schema=SCHEMA, kinds=["box"]).update([other], [target])
+            CocoMetric(schema=SCHEMA).update([other], Batch(None, [target]))
+        CocoMetric(schema=SCHEMA, kinds=["box"]).update([other], Batch(None, [target]))
 
 
 def _measure(rank: int, folder: Path) -> None:
@@ -192,7 +192,7 @@ def _measure(rank: int, folder: Path) -> None:
     shares = ([PAIRS[0], PAIRS[2], PAIRS[4]], [PAIRS[1], PAIRS[3], PAIRS[0]])
     metric = metric_of(shares[rank])
     numbers = metric.compute()
-    metric.update([], [])
+    metric.update([], Batch(None, []))
     again = metric.compute()  # what was gathered is not gathered twice
     torch.save((numbers, again, metric.per_category()["keypoint AP"], len(metric._images)), folder / f"{rank}.pt")
     dist.destroy_process_group()

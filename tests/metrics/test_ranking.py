@@ -13,6 +13,7 @@ from visus.types import (
     EmbeddingPrediction,
     InstancePrediction,
     InstanceTarget,
+    NoRowError,
     SemanticPrediction,
     SemanticTarget,
 )
@@ -93,6 +94,11 @@ def test_a_class_by_the_probability_of_the_right_one_where_its_box_is_found() ->
     assert image_quality(prediction, replace(target, box_xyxy=None)) == pytest.approx(0.2)
 
 
-def test_what_has_no_quality() -> None:
-    with pytest.raises(TypeError, match="EmbeddingPrediction of a ClassTarget has no quality"):
-        image_quality(EmbeddingPrediction(torch.ones(4), (40, 40)), ClassTarget(torch.tensor(1), (40, 40)))
+def test_an_embedding_alone_says_nothing() -> None:
+    target = ClassTarget(torch.tensor(1), (40, 40))
+    assert image_quality(EmbeddingPrediction(torch.ones(4), (40, 40)), target) is None
+
+
+def test_an_unknown_kind_of_prediction_is_named() -> None:
+    with pytest.raises(NoRowError, match=r"the quality of one image knows no InstanceTarget; it knows InstancePred"):
+        image_quality(TARGET, TARGET)

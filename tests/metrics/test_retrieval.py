@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from visus.metrics import nearest_positive
 from visus.metrics.clustering import k_means, normalised_mutual_information
 from visus.metrics.retrieval import RetrievalMetric, points_for, precision_at_r, recall_at_k
-from visus.types import ClassTarget, EmbeddingPrediction
+from visus.types import Batch, ClassTarget, EmbeddingPrediction
 
 
 def plain_recall(embeddings, labels, ks, *, gallery=None, ties="optimistic", lone="keep"):
@@ -91,11 +91,11 @@ def test_queries_that_are_told_look_in_the_gallery_only() -> None:
     together = RetrievalMetric(ks=(1, 2, 3))
     for i, (vector, label, ask) in enumerate(zip(vectors, labels, asks, strict=True)):
         prediction = EmbeddingPrediction(vector, (8, 8))
-        metric.update([prediction], [ClassTarget(torch.tensor(label), (8, 8), i, is_query=ask)])
-        together.update([prediction], [ClassTarget(torch.tensor(label), (8, 8), i)])
+        metric.update([prediction], Batch(None, [ClassTarget(torch.tensor(label), (8, 8), i, is_query=ask)]))
+        together.update([prediction], Batch(None, [ClassTarget(torch.tensor(label), (8, 8), i)]))
     assert metric.compute() == {"R@1": 0.0, "R@2": 1.0, "R@3": 1.0, "MAP@R": 0.0, "R-precision": 0.0}
     assert together.compute()["R@1"] == pytest.approx(2 / 5)  # each other's neighbours
-    metric.update([EmbeddingPrediction(vectors[0], (8, 8))], [ClassTarget(torch.tensor(0), (8, 8), 9)])
+    metric.update([EmbeddingPrediction(vectors[0], (8, 8))], Batch(None, [ClassTarget(torch.tensor(0), (8, 8), 9)]))
     with pytest.raises(ValueError, match="5 of 6 images say whether they are queries"):
         metric.compute()
 
@@ -182,7 +182,7 @@ def metric_of(embeddings, labels, indices) -> RetrievalMetric:
     metric = RetrievalMetric(ks=(1, 5), precision=True, clusters=True)
     metric.update(
         [EmbeddingPrediction(embeddings[i], (4, 4)) for i in indices],
-        [ClassTarget(labels[i], (4, 4), image_id=int(i)) for i in indices],
+        Batch(None, [ClassTarget(labels[i], (4, 4), image_id=int(i)) for i in indices]),
     )
     return metric
 

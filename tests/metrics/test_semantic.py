@@ -20,7 +20,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from visus.metrics.boundary import boundary_f1
 from visus.metrics.semantic import SemanticMetric, pixel_confusion
-from visus.types import VOID, Schema, SemanticPrediction, SemanticTarget
+from visus.types import VOID, Batch, Schema, SemanticPrediction, SemanticTarget
 
 SCHEMA = Schema(("sky", "road", "tree", "car"), (0, 1, 2, 3))
 Pair = tuple[SemanticPrediction, SemanticTarget]
@@ -51,9 +51,9 @@ PAIRS = [image(31), image(7, (24, 24)), image(12), image(4), image(90, (40, 16))
 
 def metric_of(pairs: list[Pair], *, boundary: bool = True) -> SemanticMetric:
     metric = SemanticMetric(SCHEMA, boundary=boundary)
-    metric.update([], [])
+    metric.update([], Batch(None, []))
     for prediction, target in pairs:
-        metric.update([prediction], [target])
+        metric.update([prediction], Batch(None, [target]))
     return metric
 
 
@@ -108,7 +108,7 @@ def test_void_never_counts() -> None:
 
 def test_neither_batches_nor_their_order_nor_repeats_matter() -> None:
     whole = SemanticMetric(SCHEMA)
-    whole.update([prediction for prediction, _ in PAIRS], [target for _, target in PAIRS])
+    whole.update([prediction for prediction, _ in PAIRS], Batch(None, [target for _, target in PAIRS]))
     assert whole.compute() == metric_of([*PAIRS[::-1], PAIRS[2]]).compute()
     assert pickle.loads(pickle.dumps(whole)).compute() == whole.compute()
 
@@ -120,7 +120,7 @@ def test_results_need_compute() -> None:
     metric.compute()
     assert metric.confusion_matrix.sum() == len(pixels(PAIRS)[0])
     prediction, target = image(1)
-    metric.update([prediction], [target])
+    metric.update([prediction], Batch(None, [target]))
     with pytest.raises(RuntimeError):
         _ = metric.confusion_matrix
 
@@ -128,19 +128,19 @@ def test_results_need_compute() -> None:
 class TestRefusals:
     def test_other_sizes(self) -> None:
         with pytest.raises(ValueError, match=r"image 31: the prediction has \(24, 24\) .* the target \(30, 40\)"):
-            SemanticMetric(SCHEMA).update([PAIRS[1][0]], [PAIRS[0][1]])
+            SemanticMetric(SCHEMA).update([PAIRS[1][0]], Batch(None, [PAIRS[0][1]]))
 
     def test_labels_that_name_no_class(self) -> None:
         right, wrong = torch.zeros(2, 2, dtype=torch.uint8), torch.full((2, 2), 9, dtype=torch.uint8)
         with pytest.raises(ValueError, match="the target holds label 9, but there are 4 classes"):
             pixel_confusion(right, wrong, 4)
         with pytest.raises(ValueError, match="image 5: the prediction holds label 9"):
-            SemanticMetric(SCHEMA).update([predicted(wrong)], [annotated(right, 5)])
+            SemanticMetric(SCHEMA).update([predicted(wrong)], Batch(None, [annotated(right, 5)]))
 
     def test_two_images_of_one_identifier(self) -> None:
         prediction, target = image(8)
         with pytest.raises(ValueError, match="two different images have image_id 31"):
-            metric_of(PAIRS).update([prediction], [annotated(target.labels, 31)])
+            metric_of(PAIRS).update([prediction], Batch(None, [annotated(target.labels, 31)]))
 
 
 def _measure(rank: int, folder: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from visus.metrics.voc import VocMetric, average_precision
-from visus.types import InstancePrediction, InstanceTarget, Schema
+from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
 
 SCHEMA = Schema(("cat", "dog", "cow"), (0, 1, 2))
 Pair = tuple[InstancePrediction, InstanceTarget]
@@ -42,9 +42,9 @@ PAIRS = [image(31, 4), image(7, 0), image(12, 6), image(4, 3), image(90, 6)]
 
 def metric_of(pairs: list[Pair], *, rule: str = "10+", inclusive: bool = False) -> VocMetric:
     metric = VocMetric(SCHEMA, rule=rule, inclusive=inclusive)
-    metric.update([], [])
+    metric.update([], Batch(None, []))
     for prediction, target in pairs:
-        metric.update([prediction], [target])
+        metric.update([prediction], Batch(None, [target]))
     return metric
 
 
@@ -156,15 +156,15 @@ class TestRefusals:
         prediction, target = image(5, 2)
         other = InstancePrediction(**(vars(prediction) | {"size": (30, 40)}))
         with pytest.raises(ValueError, match=r"image 5: .*\(30, 40\), the target in those of \(100, 100\)"):
-            VocMetric(SCHEMA).update([other], [target])
+            VocMetric(SCHEMA).update([other], Batch(None, [target]))
         other = InstancePrediction(**(vars(prediction) | {"scores": prediction.scores * float("nan")}))
         with pytest.raises(ValueError, match=r"image 5: .* not finite"):
-            VocMetric(SCHEMA).update([other], [target])
+            VocMetric(SCHEMA).update([other], Batch(None, [target]))
 
     def test_two_images_of_one_identifier(self) -> None:
         prediction, target = image(5, 2)
         with pytest.raises(ValueError, match="two different images have image_id 31"):
-            metric_of(PAIRS).update([prediction], [InstanceTarget(**(vars(target) | {"image_id": 31}))])
+            metric_of(PAIRS).update([prediction], Batch(None, [InstanceTarget(**(vars(target) | {"image_id": 31}))]))
 
 
 def _measure(rank: int, folder: Path) -> None:

@@ -1,20 +1,36 @@
+import json
+import re
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 from PIL import Image
-from serve_brightness import NAME, SCHEMA, Brightness, builder, write_run
 
+import visus
+from brightness import NAME, SCHEMA, Brightness, offer, write_run
 from visus import catalog
 from visus.data.formats.coco_names import COCO_PERSON_SCHEMA, COCO_SCHEMA
+from visus.dataclass_json import to_json
 from visus.errors import VisusError
 from visus.nn.published import PUBLISHED
+from visus.nn.weights import save_weights
 from visus.predict import predictor as module
-from visus.predict.predictor import load
-from visus.types import ClassPrediction
+from visus.predict.predictor import Predictor, load
+from visus.types import (
+    ClassPrediction,
+    EmbeddingPrediction,
+    InstancePrediction,
+    NoRowError,
+    Schema,
+    SemanticPrediction,
+    SemanticTarget,
+)
 
 
 @pytest.fixture(autouse=True)
 def model_in_the_catalog(monkeypatch):
-    monkeypatch.setitem(catalog.MODELS, NAME, builder)
+    offer(monkeypatch)
 
 
 def picture(height=20, width=30):
@@ -63,11 +79,86 @@ def test_the_least_score(tmp_path):
     assert len(predictor.predict(torch.zeros(3, 8, 8, dtype=torch.uint8))[0]) == 0
 
 
-@pytest.mark.parametrize("wrong", [torch.zeros(3, 8, 8), torch.zeros(8, 8, 3, dtype=torch.uint8), torch.zeros(8, 8)])
-def test_tensors_that_are_no_pictures(tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((3, 8, 8), torch.float32),
+        ((3, 8, 8), torch.bool),
+        ((3, 8, 8), torch.int64),
+        ((8, 8, 3), torch.uint8),
+        ((1, 8, 8), torch.uint8),
+        ((4, 8, 8), torch.uint8),
+        ((8, 8), torch.uint8),
+        ((1, 3, 8, 8), torch.uint8),
+        ((3, 0, 8), torch.uint8),
+        ((0,), torch.uint8),
+    ],
+)
+def test_tensors_that_are_no_images(tmp_path, shape, dtype):
     predictor = load(write_run(tmp_path / "run"))
-    with pytest.raises(ValueError, match=r"uint8 of shape \[3, h, w\]"):
-        predictor.predict(wrong)
+    kind, size = str(dtype).removeprefix("torch."), re.escape(str(list(shape)))
+    for look in (predictor.predict, partial(visus.predict, predictor)):
+        with pytest.raises(ValueError, match=rf"must be .*uint8.*{kind} of {size}"):
+            look([picture(), torch.zeros(shape, dtype=dtype)])
+    assert predictor.model.batches == [1, 1]  # the good one before it, at batch size 1
+
+
+def test_the_public_predict_takes_a_run_or_a_predictor(tmp_path):
+    run = write_run(tmp_path / "run")
+    predictor = visus.load(run, device="cpu")
+    for model in (run, str(run), run / "weights.safetensors", predictor):
+        (found,) = visus.predict(model, picture(), min_score=0.5)
+        assert found.scores.tolist() == pytest.approx([0.9])
+    found = visus.predict(predictor, [picture(), picture(40, 25), picture()], batch_size=2)
+    assert [prediction.size for prediction in found] == [(20, 30), (40, 25), (20, 30)]
+    assert predictor.model.batches[-2:] == [2, 1]
+    assert visus.predict(predictor, []) == []
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        visus.predict(predictor, picture(), batch_size=0)
+    with pytest.raises(VisusError, match="neither a run folder nor published weights"):
+        visus.predict("nothing", picture())
+
+
+def test_a_model_that_adapts_has_gradients_while_it_predicts(tmp_path, monkeypatch):
+    monkeypatch.setattr(Brightness, "adapts", True)  # its forward looks whether gradients are on
+    (found,) = load(write_run(tmp_path / "run")).predict(picture())
+    assert len(found) == 2
+
+
+class TestAveraged:
+    def test_is_for_problems_that_have_an_average(self, tmp_path):
+        with pytest.raises(VisusError, match="--scales, --flip and --window need a segmentation model"):
+            load(write_run(tmp_path / "run")).averaged(flip=True)
+
+    def test_is_a_predictor_with_the_model_that_the_problem_makes(self):
+        asked = {}
+
+        def averaged(model, **options):
+            asked.update(options, model=model)
+            return Brightness(num_classes=2, threshold=0.1)
+
+        model = Brightness(num_classes=2, threshold=0.5)
+        predictor = Predictor(model, SCHEMA, device="cpu", averaged=averaged)
+        several = predictor.averaged(scales=(0.5, 1.0), window=(64, 96))
+        assert asked == {"model": model, "scales": (0.5, 1.0), "flip": False, "window": (64, 96)}
+        assert several.schema == SCHEMA
+        assert several.model.threshold == 0.1
+        assert not several.model.training
+        assert predictor.model is model
+
+    def test_of_a_segmentation_model_is_the_mean_of_its_looks(self, tmp_path, monkeypatch):
+        torch.manual_seed(0)
+        schema = Schema(("sky", "sea"), (0, 1))
+        model = catalog.build_model("fcn_lite0", schema, {"size": 64}).eval()
+        metadata = {"model": "fcn_lite0", "options": json.dumps({"size": 64}), "schema": to_json(schema)}
+        save_weights(tmp_path / "weights.safetensors", model.state_dict(), metadata)
+        image = torch.randint(0, 256, (3, 40, 56), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+        predictor = load(tmp_path / "weights.safetensors", device="cpu")
+        (both,) = predictor.averaged(flip=True).predict(image)
+        (mirrored,) = predictor.averaged(flip=True).predict(image.flip(2))
+        assert both.size == (40, 56)
+        assert torch.allclose(both.scores, mirrored.scores.flip(1), atol=1e-5)
+        assert not torch.allclose(both.scores, predictor.predict(image)[0].scores, atol=1e-5)
 
 
 def test_what_cannot_be_loaded_says_why(tmp_path):
@@ -146,15 +237,15 @@ def test_coco_names_lie_at_their_numbers():
 
 
 def test_a_later_training_belongs_to_the_same_network(monkeypatch):
-    monkeypatch.setitem(catalog.MODELS, "resnet50", builder)
+    offer(monkeypatch, "resnet50")
     assert module.architecture_of("resnet50_v2") == "resnet50"
     assert module.architecture_of("keypointrcnn_resnet50_fpn_legacy") == "keypointrcnn_resnet50_fpn"
     assert module.architecture_of("resnet50_v3") is None
 
 
 def test_a_published_network_inside_of_ours_gets_its_place_in_front_of_its_names(tmp_path, monkeypatch):
-    monkeypatch.setitem(catalog.MODELS, "fcn_resnet50", builder)
-    monkeypatch.setattr(Brightness, "published_prefix", "head.", raising=False)
+    offer(monkeypatch, "fcn_resnet50")
+    monkeypatch.setitem(PUBLISHED, "fcn_resnet50", replace(PUBLISHED["fcn_resnet50"], prefix="head."))
     torch.save({"level": torch.tensor(0.75)}, tmp_path / "published.pth")
     monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")
     predictor = load("fcn_resnet50", device="cpu")
@@ -162,18 +253,41 @@ def test_a_published_network_inside_of_ours_gets_its_place_in_front_of_its_names
     assert predictor.model.num_classes == predictor.schema.num_classes == 21
 
 
-def test_the_least_score_is_of_objects_only(tmp_path, monkeypatch):
-    def postprocess(self, outputs, sizes):
-        return [ClassPrediction(torch.tensor([1, 0]), torch.tensor([0.7, 0.3]), size) for size in sizes]
+SIZE = (4, 6)
+KINDS = {
+    "objects": InstancePrediction(torch.zeros(2, 4), torch.tensor([1, 0]), torch.tensor([0.7, 0.3]), SIZE),
+    "pixels": SemanticPrediction(torch.zeros(SIZE, dtype=torch.uint8), torch.full(SIZE, 0.3), SIZE),
+    "a class": ClassPrediction(torch.tensor([1, 0]), torch.tensor([0.7, 0.3]), SIZE),
+    "an embedding": EmbeddingPrediction(torch.ones(3), SIZE),
+}
 
-    monkeypatch.setattr(Brightness, "postprocess", postprocess)
-    (found,) = load(write_run(tmp_path / "run")).predict(picture(), min_score=0.9)
-    assert found.scores.tolist() == pytest.approx([0.7, 0.3])
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_least_score_is_of_objects_only(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(Brightness, "postprocess", lambda self, outputs, sizes: [KINDS[kind]])
+    predictor = load(write_run(tmp_path / "run"))
+    (found,) = predictor.predict(picture(), min_score=0.5)
+    (whole,) = predictor.predict(picture())
+    assert type(found) is type(whole) is type(KINDS[kind])
+    if kind == "objects":
+        assert found.scores.tolist() == pytest.approx([0.7])
+        assert whole.scores.tolist() == pytest.approx([0.7, 0.3])
+    else:
+        tensors = [name for name, value in vars(whole).items() if isinstance(value, torch.Tensor)]
+        assert all(torch.equal(getattr(found, name), getattr(whole, name)) for name in tensors)
+
+
+def test_a_least_score_of_an_unknown_kind_is_refused(tmp_path, monkeypatch):
+    target = SemanticTarget(torch.zeros(SIZE, dtype=torch.uint8), SIZE)
+    monkeypatch.setattr(Brightness, "postprocess", lambda self, outputs, sizes: [target])
+    predictor = load(write_run(tmp_path / "run"))
+    with pytest.raises(NoRowError, match="a least score knows no SemanticTarget; it knows InstancePrediction"):
+        predictor.predict(picture(), min_score=0.5)
 
 
 def test_published_classifiers_see_what_they_were_measured_on(tmp_path, monkeypatch):
     network = catalog.MODELS["mobilenet_v3_large"](num_classes=1000)
-    prefix = network.published_prefix
+    prefix = PUBLISHED["mobilenet_v3_large"].prefix
     published = {key.removeprefix(prefix): value for key, value in network.state_dict().items()}
     torch.save(published, tmp_path / "published.pth")
     monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")

@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 from PIL import Image
-from serve_scenes import SCHEMA, make_prediction
 
+from drawing_scenes import SCHEMA, make_prediction
 from visus.draw.palette import category_colour
 from visus.predict.results import ResultFolder, image_ids
 from visus.types import ClassPrediction, EmbeddingPrediction, SemanticPrediction

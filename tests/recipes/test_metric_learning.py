@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from visus.recipes.metric_learning import METRIC_LEARNING
-from visus.systems.metric_learning import LOSSES, MODELS
+from visus.systems.metric_learning import PROBLEM
 from visus.training.recipe import Recipe
 
 
@@ -15,8 +15,10 @@ from visus.training.recipe import Recipe
 def test_options_exist(name: str) -> None:
     recipe = METRIC_LEARNING[name]()
     assert recipe.name == name
-    assert recipe.model_options.keys() <= inspect.signature(MODELS[recipe.model]).parameters.keys()
-    assert recipe.loss_options.keys() <= inspect.signature(LOSSES[recipe.loss]).parameters.keys()
+    assert recipe.model_options.keys() <= inspect.signature(PROBLEM.models[recipe.model]).parameters.keys()
+    (architecture,) = (one for one in PROBLEM.architectures if recipe.model in one.models)
+    loss = recipe.loss or next(iter(architecture.losses))
+    assert recipe.loss_options.keys() <= inspect.signature(architecture.losses[loss]).parameters.keys()
     if recipe.data.batches in ("classes", "super_classes"):
         assert recipe.data.batch_size % recipe.data.images_per_class == 0
     assert Recipe.from_json(recipe.to_json()) == recipe

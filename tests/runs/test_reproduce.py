@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from visus.cli import main
-from visus.runs.results_table import interval, write_table
 from visus.data.readers import sop
 from visus.recipes.metric_table import Setting, frozen_backbones, metric_table
+from visus.runs.results_table import interval, write_table
 
 SMALL = ["--minutes", "0.02", "--size", "32", "--rows", "proxy_nca"]
 

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 
+from visus.metrics.metric import Measure, Metric
+from visus.ops.padding import pad_images
 from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Recipe
-from visus.types import ImageBatch, InstancePrediction, InstanceTarget, Sample, Schema
+from visus.types import Batch, ImageBatch, InstancePrediction, InstanceTarget, Sample, Schema
 
 SCHEMA = Schema(categories=("red", "green", "blue"), category_ids=(1, 5, 9))
 SIDE = 32
@@ -65,8 +66,18 @@ class Outputs:
     boxes: Tensor
 
 
+class Padded:
+    """Images of one size in one tensor."""
+
+    def batch(self, images: list[Tensor]) -> ImageBatch:
+        return pad_images(images, 1)
+
+
 class Finder(nn.Module):
     """Looks at a picture once: a batch norm, a dropout and a frozen layer, as real detectors have."""
+
+    channels_last = False
+    adapts = False
 
     def __init__(self, dropout: float = 0.2, norm: bool = True) -> None:
         super().__init__()
@@ -77,6 +88,7 @@ class Finder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(128, 3 + 4)
         self.frozen = nn.Linear(1, 1).requires_grad_(False)
+        self.transform = Padded()
 
     def forward(self, images: ImageBatch, targets: list[InstanceTarget] | None = None) -> Outputs:
         found = self.head(self.dropout(self.backbone(images.pixels.float() / 255)))
@@ -110,13 +122,17 @@ class Named(Metric):
         self.add_state("right", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
 
-    def update(self, predictions: list[InstancePrediction], targets: list[InstanceTarget]) -> None:
-        for prediction, target in zip(predictions, targets, strict=True):
+    @property
+    def measures(self) -> dict[str, Measure]:
+        return {"box AP": Measure(headline=True)}
+
+    def update(self, predictions: list[InstancePrediction], batch: Batch) -> None:
+        for prediction, target in zip(predictions, batch.targets, strict=True):
             self.right += (prediction.labels == target.labels).sum()
             self.total += len(target)
 
-    def compute(self) -> dict[str, Tensor]:
-        return {"box AP": self.right / self.total}
+    def compute(self) -> dict[str, float]:
+        return {"box AP": float(self.right / self.total)}
 
 
 def make_recipe(**fit: object) -> Recipe:

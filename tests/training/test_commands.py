@@ -1,4 +1,4 @@
-"""The verbs train and evaluate around a stand-in for the catalog."""
+"""The verbs train and evaluate with a small problem in the catalog."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from visus import catalog, recipes
 from visus.cli import train as verbs
 from visus.errors import VisusError
 from visus.nn.weights import read_weights
+from visus.problem import Architecture, Problem
 from visus.runs.train import evaluate, find_recipe, train
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
-from visus.types import Schema
+from visus.types import InstanceTarget
 
 
 @pytest.fixture
@@ -27,16 +28,17 @@ def small(squares: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert for_training == (split == "train")
         return squares.dataset(40, seed={"train": 1, "val": 2, "test": 3}[split])
 
-    def build_task(model: object, recipe: Recipe, schema: Schema) -> object:
-        from visus.training.task import Task
-
-        return Task(model=model, criterion=squares.criterion, metric=squares.metric(), recipe=recipe)
-
+    problem = Problem(
+        name="squares",
+        targets=(InstanceTarget,),
+        architectures=(Architecture({"finder": squares.finder}, {"squares": lambda: squares.criterion}),),
+        metric=lambda model, recipe, schema: squares.metric(),
+    )
     recipe = squares.recipe(epochs=2)
     recipe = replace(recipe, data=replace(recipe.data, dataset="squares", train_length=16, val_length=8))
     monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_squares))
-    monkeypatch.setattr(catalog, "build_model", lambda name, schema, options=None: squares.finder())
-    monkeypatch.setattr(catalog, "build_task", build_task)
+    monkeypatch.setitem(catalog.PROBLEMS, "squares", problem)
+    monkeypatch.setitem(catalog.MODELS, "finder", squares.finder)
     monkeypatch.setitem(recipes.RECIPES, "squares", lambda: recipe)
     monkeypatch.delenv("VISUS_RUN_FOLDER", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -126,7 +128,7 @@ def test_evaluate_refuses_what_is_no_run(tmp_path: Path) -> None:
 
 
 def test_unknown_recipes_list_the_known_ones() -> None:
-    with pytest.raises(VisusError, match=r"neither a recipe nor a folder.*maskrcnn_vignettes"):
+    with pytest.raises(VisusError, match=r"'maskrcnn_vignets' is neither a recipe nor .*folder.*did you mean maskrcnn_vignettes"):
         find_recipe("maskrcnn_vignets")
 
 

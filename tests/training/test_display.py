@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from visus.metrics.metric import LOSS, Measure
 from visus.training import display, fit
-from visus.training.display import clock, shown_measures
+from visus.training.display import clock, shown_numbers
 from visus.training.run import RunFolder
 
 
@@ -45,10 +46,15 @@ def test_a_terminal_gets_a_live_line(squares: SimpleNamespace, tmp_path: Path, m
         assert part in text
 
 
-def test_shown_measures_fit_on_a_line() -> None:
-    measures = {"val loss": 1.0, "val box": 1.0, "box AP": 0.5, "box AP50": 0.7, "mask AP": 0.4, "keypoint AP": 0.3}
-    assert list(shown_measures(measures)) == ["val loss", "box AP", "mask AP", "keypoint AP"]
-    assert list(shown_measures({"recall@1": 0.5})) == ["recall@1"]
+def test_shown_numbers_fit_on_a_line() -> None:
+    numbers = {"val loss": 1.0, "val box": 1.0, "box AP": 0.5, "box AP50": 0.7, "mask AP": 0.4, "keypoint AP": 0.3}
+    measures = {
+        name: LOSS if name.startswith("val ") else Measure(headline=name.endswith(" AP")) for name in numbers
+    } | {"FID": Measure(unit="number", smaller_is_better=True)}
+    assert shown_numbers(numbers, measures) == ["val loss", "box AP", "mask AP", "keypoint AP"]
+    assert shown_numbers({"FID": 12.5}, measures) == ["FID"]
+    assert shown_numbers({"val loss": 1.0, "val box": 1.0}, measures) == ["val loss"]
+    assert shown_numbers({}, measures) == []
 
 
 @pytest.mark.parametrize(

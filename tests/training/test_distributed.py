@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.multiprocessing import start_processes
+from training.adversaries import make_adversarial_task
 
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 
 
-def train(squares: SimpleNamespace, folder: Path, recipe: Recipe, resume: bool = False) -> None:
-    """Trains the small problem; leaves the weights of each process in ``folder``."""
+def train(squares: SimpleNamespace, folder: Path, recipe: Recipe, make: Callable[..., Any] | None) -> None:
+    """Trains the small problem, as the task that ``make`` makes; leaves the weights of each process in ``folder``."""
     from visus.training.fit import fit
 
     run = RunFolder(folder)
     run.create(recipe)
-    task = squares.task(recipe, dropout=0.0, norm=False)
+    task = make(squares, recipe, dropout=0.0, norm=False) if make else squares.task(recipe, dropout=0.0, norm=False)
     train_loader, val_loader = squares.loaders(recipe, 48, 32)
     train_loader.dataset.transform = lambda sample, generator: sample
-    fit(task, train_loader, val_loader, recipe, run, schema=squares.schema, resume=resume, loggers=[])
+    fit(task, train_loader, val_loader, recipe, run, schema=squares.schema, loggers=[])
     torch.save(task.model.state_dict(), folder / f"process{os.environ.get('RANK', '0')}.pt")
 
 
-def train_as_process(rank: int, port: int, squares: SimpleNamespace, folder: Path, recipe: Recipe) -> None:
+def train_as_process(rank: int, port: int, *what: Any) -> None:
     """What one of two processes does; the variables are those that torchrun sets."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ |= {"GROUP_RANK": "0", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    train(squares, folder, recipe)
+    train(*what)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes of this test are forked")
-def test_two_processes_train_as_one_with_the_double_batch(squares: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [None, make_adversarial_task], ids=["one optimiser", "two optimisers"])
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_two_processes_train_as_one_with_the_double_batch(
+    squares: SimpleNamespace, tmp_path: Path, accumulate: int, make: Callable[..., Any] | None
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    one = squares.recipe(epochs=3, ema_decay=0.9)
+    one = squares.recipe(epochs=3, ema_decay=0.9, accumulate=accumulate)  # 6 batches: the last round has 2 of 4
     two = replace(one, data=replace(one.data, batch_size=4), fit=replace(one.fit, devices=2))
-    start_processes(train_as_process, (port, squares, tmp_path / "two", two), nprocs=2, start_method="fork")
-    train(squares, tmp_path / "one", one)
+    start_processes(train_as_process, (port, squares, tmp_path / "two", two, make), nprocs=2, start_method="fork")
+    train(squares, tmp_path / "one", one, make)
 
     first, second = (torch.load(tmp_path / "two" / f"process{rank}.pt") for rank in (0, 1))
     torch.testing.assert_close(first, second, rtol=0, atol=0)

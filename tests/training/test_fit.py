@@ -15,7 +15,8 @@ from visus.training.fit import FitResult, fit
 from visus.training.guard import TrainingDiverged
 from visus.training.pace import Pace, TrainingInterrupted
 from visus.training.recipe import Recipe
-from visus.training.run import RunError, RunFolder, schema_from_json
+from visus.training.run import RunError, RunFolder
+from visus.types import Schema
 
 
 def run_fit(squares: SimpleNamespace, folder: Path, recipe: Recipe, **options: object) -> tuple[FitResult, RunFolder]:
@@ -80,10 +81,10 @@ def test_resume_survives_a_kill_between_checkpoints(
     task = squares.task(recipe)
     step = task.training_step
 
-    def killed(batch: object, batch_idx: int) -> torch.Tensor:
+    def killed(batch: object, batch_idx: int) -> None:
         if task.current_epoch == 2 and batch_idx == 1:
             raise MemoryError
-        return step(batch, batch_idx)
+        step(batch, batch_idx)
 
     task.training_step = killed
     with pytest.raises(MemoryError):
@@ -120,7 +121,7 @@ def test_saved_weights_are_the_average_that_was_measured(squares: SimpleNamespac
     task = squares.task(recipe)
     result, run = run_fit(squares, tmp_path / "run", recipe, task=task)
     weights, metadata = read_weights(run.weights)
-    assert schema_from_json(metadata["schema"]) == squares.schema
+    assert Schema.from_json(metadata["schema"]) == squares.schema
     assert metadata["model"] == "finder"
     assert not torch.equal(weights["head.weight"], task.model.state_dict()["head.weight"])
     model = squares.finder()
@@ -129,8 +130,8 @@ def test_saved_weights_are_the_average_that_was_measured(squares: SimpleNamespac
     _, val = squares.loaders(recipe)
     metric = squares.metric()
     for batch in val:
-        metric.update(model.postprocess(model(batch.inputs), [t.size for t in batch.targets]), batch.targets)
-    assert float(metric.compute()["box AP"]) == result.best_measures["box AP"]
+        metric.update(model.postprocess(model(batch.inputs), [t.size for t in batch.targets]), batch)
+    assert metric.compute()["box AP"] == result.best_measures["box AP"]
 
 
 def test_last_epoch_is_validated_whatever_its_number(squares: SimpleNamespace, tmp_path: Path) -> None:

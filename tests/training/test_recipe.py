@@ -105,7 +105,7 @@ def test_recipes_are_frozen_and_replaced() -> None:
 
 
 def test_recipe_and_run_do_not_load_the_engine() -> None:
-    code = "import sys, visus.training, visus.training.recipe_json, visus.training.run, visus.training.evaluation; "
+    code = "import sys, visus.training, visus.dataclass_json, visus.training.run, visus.training.evaluation; "
     code += "print('pytorch_lightning' in sys.modules, 'lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -7,18 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from visus.dataclass_json import to_json
 from visus.nn.weights import read_weights
 from visus.training import run as run_module
 from visus.training.recipe import Recipe
-from visus.training.run import (
-    RunError,
-    RunFolder,
-    new_run,
-    resumable_run,
-    schema_from_json,
-    schema_to_json,
-    write_whole,
-)
+from visus.training.run import RunError, RunFolder, new_run, resumable_run, write_whole
 from visus.types import Keypoints, Schema
 
 POINTS = Keypoints(("left", "right"), ((0, 1),), (0.1, 0.2), ((0, 1),), (1,))
@@ -28,7 +21,7 @@ RECIPE = Recipe(name="a", model="m", model_options={"size": 3})
 @pytest.mark.parametrize("keypoints", [None, POINTS])
 def test_schema_survives_json(keypoints: Keypoints | None) -> None:
     schema = Schema(categories=("a", "b"), category_ids=(1, 90), has_masks=True, keypoints=keypoints)
-    assert schema_from_json(schema_to_json(schema)) == schema
+    assert Schema.from_json(to_json(schema)) == schema
 
 
 def test_recipe_and_weights_describe_the_run(tmp_path: Path) -> None:
@@ -39,7 +32,7 @@ def test_recipe_and_weights_describe_the_run(tmp_path: Path) -> None:
     folder.save_weights({"w": torch.arange(3.0)}, RECIPE, schema)
     state, metadata = read_weights(folder.weights)
     assert state["w"].tolist() == [0, 1, 2]
-    assert schema_from_json(metadata["schema"]) == schema
+    assert Schema.from_json(metadata["schema"]) == schema
     assert (metadata["model"], metadata["options"]) == ("m", '{"size": 3}')
     assert metadata["visus"]
 

@@ -15,7 +15,7 @@ from visus.data.errors import DatasetNotFoundError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from visus.data.check.folder import CheckReport
+    from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
 
 _EXAMPLES = 3
@@ -30,12 +30,14 @@ class CheckArguments:
 
     Args:
         data: a folder in a known layout, or one annotation file of COCO's format.
+        dataset: a name of `visus list datasets`; default: recognised by its files.
         images: the folder of the pictures of an annotation file; default: looked for near it.
         decode: decode every picture; --no-decode reads only the heads of the files.
         all: list every problem, not only the first of each kind.
     """
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|JSON")]
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     images: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     decode: bool = True
     all: bool = False
@@ -48,6 +50,7 @@ class ShowArguments:
     Args:
         data: a folder in a known layout, or the name of a generated data set such as vignettes.
         out: the folder to write to.
+        dataset: what the folder holds, a name of `visus list datasets`; default: recognised by its files.
         split: train, val or test.
         count: how many pictures, spread evenly over the split.
         keypoints: prefer COCO's annotations with keypoints where there are two files.
@@ -55,6 +58,7 @@ class ShowArguments:
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|NAME")]
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     split: str = "train"
     count: int = 16
     keypoints: bool = False
@@ -101,11 +105,12 @@ def _check(arguments: CheckArguments) -> int:
     """Report everything that is wrong with a data set."""
     from rich.console import Console
 
-    from visus.data.check.folder import check_coco, check_folder
+    from visus.data.check.folder import check_folder
+    from visus.data.readers.coco import check_coco
 
     data = arguments.data
     if data.is_dir() or data.suffix != ".json":
-        report = check_folder(data, decode=arguments.decode)
+        report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset)
     else:
         report = check_coco(data, arguments.images, decode=arguments.decode)
     _print_report(report, Console(), everything=arguments.all)
@@ -169,20 +174,19 @@ def _convert(arguments: ConvertArguments) -> int:
 
 def _open(arguments: ShowArguments) -> SampleDataset:
     """The split of a folder, or of a generated data set of the catalog."""
-    from visus.data.readers.coco import open_coco
-    from visus.data.recognise import layout_of, open_folder
+    from visus.data.datasets import DATASETS
+    from visus.data.recognise import layout_of
+    from visus.names import find
 
-    root = Path(arguments.data)
-    if not root.exists():
-        from visus.data.datasets import DATASETS
-
-        entry = DATASETS.get(arguments.data)
-        if entry is None or entry.write_fake is not None:
+    root, name = Path(arguments.data), arguments.dataset
+    if name is None and not root.exists():
+        name = arguments.data
+        if name not in DATASETS or DATASETS[name].write_fake is not None:
             raise DatasetNotFoundError(f"{root}: no such folder, and no generated data set has this name")
-        return entry.open(root, arguments.split, for_training=False)
-    if arguments.keypoints and layout_of(root) == "coco":
-        return open_coco(root, arguments.split, keypoints=True)
-    return open_folder(root, arguments.split)
+    name = name or layout_of(root)
+    if arguments.keypoints and name == "coco":
+        name = "coco_keypoints"
+    return find(DATASETS, name, "data set").open(root, arguments.split, for_training=False)
 
 
 def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import tyro
@@ -21,9 +21,12 @@ class ListArguments:
 
     Args:
         kind: one kind only; default: all of them.
+        name: one entry only, with all that is known of it. A recipe is printed as JSON: save it, change it, and train
+            it with `visus train FILE.json`.
     """
 
     kind: Annotated[Kind | None, tyro.conf.Positional] = None
+    name: Annotated[str | None, tyro.conf.Positional] = None
 
 
 def main(argv: list[str]) -> int:
@@ -32,10 +35,50 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     console = Console()
+    if arguments.kind is not None and arguments.name is not None:
+        print(_entry(arguments.kind, arguments.name), end="")
+        return 0
     for kind, table in TABLES.items():
         if arguments.kind in (None, kind):
             console.print(table(), "")
     return 0
+
+
+def _entry(kind: Kind, name: str) -> str:
+    """All that is known of one entry: a recipe as JSON, anything else by its documentation and its options."""
+    from visus import catalog
+    from visus.names import find
+    from visus.nn.published import PUBLISHED
+    from visus.recipes import RECIPES
+
+    if kind == "recipes":
+        return find(RECIPES, name, "recipe")().to_json()
+    entries: dict[str, Mapping[str, Any]] = {
+        "models": catalog.MODELS,
+        "datasets": catalog.DATASETS,
+        "losses": catalog.LOSSES,
+        "metrics": catalog.METRICS,
+        "weights": PUBLISHED,
+    }
+    entry = find(
+        entries[kind],
+        name,
+        {"losses": "loss", "datasets": "data set", "weights": "published weights"}.get(kind, kind.removesuffix("s")),
+    )
+    if is_dataclass(entry):
+        return "".join(f"{f.name}: {_plain(getattr(entry, f.name))}\n" for f in fields(entry))
+    options = [parameter for parameter in inspect.signature(entry).parameters.values() if parameter.name != "self"]
+    defaults = [f"  {p.name} = {p.default!r}" for p in options if p.default is not p.empty]
+    return "\n".join(
+        (inspect.getdoc(entry) or name, *(["", "Options and their defaults:", *defaults] if defaults else []), "")
+    )
+
+
+def _plain(value: object) -> str:
+    """A value of a record as a person reads it."""
+    if callable(value):
+        return summary(value) or "yes"
+    return "-" if value is None else str(value)
 
 
 def summary(thing: object) -> str:

@@ -244,12 +244,13 @@ class RetrievalMetric(ImageRecords):
 
     def measure_all(self, *, inputs: int, num_classes: int) -> None:
         """Adds MAP@R and R-precision, and NMI where clustering takes seconds, not minutes."""
+        self._computed = None  # what torchmetrics remembers of a compute before lacks them
         self.precision = True
         self.clusters = inputs * num_classes <= _MOST_CLUSTERED
 
     def details(self) -> list[Any]:
-        """The embeddings."""
-        return [self.embeddings()]
+        """The embeddings, where there are any."""
+        return [self.embeddings()] if self.records() else []
 
     def update(self, predictions: Sequence[EmbeddingPrediction], batch: Batch) -> None:
         """Adds images: their embeddings and classes."""
@@ -265,9 +266,11 @@ class RetrievalMetric(ImageRecords):
         """What was measured so far.
 
         Raises:
-            ValueError: some images say whether they are queries, and others do not.
+            ValueError: nothing was, or some images say whether they are queries, and others do not.
         """
         records = self.records()
+        if not records:
+            raise ValueError("no image was measured yet, so there are no embeddings")
         vectors, labels, asks = zip(*records.values(), strict=True)
         told = [flag for flag in asks if flag is not None]
         if told and len(told) < len(asks):
@@ -276,7 +279,9 @@ class RetrievalMetric(ImageRecords):
         return Embedded(stacked, torch.tensor(labels), list(records), torch.tensor(told) if told else None)
 
     def compute(self) -> dict[str, float]:
-        """``R@1`` and so on, as shares."""
+        """``R@1`` and so on, as shares; -1 without any image."""
+        if not self.records():
+            return dict.fromkeys(self.measures, -1.0)
         images = self.embeddings().to(self.device)
         recall = images.recall(self.ks, similarity=self.similarity, ties=self.ties, lone=self.lone)
         numbers = {f"R@{k}": share for k, share in recall.items()}

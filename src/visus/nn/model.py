@@ -12,6 +12,7 @@ from torch import nn
 from visus.types import Inputs
 
 
+@runtime_checkable
 class InputTransform(Protocol):
     """Makes batches of a model's inputs; a model calls it on a batch first, to normalise."""
 

@@ -8,6 +8,7 @@ backward.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeGuard
 
 import torch
@@ -55,6 +56,13 @@ class FrozenBatchNorm2d(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         state_dict.pop(f"{prefix}num_batches_tracked", None)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def frozen(norm: MakeNorm) -> MakeNorm:
+    """What makes frozen norms with the epsilon of the batch norms that ``norm`` makes."""
+    one = norm(1)
+    assert isinstance(one, nn.BatchNorm2d)
+    return partial(FrozenBatchNorm2d, eps=one.eps)
 
 
 class ConvNorm(nn.Sequential):

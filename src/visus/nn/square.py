@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD
+from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD, Body
 from visus.nn.transform import ImageTransform
 from visus.types import ImageBatch
 
@@ -52,3 +52,8 @@ class SquareTransform(ImageTransform):
             return images
         sizes = images.sizes.tolist()
         return self.batch([pixels[:, :h, :w] for pixels, (h, w) in zip(images.pixels, sizes, strict=True)])
+
+
+def whole_image(size: int, body: Body) -> SquareTransform:
+    """All of an image on a square, its pixels as ``body`` wants them."""
+    return SquareTransform(size=size, mean=body.mean, std=body.std, antialias=True)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD
+from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD, Body
 from visus.ops.padding import check_image, pad_images
 from visus.types import ImageBatch, InstanceTarget
 
@@ -89,6 +89,11 @@ class ImageTransform(nn.Module):
         return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
 
 
+def small_transform(size: int, body: Body) -> ImageTransform:
+    """For our networks for a CPU: the shorter side is ``size`` pixels and the longer at most twice that."""
+    return ImageTransform(min_size=size, max_size=2 * size, mean=body.mean, std=body.std, antialias=True)
+
+
 def _without_padding(pixels: Tensor, sizes: Tensor) -> Tensor:
     """Zeros everything outside of each image's own (h, w)."""
     height, width = pixels.shape[-2:]
@@ -116,3 +121,13 @@ def training_objects(target: InstanceTarget, size: tuple[int, int]) -> InstanceT
     """
     kept = target[~target.is_crowd] if bool(target.is_crowd.any()) else target
     return replace(kept, boxes_xyxy=scale_boxes(kept.boxes_xyxy, target.size, size))
+
+
+def training_targets(targets: Sequence[InstanceTarget], image_sizes: Int64[Tensor, "b 2"]) -> list[InstanceTarget]:
+    """`training_objects` of each image of a batch, in the pixels of its (h, w) of ``image_sizes``."""
+    return [training_objects(target, size) for target, size in zip(targets, size_pairs(image_sizes), strict=True)]
+
+
+def size_pairs(image_sizes: Int64[Tensor, "b 2"]) -> list[tuple[int, int]]:
+    """The (h, w) of each image as numbers of Python."""
+    return [(int(height), int(width)) for height, width in image_sizes.tolist()]

@@ -180,7 +180,8 @@ def _learned_schema(folder: RunFolder, recipe: Recipe, dataset: SampleDataset) -
     """What the run learned, checked to mean the same on ``dataset``; some problems measure on unseen classes."""
     from visus import catalog
     from visus.nn.weights import read_weights
-    
+    from visus.types import Schema
+
     if not folder.weights.is_file():
         raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
     learned = Schema.from_json(read_weights(folder.weights)[1]["schema"])

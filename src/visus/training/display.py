@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from visus.metrics.metric import LOSS, Measure, headlines
+from visus.metrics.metric import Measure
 from visus.training.pace import Pace, task_of
-from visus.training.records import Checkpoints, current_lr
+from visus.training.records import Checkpoints, current_lr, metric_headlines
 
 REFRESH_SECONDS = 0.25
 PLAIN_SECONDS = 60.0
@@ -154,9 +154,8 @@ class Display(pl.Callback):
 
 def shown_numbers(numbers: Mapping[str, float], measures: Mapping[str, Measure], limit: int = 4) -> list[str]:
     """The names of the numbers that fit on a line: the validation loss, and the headlines of the metric."""
-    measured = {name: measures[name] for name in numbers if measures[name] is not LOSS}
     total = [name for name in ("val loss",) if name in numbers]
-    return [*total, *(headlines(measured) if measured else [])][:limit]
+    return [*total, *metric_headlines(numbers, measures)][:limit]
 
 
 def clock(seconds: float) -> str:

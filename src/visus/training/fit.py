@@ -80,7 +80,8 @@ def fit(
     if loggers is None:
         loggers = [_tensorboard(run, resume)]
     with _quiet_engine():
-        trainer = _trainer(recipe, run, [pace, display, history, checkpoints], loggers)
+        callbacks: list[pl.Callback] = [pace, display, history, checkpoints]
+        trainer = _trainer(task, run, callbacks, loggers)
         epochs: Any = trainer.fit_loop.epoch_progress.current
         train = EpochLoader(train_loader, lambda: int(epochs.processed))
         try:
@@ -94,14 +95,14 @@ def fit(
     return FitResult(history.epochs, checkpoints.best_epoch, checkpoints.best_measures, pace.stop_reason, is_main)
 
 
-def _trainer(recipe: Recipe, run: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
+def _trainer(task: Task, run: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
     """Lightning's Trainer with everything off that visus does itself."""
-    settings = recipe.fit
+    settings = task.recipe.fit
     return pl.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=_strategy(recipe),
+        strategy=_strategy(task),
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         max_epochs=settings.epochs,
         check_val_every_n_epoch=settings.val_every_epochs,
@@ -118,11 +119,15 @@ def _trainer(recipe: Recipe, run: RunFolder, callbacks: list[pl.Callback], logge
     )
 
 
-def _strategy(recipe: Recipe) -> str | Strategy:
+def _strategy(task: Task) -> str | Strategy:
     """One process, or several with the gradients averaged; `Task.average_buffers` takes care of the buffers."""
-    if recipe.fit.devices * recipe.fit.nodes == 1:
+    settings = task.recipe.fit
+    if settings.devices * settings.nodes == 1:
         return "auto"
-    return DDPStrategy(forward_sync_buffers=False, gradient_as_bucket_view=True)
+    # An update of its own may leave some parameters out of each backward pass, which must not be waited for.
+    return DDPStrategy(
+        forward_sync_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=task.has_own_update
+    )
 
 
 def _tensorboard(run: RunFolder, resume: bool) -> Logger:

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from visus.errors import VisusError
-from visus.metrics.metric import Measure, headlines
+from visus.metrics.metric import LOSS, Measure, headlines
 from visus.training.pace import Pace, TrainingInterrupted, task_of
 from visus.training.recipe import FitRecipe
 from visus.training.run import RunFolder
@@ -185,7 +185,8 @@ class Checkpoints(pl.Callback):
 def monitored(numbers: Mapping[str, float], measures: Mapping[str, Measure], monitor: str) -> float:
     """What is to grow: the merit of the number that ``monitor`` names; minus infinity where nothing was measured.
 
-    An empty ``monitor`` takes the first headline of the metric; ``loss`` and ``val loss`` are the same.
+    An empty ``monitor`` takes the first headline of the metric, or the loss where there is no metric; ``loss`` and
+    ``val loss`` are the same.
 
     Args:
         numbers: what the validation measured.
@@ -197,10 +198,16 @@ def monitored(numbers: Mapping[str, float], measures: Mapping[str, Measure], mon
     """
     key = f"val {monitor}" if f"val {monitor}" in numbers else monitor
     if not monitor:
-        key = headlines({name: measures[name] for name in numbers})[0]
+        key = next(iter(metric_headlines(numbers, measures)), "val loss")
     if key not in numbers:
         raise VisusError(f"fit.monitor must be one of {', '.join(numbers)}, not {monitor!r}.")
     return measures[key].merit(numbers[key])
+
+
+def metric_headlines(numbers: Mapping[str, float], measures: Mapping[str, Measure]) -> list[str]:
+    """The names of what to look at first among a metric's ``numbers``; none where all are losses."""
+    measured = {name: measures[name] for name in numbers if measures[name] is not LOSS}
+    return headlines(measured)
 
 
 def current_lr(trainer: pl.Trainer) -> float:

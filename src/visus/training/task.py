@@ -7,12 +7,14 @@ epoch, batch, process) alone, so that a resumed run repeats an uninterrupted one
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed
+from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 
 from visus.metrics.metric import LOSS, Measure, Metric
@@ -70,6 +72,7 @@ class Task(pl.LightningModule):
         self.train_means, self.recent_means, self.val_means = LossMeans(), LossMeans(), LossMeans()
         self.numbers: dict[str, float] = {}
         """What the last validation measured: losses as ``val loss``, ``val box`` ..., then the metric's numbers."""
+        self.has_own_update = update is not None
         self._update = update or GradientDescent(self.model, criterion, recipe.optim)
         self._saved_ema: dict[str, object] | None = None
 
@@ -88,13 +91,14 @@ class Task(pl.LightningModule):
         step = Round(
             batch=batch,
             evaluate=partial(self._losses, batch),
-            backward=self.manual_backward,
+            backward=self._backward,
             watch=partial(self._watch, batch_idx, batch.paths),
             share=1 / accumulate,
             complete=(batch_idx + 1) % accumulate == 0 or self.trainer.is_last_batch,
             clip_norm=self.recipe.optim.clip_norm,
         )
-        self._update.round(step)
+        with nullcontext() if step.complete else self._alone():
+            self._update.round(step)
         terms, values = tuple(step.losses), torch.stack(list(step.losses.values()))
         for means in (self.train_means, self.recent_means):
             means.add(terms, values)
@@ -129,6 +133,16 @@ class Task(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             losses = self.criterion(in_float32(outputs, except_fields=("features",)), batch.targets)
         return {name: value.float() for name, value in losses.items()}
+
+    def _backward(self, loss: Tensor) -> None:
+        """Adds gradients; each in the type of the step forward that it belongs to, which autocast would change."""
+        with torch.autocast(self.device.type, enabled=False):
+            self.manual_backward(loss)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Inside, gradients stay with this process; those of a round travel once, with its last batch."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
     def _seed(self, stage: Stage, index: int) -> None:
         seed = seed_for(self.recipe.fit.seed, stage, self.current_epoch, index, self.global_rank)

@@ -5,7 +5,8 @@ Steps, schedules, averages, checkpoints and limits count rounds, whatever the nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -25,6 +26,7 @@ class Round:
         batch: what is learned from.
         evaluate: the losses of the model on the batch, by name.
         backward: adds the gradient of a scalar to the parameters; in the precision of the run.
+        watch: looks at named losses, and raises where one is not finite.
         share: of a batch in the round, by which losses are weighted.
         complete: whether this is the last batch of the round.
         clip_norm: the largest norm of an optimiser's gradient; None does not clip.
@@ -46,7 +48,7 @@ class Round:
         self.losses: dict[str, Tensor] = {}
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
-        """Notes named scalar losses and adds the gradient of their sum.
+        """Notes named scalar losses and adds the gradient of their sum to the parameters; see `frozen`.
 
         Raises:
             TrainingDiverged: one of them is not finite.
@@ -66,6 +68,7 @@ class Round:
             nn.utils.clip_grad_norm_(parameters, self._clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        torch.clear_autocast_cache()  # it holds the weights of before in bfloat16
 
 
 class Update(Protocol):
@@ -105,3 +108,16 @@ class GradientDescent:
         assert self._optimizer is not None
         step.backward(step.evaluate())
         step.descend(self._optimizer)
+
+
+@contextmanager
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """Lets gradients pass through ``modules`` without adding any to their parameters, inside a ``with``."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rectangles import PAIR, rectangles
 from visus.data.augment.ssd import (
     MIN_IOUS,
     SSDAugment,
@@ -17,9 +18,7 @@ from visus.data.augment.warp import PADDING_COLOUR
 from visus.data.feed.loader import Transform, generator_for
 from visus.ops.boxes import box_iou
 from visus.ops.masks import masks_to_boxes
-from visus.types import SemanticTarget
-
-from .conftest import PAIR, rectangles
+from visus.types import NoRowError, SemanticTarget
 
 SIZE = (48, 64)
 BOXES = [(4, 6, 30, 20), (40, 2, 60, 44)]
@@ -149,7 +148,7 @@ def test_pictures_without_objects_stay_whole_and_others_than_objects_are_refused
     empty = rectangles(SIZE, [])
     assert SSDAugment(**CALM | {"min_ious": (0.5,)})(empty, generator_for(0)).target.size == SIZE
     semantic = replace(empty, target=SemanticTarget(torch.zeros(SIZE, dtype=torch.uint8), SIZE), path="a.png")
-    with pytest.raises(TypeError, match=r"a\.png"):
+    with pytest.raises(NoRowError, match=r"a\.png knows no SemanticTarget; it knows InstanceTarget"):
         SSDAugment()(semantic, generator_for(0))
 
 

@@ -8,11 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rectangles import PAIR, rectangles
 from visus.data.augment.warp import PADDING_COLOUR, Span, Warp, place, warp_image, warp_maps
 from visus.data.augment.warp_targets import warp_sample, warp_target
 from visus.ops.masks import mask_iou, masks_to_boxes
-
-from .conftest import PAIR, rectangles
 
 BOXES = [(4, 6, 30, 20), (40, 2, 60, 44), (10, 28, 36, 46)]
 SIZE = (48, 64)
@@ -224,4 +223,4 @@ def test_extreme_sizes(size: tuple[int, int], offset: tuple[float, float]) -> No
     for scale in (0.01, 1.0, 50.0):
         for degrees in (0.0, 30.0):
             warp = dataclasses.replace(place(size, (16, 24), scale, offset), degrees=degrees)
-            assert warp_sample(sample, warp, keypoints=PAIR).image.shape == (3, 16, 24)
+            assert warp_sample(sample, warp, keypoints=PAIR).input.shape == (3, 16, 24)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visus.data.check.folder import CheckReport, check_coco, check_folder
+from visus.data.check.folder import check_folder
+from visus.data.check.report import CheckReport
 from visus.data.readers import pennfudan
+from visus.data.readers.coco import check_coco
 
 SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]
 GOOD: dict[str, Any] = {

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visus.data.check.classes import check_csv, check_image_folder
-from visus.data.readers import csv_boxes, image_folder
+from visus.data.readers import csv, image_folder
+from visus.data.readers.csv import check_csv
+from visus.data.readers.image_folder import check_image_folder
 
 
 def test_good_data_has_no_problem(tmp_path: Path) -> None:
     image_folder.write_fake(tmp_path / "folder")
     report = check_image_folder(tmp_path / "folder")
     assert (report.problems, report.images, report.objects) == ((), 36, 36)
-    csv_boxes.write_fake(tmp_path / "table")
+    csv.write_fake(tmp_path / "table")
     report = check_csv(tmp_path / "table", decode=False)
     assert (report.problems, report.images, report.objects) == ((), 10, 10)
 
@@ -33,7 +34,7 @@ def test_bad_folders(tmp_path: Path) -> None:
 
 def test_bad_tables(tmp_path: Path) -> None:
     assert check_csv(tmp_path).counts == {"no data set": 1}
-    csv_boxes.write_fake(tmp_path)
+    csv.write_fake(tmp_path)
     table = tmp_path / "labels.csv"
     good = table.read_text()
     rows = ["000.jpg,cat,90,0,99,9,train", "001.jpg,cat,-5,0,9,9,train", "gone.jpg,cat,0,0,9,9,train"]

@@ -130,3 +130,10 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "left out, as yolo cannot say it: 1 crowds" in text
     assert len(opened(tmp_path / "y", "val")) == 6
     assert main(["check", str(tmp_path / "y")]) == 0
+
+
+def test_relative_paths_are_those_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yolo.write_fake(tmp_path / "y")
+    monkeypatch.chdir(tmp_path)
+    convert(Path("y"), Path("c"), to="coco")
+    assert_same(Path("y"), Path("c"), exact=0.01)

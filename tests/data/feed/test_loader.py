@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from rectangles import PAIR, rectangles
 from visus.data.augment.augment import Augment
 from visus.data.feed.collate import Collate
 from visus.data.feed.loader import Transformed, generator_for, make_loader
 from visus.data.feed.samplers import EpochBatches
 from visus.data.readers.coco import open_coco
 from visus.types import Batch, Sample, Schema
-
-from .conftest import PAIR, rectangles
 
 
 class Rectangles:

@@ -12,7 +12,7 @@ from visus.data.files.images import ImageError
 from visus.data.readers.camvid import SCHEMA, open_camvid, write_fake
 from visus.types import VOID, SemanticTarget
 
-REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "camvid"
+REAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "camvid"
 
 
 def test_fake(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+from visus.data.errors import AnnotationError
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
-from visus.data.readers.coco import AnnotationError, CocoDataset, open_coco, write_fake
+from visus.data.readers.coco import CocoDataset, open_coco, write_fake
 from visus.types import Schema
 
-REFERENCE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "coco_eval_reference"
+REFERENCE = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "coco_eval_reference"
 SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]
 
 

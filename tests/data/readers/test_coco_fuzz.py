@@ -12,10 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from visus.data.check.folder import check_coco
 from visus.data.errors import AnnotationError
 from visus.data.formats.coco_index import build_index
-from visus.data.readers.coco import CocoDataset
+from visus.data.readers.coco import CocoDataset, check_coco
 from visus.errors import VisusError
 
 odd = st.sampled_from(["", "a", "000000.jpg", 10**400])

@@ -16,10 +16,10 @@ from visus.data.feed.loader import SampleDataset
 from visus.data.files.images import read_image
 from visus.data.readers import cars196, class_folder, coil20, cub200, in_shop, orl_faces, sop
 from visus.data.records.class_splits import ClassSubset, class_fold
-from visus.data.records.image_records import ImageRecord, images_of
+from visus.data.records.image_records import ImageRecord, ListedImages, images_of
 from visus.types import ClassTarget
 
-REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
+REAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
 SETS: dict[ModuleType, Callable[..., object]] = {
     cars196: cars196.open_cars196,
     class_folder: class_folder.open_class_folder,
@@ -163,7 +163,7 @@ def test_a_box_that_leaves_the_picture_is_cut_to_it(tmp_path: Path) -> None:
     cub200.write_fake(tmp_path, classes=2, views=1)
     path = "images/001.Drawn_Bird/Drawn_Bird_0000.jpg"
     for box, size in (((-5.0, 40.5, 10.2, 99.0), (8, 11)), ((60.0, 60.0, 70.0, 70.0), (1, 1))):
-        dataset = images_of(tmp_path, [ImageRecord(path, 1, box_xyxy=box)], crop=True)
+        dataset = images_of(ListedImages(tmp_path, [ImageRecord(path, 1, box_xyxy=box)]), crop=True)
         assert dataset.size(0) == dataset[0].target.size == size
 
 

@@ -11,7 +11,7 @@ from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import ImageError
 from visus.data.readers.pennfudan import open_pennfudan, read_instances, write_fake
 
-REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "pennfudan"
+REAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "pennfudan"
 
 
 def test_fake(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from visus.data.readers.voc import open_voc
 from visus.data.readers.voc_semantic import open_voc_semantic
 from visus.types import VOID, InstanceTarget, SemanticTarget
 
-REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "bccd"
+REAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "bccd"
 
 
 @pytest.fixture(scope="module")

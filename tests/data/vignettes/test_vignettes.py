@@ -14,8 +14,10 @@ import torch
 
 from visus.data.vignettes import CATEGORIES, NOVEL_CATEGORIES, SPLITS, Vignettes
 from visus.data.vignettes.backgrounds import STUFF
-from visus.data.vignettes.language import ATTRIBUTES, PREDICATES
+from visus.data.vignettes.dataset import Scene
+from visus.data.vignettes.language import ATTRIBUTES, POSES, PREDICATES
 from visus.data.vignettes.looks import Look, individual
+from visus.data.vignettes.palette import COLOUR_NAMES
 from visus.data.vignettes.skeleton import project, strike
 from visus.types import Sample
 
@@ -23,16 +25,21 @@ COUNT = 60
 
 
 @pytest.fixture(scope="module")
-def scenes() -> list[Sample]:
+def described() -> list[Scene]:
     dataset = Vignettes(split="train", length=COUNT)
-    return [dataset[index] for index in range(COUNT)]
+    return [dataset.scene(index) for index in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def scenes(described: list[Scene]) -> list[Sample]:
+    return [scene.sample for scene in described]
 
 
 def _digest(index: int) -> int:
-    sample = Vignettes(split="train", length=COUNT)[index]
-    assert sample.target.keypoints_xyv is not None
-    truth = sample.target.boxes_xyxy.numpy().tobytes() + sample.target.keypoints_xyv.numpy().tobytes()
-    return crc32(sample.input.numpy().tobytes() + truth + sample.extras["caption"].encode())
+    scene = Vignettes(split="train", length=COUNT).scene(index)
+    target = scene.sample.target
+    tensors = (scene.sample.input, target.boxes_xyxy, target.keypoints_xyv, target.attributes, target.relationships)
+    return crc32(b"".join(tensor.numpy().tobytes() for tensor in tensors) + scene.caption.encode())
 
 
 def test_a_scene_is_the_same_in_another_process() -> None:
@@ -50,7 +57,7 @@ def test_no_two_samples_of_any_split_or_seed_share_a_stream() -> None:
     ]
     assert len(set(keys)) == len(keys)
     images = {
-        Vignettes(split=split, length=1, seed=seed)[0].image.numpy().tobytes() for split in SPLITS for seed in (0, 1)
+        Vignettes(split=split, length=1, seed=seed)[0].input.numpy().tobytes() for split in SPLITS for seed in (0, 1)
     }
     assert len(images) == 6
 
@@ -97,12 +104,12 @@ def test_labels_and_image_fit_the_schema(scenes: list[Sample]) -> None:
         assert sample.target.image_id == index
 
 
-def test_semantic_map_agrees_with_the_masks(scenes: list[Sample]) -> None:
+def test_semantic_map_agrees_with_the_masks(described: list[Scene]) -> None:
     classes = Vignettes(split="train", length=1).schema.num_classes
-    for sample in scenes:
-        semantic, masks = sample.extras["semantic"], sample.target.masks
+    for scene in described:
+        semantic, masks = scene.semantic, scene.sample.target.masks
         assert masks is not None
-        for label, mask in zip(sample.target.labels, masks, strict=True):
+        for label, mask in zip(scene.sample.target.labels, masks, strict=True):
             assert (semantic[mask] == label).all()
         rest = semantic[~masks.any(0)]
         assert rest.min() >= classes
@@ -154,42 +161,76 @@ def test_a_face_that_is_seen_has_its_left_eye_on_the_right_of_the_picture() -> N
     assert agree == total
 
 
-def test_words_come_from_the_vocabularies_and_speak_of_objects_in_the_scene(scenes: list[Sample]) -> None:
+def words_of(scene: Scene) -> list[list[str]]:
+    """The attributes of each object by name."""
+    return [[ATTRIBUTES[int(number)] for number in row.nonzero()] for row in scene.sample.target.attributes]
+
+
+def test_words_come_from_the_vocabularies_and_speak_of_objects_in_the_scene(described: list[Scene]) -> None:
+    schema = Vignettes(split="train", length=1).schema
+    assert (schema.attributes, schema.predicates) == (ATTRIBUTES, PREDICATES)
+    assert len(set(ATTRIBUTES)) == len(ATTRIBUTES)
     phrases = set()
-    for sample in scenes:
-        count = len(sample.target)
-        assert all(word in ATTRIBUTES for words in sample.extras["attributes"] for word in words)
-        for relation in sample.extras["relationships"]:
-            assert relation.predicate in PREDICATES
-            assert 0 <= relation.subject < count
-            assert 0 <= relation.object < count
-            assert relation.subject != relation.object
-        assert (
-            len(sample.extras["attributes"]) == len(sample.extras["names"]) == len(sample.extras["identities"]) == count
-        )
-        assert sample.extras["caption"].endswith(".")
-        phrases |= set(sample.extras["phrases"])
+    for scene in described:
+        target = scene.sample.target
+        count = len(target)
+        assert target.attributes.shape == (count, len(ATTRIBUTES))
+        subjects, predicates, others = target.relationships.unbind(1)
+        assert ((subjects >= 0) & (subjects < count) & (others >= 0) & (others < count)).all()
+        assert (subjects != others).all()
+        assert ((predicates >= 0) & (predicates < len(PREDICATES))).all()
+        assert len(scene.names) == len(scene.identities) == count
+        assert scene.caption.endswith(".")
+        phrases |= set(scene.phrases)
     assert any("sitting on" in phrase for phrase in phrases)
     assert any("sleeping" in phrase and "on top of" in phrase for phrase in phrases)
 
 
+def test_relationships_are_the_phrases_in_numbers(described: list[Scene]) -> None:
+    for scene in described:
+        rows = scene.sample.target.relationships.tolist()
+        for (subject, predicate, other), phrase in zip(rows, scene.phrases, strict=True):
+            assert f"{scene.names[subject]} {PREDICATES[predicate]} {scene.names[other]}" in phrase
+            pose = phrase.partition(" ")[0]
+            assert pose not in ATTRIBUTES or pose in words_of(scene)[subject]
+
+
+def test_an_object_has_one_colour_and_living_things_a_pose(described: list[Scene]) -> None:
+    for scene in described:
+        categories = [CATEGORIES[label] for label in scene.sample.target.labels.tolist()]
+        for category, words in zip(categories, words_of(scene), strict=True):
+            assert len([word for word in words if word in COLOUR_NAMES]) == 1
+            assert len([word for word in words if word in POSES]) == (category in ("person", "dog", "cat", "bird"))
+
+
 def test_what_sits_on_something_is_seen_above_it(scenes: list[Sample]) -> None:
+    seen = 0
     for sample in scenes:
         boxes = sample.target.boxes_xyxy
-        for relation in sample.extras["relationships"]:
-            if relation.predicate in ("sitting on", "on top of", "lying on"):
-                assert boxes[relation.subject, 1] < boxes[relation.object, 3]
-                assert boxes[relation.subject, 0] < boxes[relation.object, 2]
-                assert boxes[relation.subject, 2] > boxes[relation.object, 0]
+        for subject, predicate, other in sample.target.relationships.tolist():
+            if PREDICATES[predicate] in ("sitting on", "on top of", "lying on"):
+                seen += 1
+                assert boxes[subject, 1] < boxes[other, 3]
+                assert boxes[subject, 0] < boxes[other, 2]
+                assert boxes[subject, 2] > boxes[other, 0]
+    assert seen > 5
+
+
+def test_a_sample_is_that_of_its_scene() -> None:
+    dataset = Vignettes(split="train", length=3)
+    sample, scene = dataset[2], dataset.scene(2)
+    assert torch.equal(sample.input, scene.sample.input)
+    assert torch.equal(sample.target.relationships, scene.sample.target.relationships)
+    assert sample.path == scene.sample.path == dataset.path(2)
 
 
 def test_individuals_are_met_again_and_keep_their_colour() -> None:
     dataset = Vignettes(split="train", length=60, individuals=3)
     colours: dict[int, set[str]] = {}
     for index in range(60):
-        extras = dataset[index].extras
-        for identity, words in zip(extras["identities"].tolist(), extras["attributes"], strict=True):
-            colours.setdefault(identity, set()).add(words[0])
+        scene = dataset.scene(index)
+        for identity, words in zip(scene.identities.tolist(), words_of(scene), strict=True):
+            colours.setdefault(identity, set()).update(word for word in words if word in COLOUR_NAMES)
     assert len(colours) <= 3 * dataset.schema.num_classes
     assert all(len(names) == 1 for names in colours.values())
 
@@ -199,11 +240,12 @@ def test_any_size(size: int | tuple[int, int]) -> None:
     dataset = Vignettes(split="val", length=4, size=size)
     expected = (size, size) if isinstance(size, int) else size
     for index in range(4):
-        sample = dataset[index]
+        scene = dataset.scene(index)
+        sample = scene.sample
         assert sample.input.shape == (3, *expected)
         assert sample.target.masks is not None
         assert sample.target.masks.shape[1:] == expected
-        assert sample.extras["semantic"].shape == expected
+        assert scene.semantic.shape == expected
         assert dataset.size(index) == expected
 
 

@@ -18,13 +18,13 @@ def test_classes_are_those_of_the_scene_and_clutter_is_void() -> None:
     names = (*CATEGORIES, *STUFF)
     seen = set()
     for index in range(6):
-        sample, scene = semantic[index], scenes[index]
-        assert torch.equal(sample.input, scene.input)
+        sample, scene = semantic[index], scenes.scene(index)
+        assert torch.equal(sample.input, scene.sample.input)
         assert isinstance(sample.target, SemanticTarget)
         assert sample.target.size == semantic.size(index) == (96, 96)
         assert sample.target.image_id == index
-        for number in scene.extras["semantic"].unique().tolist():
-            labels = sample.target.labels[scene.extras["semantic"] == number].unique().tolist()
+        for number in scene.semantic.unique().tolist():
+            labels = sample.target.labels[scene.semantic == number].unique().tolist()
             seen.add(names[number])
             expected = VOID if names[number] == "clutter" else semantic.schema.categories.index(names[number])
             assert labels == [expected]
@@ -40,8 +40,8 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_other_splits_and_seeds_show_other_scenes() -> None:
-    first = SemanticVignettes("train", 1, size=64)[0].image
-    assert not torch.equal(first, SemanticVignettes("train", 1, size=64, seed=1)[0].image)
-    assert not torch.equal(first, SemanticVignettes("val", 1, size=64)[0].image)
+    first = SemanticVignettes("train", 1, size=64)[0].input
+    assert not torch.equal(first, SemanticVignettes("train", 1, size=64, seed=1)[0].input)
+    assert not torch.equal(first, SemanticVignettes("val", 1, size=64)[0].input)
     with pytest.raises(IndexError):
         SemanticVignettes("train", 1, size=64)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.nn.backbones import backbone, bn_inception, build
+from visus.nn.backbones import backbone, bn_inception
 from visus.nn.backbones.bn_inception import remap_caffe
 
 
@@ -82,7 +83,8 @@ def test_stages_have_the_channels_and_strides_they_say() -> None:
 def test_the_port_s_file_makes_a_body(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     port = _port_names()
     torch.save(port, tmp_path / "bn_inception-52deb4733.pth")
-    monkeypatch.setattr(build, "fetch", lambda url, prefix, *, note, size_mb: tmp_path / "bn_inception-52deb4733.pth")
+    module = sys.modules["visus.nn.backbones.bn_inception"]  # the package shows the builder under this name
+    monkeypatch.setattr(module, "fetch", lambda url, prefix, *, note, size_mb: tmp_path / "bn_inception-52deb4733.pth")
     body = backbone("bn_inception", pretrained=True)
     assert torch.equal(body.state_dict()["inception_4e.3x3.conv.weight"], port["inception_4e_3x3.weight"])
     assert "fc.weight" not in body.state_dict()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from visus.download import DownloadError
-from visus.nn.backbones import backbone, build, resnet18
+from visus.nn.backbones import BACKBONES, Network, backbone, build, network, resnet18
 from visus.nn.norm import FrozenBatchNorm2d
 from visus.nn.published import PUBLISHED, PublishedWeights
 from visus.nn.weights import WeightsError
@@ -48,12 +48,31 @@ def test_a_norm_of_one_s_own_is_used() -> None:
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"no backbone called 'resnet5'\. Did you mean resnet50\? There are: resn"):
+    with pytest.raises(ValueError, match=r"no backbone called 'resnet5'; did you mean resnet50\? There are: bn_"):
         backbone("resnet5")
+    with pytest.raises(ValueError, match="no backbone called 'lite0'"):
+        network("lite0", num_classes=3)
     with pytest.raises((ValueError, TypeError), match="norm"):
         backbone("resnet18", norm="group")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="resnet18 has four stages and no taps"):
         backbone("resnet18", taps=(1, 2))
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "vgg16"])
+def test_every_backbone_classifies_from_the_maps_of_its_body(name: str) -> None:
+    torch.manual_seed(0)
+    made, pixels = network(name, num_classes=7), torch.rand(1, 3, 64, 64)
+    assert isinstance(made, Network)
+    assert isinstance(made, nn.Module)
+    made.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(made.classify(made.body.stages(pixels)), made(pixels))
+
+
+def test_a_network_has_the_epsilons_of_its_published_weights() -> None:
+    found = {name: _norms(network(name, num_classes=2, norm="frozen")) for name in ("resnet18", "mobilenet_v3_small")}
+    assert found == {"resnet18": {(FrozenBatchNorm2d, 1e-5)}, "mobilenet_v3_small": {(FrozenBatchNorm2d, 1e-3)}}
+    assert _norms(network("mobilenet_v3_small", num_classes=2)) == {(nn.BatchNorm2d, 1e-3)}
 
 
 def test_published_weights_are_fetched_and_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ picture stays recognisable as its own, and its box stays true.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.types import Batch, ClassTarget, ImageBatch
+from visus.types import Batch, ClassTarget, ImageBatch, row
 
 Frame = tuple[int, int]
+Patch = tuple[int, int, int, int]
 
 
 class Mix:
@@ -44,7 +47,12 @@ class Mix:
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
 
     def __call__(self, batch: Batch) -> Batch:
-        """The mixed batch, of images with a `ClassTarget` each."""
+        """The mixed batch.
+
+        Raises:
+            NoRowError: a kind of target that `IN_FRAME` does not know.
+        """
+        in_frame = row(IN_FRAME, batch.targets[0], "mixing images (data.augment.mixup and .cutmix)")
         coin = float(torch.rand(()))
         blends = self.cutmix_alpha == 0 or (self.mixup_alpha > 0 and coin < 0.5)
         share = _share(self.mixup_alpha if blends else self.cutmix_alpha)
@@ -59,7 +67,7 @@ class Mix:
         new = [(int(h), int(w)) for h, w in sizes.tolist()]
         targets = [
             replace(
-                _in_frame(target, frame, size, patch if other != place else None),
+                in_frame(target, frame, size, patch if other != place else None),
                 probabilities=share * self._probabilities(target)
                 + (1 - share) * self._probabilities(batch.targets[other]),
             )
@@ -81,7 +89,7 @@ def mixup(pixels: Tensor, others: Int64[Tensor, " b"], share: float) -> Float[Te
     return share * values + (1 - share) * values[others.to(pixels.device)]
 
 
-def cutmix(pixels: Tensor, others: Int64[Tensor, " b"], patch: tuple[int, int, int, int]) -> tuple[Tensor, float]:
+def cutmix(pixels: Tensor, others: Int64[Tensor, " b"], patch: Patch) -> tuple[Tensor, float]:
     """Each picture with a patch (left, top, right, bottom) of another, and the share of its own that is left.
 
     Source: arXiv 1905.04899, equation 1; the share is counted after the patch was cut off at the border.
@@ -98,7 +106,7 @@ def _share(alpha: float) -> float:
     return max(drawn, 1 - drawn)
 
 
-def _patch(share: float, canvas: Frame) -> tuple[int, int, int, int]:
+def _patch(share: float, canvas: Frame) -> Patch:
     """A rectangle of the canvas's shape and 1 - share of its area around a random place, cut off at the border."""
     height, width = canvas
     half_height, half_width = (side * (1 - share) ** 0.5 / 2 for side in canvas)
@@ -107,7 +115,7 @@ def _patch(share: float, canvas: Frame) -> tuple[int, int, int, int]:
     return left, max(round(y - half_height), 0), right, min(round(y + half_height), height)
 
 
-def _in_frame(target: ClassTarget, frame: Frame, size: Frame, patch: tuple[int, int, int, int] | None) -> ClassTarget:
+def class_in_frame(target: ClassTarget, frame: Frame, size: Frame, patch: Patch | None) -> ClassTarget:
     """The target in the pixels of the batch; its picture has the size ``frame`` there, the mixed one ``size``."""
     if target.box_xyxy is None:
         return replace(target, size=size)
@@ -121,3 +129,7 @@ def _covered(box: Float[Tensor, " 4"], patch: Float[Tensor, " 4"]) -> float:
     """The share of a box that a patch hides."""
     sides = (torch.minimum(box[2:], patch[2:]) - torch.maximum(box[:2], patch[:2])).clamp(min=0)
     return float(sides.prod() / (box[2:] - box[:2]).prod().clamp(min=1e-6))
+
+
+IN_FRAME: dict[type, Callable[[Any, Frame, Frame, Patch | None], Any]] = {ClassTarget: class_in_frame}
+"""How each kind of target that can be mixed is brought into the frame of a mixed image."""

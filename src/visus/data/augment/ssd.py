@@ -103,7 +103,7 @@ class SSDAugment:
             NoRowError: its target is not of objects with boxes.
         """
         target = sample.target
-        objects = row(OBJECTS, target, "SSD's augmentation")(target)
+        objects = row(OBJECTS, target, f"SSD's augmentation of {sample.path or 'a sample'}")(target)
         image = distort_colours(sample.input, self.distort, generator)
         canvas = self._zoomed_out(target.size, generator)
         window = draw_crop(objects, canvas, self.min_ious, generator)

@@ -1,13 +1,16 @@
-"""What a check of a data set found, and the checks of pictures that all layouts share."""
+"""What a check of a data set found, and the checks of images and boxes that all layouts share."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
+
+from torch import Tensor
 
 from visus.data.check.records import Problem
 from visus.data.files.images import ImageError, image_size, is_damaged_jpeg, read_image
@@ -41,12 +44,27 @@ class CheckReport:
         )
 
 
-def picture_problems(folder: Path, record: Record, *, decode: bool) -> list[Problem]:
-    """What is wrong with the picture of an image record."""
+def image_problems(
+    folder: Path,
+    record: Record,
+    *,
+    decode: bool,
+    read: Callable[[Path], Tensor] = read_image,
+    size_of: Callable[[Path], tuple[int, int]] = image_size,
+) -> list[Problem]:
+    """What is wrong with the file of an image record.
+
+    Args:
+        folder: what its name is relative to.
+        record: with its "file_name", and "height" and "width" if they are known.
+        decode: read the image completely; otherwise only the head of the file.
+        read: gives the pixels [3 h w] of an image.
+        size_of: gives the (h, w) of an image.
+    """
     path = folder / record["file_name"]
     name = str(path)
     try:
-        height, width = read_image(path).shape[-2:] if decode else image_size(path)
+        height, width = read(path).shape[-2:] if decode else size_of(path)
     except ImageError as error:
         return [Problem(_kind_of_failure(path), "error", name, str(error).removeprefix(f"{name}: "))]
     problems = []
@@ -63,8 +81,35 @@ def picture_problems(folder: Path, record: Record, *, decode: bool) -> list[Prob
     return problems
 
 
+def border_problems(
+    box_xyxy: tuple[float, float, float, float], size: tuple[int, int], file: str, where: str
+) -> list[Problem]:
+    """Whether a box is empty, lies outside of its image, or reaches over its border by more than a pixel.
+
+    Args:
+        box_xyxy: in pixels.
+        size: the (h, w) of the image.
+        file: for the problem.
+        where: which box it is.
+    """
+    (x1, y1, x2, y2), (height, width) = box_xyxy, size
+    message = f"{where} has the box {box_xyxy}; the image has (h, w) = {size}"
+    if not (x2 > x1 and y2 > y1):
+        return [Problem("degenerate box", "error", file, message)]
+    if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+        return [Problem("box outside the image", "error", file, message)]
+    if min(x1, y1) < -1 or x2 > width + 1 or y2 > height + 1:
+        return [Problem("box reaches over the border", "warning", file, message)]
+    return []
+
+
+def no_data(root: Path, error: Exception) -> CheckReport:
+    """The report on a folder in which there is nothing to check."""
+    return CheckReport((Problem("no data set", "error", str(root), str(error).removeprefix(f"{root}: ")),), 0, 0)
+
+
 def _kind_of_failure(path: Path) -> str:
-    if not path.exists():
+    if not os.path.exists(path):  # which is False for a name that no file can have
         return "missing image"
     return "empty image file" if path.stat().st_size == 0 else "corrupt image"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from visus.data.check.records import Problem
-from visus.data.check.report import CheckReport, in_parallel, picture_problems
+from visus.data.check.report import CheckReport, image_problems, in_parallel
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError
 from visus.data.files.splits import SPLITS
@@ -53,12 +53,12 @@ def _pair_problems(pairs: SemanticPairs, index: int, decode: bool, seen: set[int
         missing = "unreadable mask" if Path(mask).exists() else "missing mask"
         kind = "unknown class" if isinstance(error, AnnotationError) else missing
         problem = Problem(kind, "error", mask, str(error).removeprefix(f"{mask}: "))
-        return [problem, *picture_problems(picture.parent, record, decode=decode)]
+        return [problem, *image_problems(picture.parent, record, decode=decode)]
     problems = [
         Problem("mask of another size", "error", mask, f"{problem.message} (h, w)")
         if problem.kind == "wrong image size"
         else problem
-        for problem in picture_problems(
+        for problem in image_problems(
             picture.parent, {**record, "height": target.size[0], "width": target.size[1]}, decode=decode
         )
     ]

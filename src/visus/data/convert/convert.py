@@ -18,8 +18,9 @@ from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index, read_coco_json
 from visus.data.formats.coco_layouts import find_coco
+from visus.data.formats.voc_layout import find_voc, listed_names
 from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files
-from visus.data.readers.voc import find_voc, listed_names, voc_content
+from visus.data.readers.voc import voc_content
 from visus.data.readers.yolo import yolo_content
 from visus.data.recognise import layout_of
 from visus.errors import VisusError
@@ -132,7 +133,7 @@ def _read_voc(source: Path, split: str) -> tuple[Path, Record]:
 
 def _read_yolo(source: Path, split: str) -> tuple[Path, Record]:
     declared = read_yaml(find_yaml(source))
-    return source, yolo_content(split_files(declared, split), declared.names)
+    return Path(), yolo_content(split_files(declared, split), declared.names)
 
 
 def _names(source: Path, contents: dict[str, tuple[Path, Record]]) -> dict[int, str]:

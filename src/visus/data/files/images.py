@@ -42,7 +42,20 @@ def read_image(path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor
     Raises:
         ImageError: the file is missing, empty, truncated, corrupt, or not a picture.
     """
-    data = _read_bytes(path)
+    return decode_image(_read_bytes(path), path, min_side=min_side)
+
+
+def decode_image(data: bytes, path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor, "3 h w"]:
+    """The picture in the content of a file, as `read_image` gives it.
+
+    Args:
+        data: the content.
+        path: where it comes from, for messages.
+        min_side: as for `read_image`.
+
+    Raises:
+        ImageError: truncated, corrupt, or not a picture.
+    """
     if data.startswith(_JPEG_START):
         pixels = _decode_jpeg(data, min_side)
         if pixels is not None:
@@ -87,6 +100,8 @@ def _read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"{path}: no such file") from error
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ImageError(f"{str(path)!r}: no file can have this name ({error})") from error
     if not data:
         raise ImageError(f"{path}: the file is empty (0 bytes)")
     return data

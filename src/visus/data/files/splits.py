@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 SPLITS = ("train", "val", "test")
 ALIASES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 _DIVISION_SEED = 20140501  # of the train/val/test division; never change it, or measured numbers change
+
+
+def split_called(name: str) -> str | None:
+    """The split that a folder or a list called ``name`` is for, None for any other name."""
+    return next((split for split, aliases in ALIASES.items() if name.lower() in aliases), None)
+
+
+def split_lists(root: Path) -> dict[str, Path]:
+    """The list of each split that a folder has one for, such as ``train.txt`` or ``valid.txt``."""
+    found = {}
+    for split, aliases in ALIASES.items():
+        for alias in reversed(aliases):  # the usual name wins
+            if (root / f"{alias}.txt").is_file():
+                found[split] = root / f"{alias}.txt"
+    return found
 
 
 def check_split(split: str, known: tuple[str, ...] = SPLITS) -> None:

@@ -13,7 +13,6 @@ this number.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from visus.data.errors import AnnotationError
+from visus.data.files.json_file import read_json
 from visus.data.files.label_maps import Colour, LabelTable
 from visus.data.files.listed_files import read_lines
 from visus.types import VOID, Schema
@@ -92,10 +92,7 @@ def _from_table(path: Path) -> Iterable[tuple[Any, Any, Any]]:
 
 
 def _from_json(path: Path) -> Iterable[tuple[Any, Any, Any]]:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise AnnotationError(f"{path}: not valid JSON ({error})") from error
+    content = read_json(path)
     if not isinstance(content, list):
         raise AnnotationError(f"{path}: holds a JSON {type(content).__name__}; a list of names or of objects is needed")
     for entry in content:

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from visus.data.errors import AnnotationError
+from visus.data.files.json_file import read_json
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.formats.coco_segments import rle_of, segmentation_of
 from visus.data.formats.coco_values import are_numbers, declares_keypoints_well, is_finite, is_identifier, is_side
@@ -59,13 +60,7 @@ def read_coco_json(path: Path) -> Record:
     Raises:
         AnnotationError: missing, empty, not JSON, or without the three lists of a COCO file.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise AnnotationError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        what = "the file is empty (0 bytes)" if path.stat().st_size == 0 else f"not valid JSON ({error})"
-        raise AnnotationError(f"{path}: {what}") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: holds a JSON {type(content).__name__}; COCO's ground truth is an object")
     absent = [key for key in ("images", "annotations", "categories") if not isinstance(content.get(key), list)]

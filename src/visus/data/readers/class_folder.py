@@ -1,15 +1,21 @@
-"""A folder for each class, divided by class: the first half of the classes (by name) trains, the other tests."""
+"""A folder for each class, divided by class: the first half of the classes (by name) trains, the other tests.
+
+The folders are those of `image_folder`, whose splits share all classes: what a folder is for, only its name can say.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from visus.data.check.listed import check_listed
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport
+from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
-from visus.data.records.class_splits import LabelledDataset, first_half, open_class_split
+from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ImageRecord, images_of
-from visus.data.records.labelled import LabelledImages
+from visus.data.records.image_records import ImageRecord, ListedImages, images_of
 
 
 def open_class_folder(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
@@ -19,25 +25,24 @@ def open_class_folder(root: Path, split: str, *, for_training: bool = False) -> 
         ValueError: ``split`` is no split.
         DatasetNotFoundError: fewer than two folders hold pictures.
     """
-    return open_class_split(split, lambda train: _read(Path(root), train))
+    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
 
 
-def _read(root: Path, train: bool) -> LabelledImages:
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    pictures = {folder.name: _pictures(folder) for folder in folders}
+def _read(root: Path) -> ListedImages:
+    pictures = {folder.name: _pictures(folder) for folder in _folders(root)}
     names = [name for name, files in pictures.items() if files]
     if len(names) < 2:
         raise DatasetNotFoundError(
             f"{root}: {len(names)} folders with pictures; a folder for each of two classes is needed"
         )
-    trained = first_half(range(len(names)))
     records = [
-        ImageRecord(str(file.relative_to(root)), number)
-        for number, name in enumerate(names)
-        if (number in trained) == train
-        for file in pictures[name]
+        ImageRecord(str(file.relative_to(root)), number) for number, name in enumerate(names) for file in pictures[name]
     ]
-    return images_of(root, records, names=dict(enumerate(names)))
+    return ListedImages(root, records, dict(enumerate(names)))
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -45,8 +50,30 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
+def check_class_folder(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check every class and every image; arguments as for `check_listed`."""
+    root = Path(root)
+    empty = [folder for folder in _folders(root) if not _pictures(folder)]
+    found = [Problem("empty class", "warning", str(folder), "holds no image and is left out") for folder in empty]
+    return CheckReport(tuple(found), 0, 0) + check_listed(root, lambda complain: _read(root), decode=decode)
+
+
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
     """Write a miniature of ``classes`` folders."""
     for number in range(classes):
         for view in range(views):
             save_class(Path(root) / f"class_{number:02d}" / f"{view}.jpg", number, view, seed=seed)
+
+
+ENTRY = DatasetEntry(
+    open=open_class_folder,
+    write_fake=write_fake,
+    recognise=None,
+    mark="",
+    check=check_class_folder,
+    summary="a folder for each class, half of the classes unseen (say its name: folders alone make an image_folder)",
+    licence=OF_THE_OWNER,
+    size="any",
+    source=OWN_FILES,
+    unseen_classes=True,
+)

@@ -7,17 +7,20 @@ Identifiers may be sparse, zero included; ``area``, ``iscrowd`` and ``segmentati
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from visus.data.check.records import Problem, check_records
+from visus.data.check.report import CheckReport, image_problems, in_parallel
+from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError
 from visus.data.files.images import image_size
 from visus.data.formats.coco_fake import write_fake
-from visus.data.formats.coco_index import build_index, read_coco_json
-from visus.data.formats.coco_layouts import find_coco
+from visus.data.formats.coco_index import Record, build_index, read_coco_json
+from visus.data.formats.coco_layouts import all_coco, find_coco
 from visus.data.records.indexed import IndexedDataset
 from visus.types import Schema
-
-__all__ = ["AnnotationError", "CocoDataset", "open_coco", "write_fake"]
 
 
 class CocoDataset(IndexedDataset):
@@ -90,3 +93,74 @@ def open_coco(
         schema=schema,
         image_ids=found.image_ids,
     )
+
+
+def recognise_coco(root: Path) -> bool:
+    """Whether a folder has annotation files in one of COCO's usual layouts."""
+    return bool(all_coco(root))
+
+
+def check_coco_folder(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check every annotation file of a folder in one of COCO's layouts; arguments as for `check_coco`."""
+    reports = [check_coco(found.annotations, found.images, decode=decode) for found in all_coco(root)]
+    return sum(reports[1:], reports[0])
+
+
+def check_coco(annotations: Path, images: Path | None = None, *, decode: bool = True) -> CheckReport:
+    """Check an annotation file in COCO's format and the pictures that it names.
+
+    Args:
+        annotations: the JSON file.
+        images: the folder of the pictures; None looks for it near the file.
+        decode: read every picture completely; otherwise only the heads of the files.
+    """
+    annotations = Path(annotations)
+    try:
+        content = read_coco_json(annotations)
+    except AnnotationError as error:
+        message = str(error).removeprefix(f"{annotations}: ")
+        return CheckReport((Problem("unreadable annotations", "error", str(annotations), message),), 0, 0)
+    problems = list(check_records(content, str(annotations)))
+    records = [record for record in content["images"] if _names_a_file(record)]
+    folder = Path(images) if images else _find_pictures(annotations, records)
+    if folder is None:
+        message = "found none of its pictures near it: say where they are"
+        problems.append(Problem("missing image folder", "error", str(annotations), message))
+    else:
+        problems += in_parallel(partial(image_problems, folder, decode=decode), records)
+    return CheckReport(tuple(problems), len(content["images"]), len(content["annotations"]))
+
+
+def _names_a_file(record: object) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("file_name"), str)
+
+
+def _find_pictures(annotations: Path, records: list[Record]) -> Path | None:
+    """The folder near an annotation file that holds at least one of its first pictures."""
+    near, above = annotations.parent, annotations.parent.parent
+    name = annotations.stem.rpartition("_")[2]
+    folders = (near, near / "images", above / name, above / "images" / name, above, above / "images")
+    if not records:
+        return near
+    return next((f for f in folders if any((f / record["file_name"]).is_file() for record in records[:50])), None)
+
+
+ENTRY = DatasetEntry(
+    open=open_coco,
+    write_fake=write_fake,
+    recognise=recognise_coco,
+    mark="annotations/instances_*.json, */_annotations.coco.json or annotations.json",
+    check=check_coco_folder,
+    summary="COCO json: boxes, polygons or RLE, crowds, keypoints",
+    licence="annotations CC BY 4.0; photographs under Flickr's terms of use",
+    size="2017: 118,287 + 5,000 images, 80 categories",
+    source="https://cocodataset.org",
+)
+KEYPOINTS_ENTRY = replace(
+    ENTRY,
+    open=partial(open_coco, keypoints=True),
+    recognise=None,
+    mark="",
+    summary="the same, from COCO's person_keypoints files",
+    size="2017: 118,287 + 5,000 images, 17 keypoints of people",
+)

@@ -5,11 +5,16 @@ Nene, Nayar, Murase, "Columbia Object Image Library (COIL-20)", CUCS-005-96. Lay
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from visus.data.records.class_splits import LabelledDataset, open_class_split
+from visus.data.check.listed import check_listed
+from visus.data.check.report import CheckReport
+from visus.data.entry import DatasetEntry
+from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.numbered_views import read_numbered_views
+from visus.data.records.image_records import ListedImages, images_of
+from visus.data.records.numbered_views import numbered_views
 
 _FORM = r"obj(?P<class>\d+)__(?P<view>\d+)\.png"
 
@@ -21,9 +26,21 @@ def open_coil20(root: Path, split: str, *, for_training: bool = False) -> Labell
         ValueError: ``split`` is no split.
         DatasetNotFoundError: the folder holds no picture of this set.
     """
-    return open_class_split(
-        split, lambda train: read_numbered_views(Path(root), "obj*__*.png", _FORM, "object", train=train)
-    )
+    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
+
+
+def _read(root: Path) -> ListedImages:
+    return numbered_views(root, "obj*__*.png", _FORM, "object")
+
+
+def recognise_coil20(root: Path) -> bool:
+    """Whether a folder has images with names of this set."""
+    return any(re.fullmatch(_FORM, path.name) for path in root.glob("obj*__*.png"))
+
+
+def check_coil20(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check every image; arguments as for `check_listed`."""
+    return check_listed(Path(root), lambda complain: _read(Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 6, views: int = 6, seed: int = 0) -> None:
@@ -31,3 +48,17 @@ def write_fake(root: Path, *, classes: int = 6, views: int = 6, seed: int = 0) -
     for number in range(1, classes + 1):
         for view in range(views):
             save_class(Path(root) / f"obj{number}__{view}.png", number, view, seed=seed, grey=True)
+
+
+ENTRY = DatasetEntry(
+    open=open_coil20,
+    write_fake=write_fake,
+    recognise=recognise_coil20,
+    mark="obj1__0.png and so on (retrieval of objects on a turntable)",
+    check=check_coil20,
+    summary="COIL-20: objects on a turntable, half of them unseen",
+    licence="research",
+    size="720 + 720 images, 10 + 10 objects",
+    source="https://www.cs.columbia.edu/CAVE/software/softlib/coil-20.php",
+    unseen_classes=True,
+)

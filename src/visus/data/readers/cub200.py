@@ -7,13 +7,28 @@ width, height), ``classes.txt`` (class, name). Most results are on whole picture
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from visus.data.errors import AnnotationError
-from visus.data.records.class_splits import LabelledDataset, first_half, open_class_split
+from visus.data.check.listed import check_listed
+from visus.data.check.report import CheckReport
+from visus.data.entry import DatasetEntry
+from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import Box, ImageRecord, images_of, read_rows, whole_number
-from visus.data.records.labelled import LabelledImages
+from visus.data.records.image_records import (
+    Box,
+    Complain,
+    ImageRecord,
+    ListedImages,
+    images_of,
+    read_rows,
+    refuse,
+    whole_number,
+)
+
+Value = TypeVar("Value")
 
 
 def open_cub200(root: Path, split: str, *, for_training: bool = False, crop: bool = False) -> LabelledDataset:
@@ -30,33 +45,62 @@ def open_cub200(root: Path, split: str, *, for_training: bool = False, crop: boo
         DatasetNotFoundError: a list is missing.
         AnnotationError: a line of one is damaged, or a picture has no class or no box.
     """
-    return open_class_split(split, lambda train: _read(Path(root), train, crop))
+    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train), crop=crop))
 
 
-def _read(root: Path, train: bool, crop: bool) -> LabelledImages:
-    labels_file, boxes_file = root / "image_class_labels.txt", root / "bounding_boxes.txt"
-    labels = {key: whole_number(label, labels_file, "a class") for key, label in read_rows(labels_file, 2)}
-    boxes = {key: _box(sides, boxes_file) for key, *sides in read_rows(boxes_file, 5)} if boxes_file.is_file() else {}
-    trained = first_half(labels.values())
+def _read(root: Path, complain: Complain = refuse) -> ListedImages:
+    images_file, boxes_file, names_file = root / "images.txt", root / "bounding_boxes.txt", root / "classes.txt"
+    labels = _by_number(root / "image_class_labels.txt", 2, lambda row: whole_number(row[0], "a class"), complain)
+    boxes = _by_number(boxes_file, 5, _box, complain) if boxes_file.is_file() else None
+    names = _by_number(names_file, 2, lambda row: row[0], complain) if names_file.is_file() else {}
     records = []
-    for key, path in read_rows(root / "images.txt", 2):
-        if key not in labels:
-            raise AnnotationError(f"{labels_file}: image {key} ({path}) has no class")
-        if boxes and key not in boxes:
-            raise AnnotationError(f"{boxes_file}: image {key} ({path}) has no box")
-        if (labels[key] in trained) == train:
-            records.append(ImageRecord(f"images/{path}", labels[key], box_xyxy=boxes.get(key)))
-    names_file = root / "classes.txt"
-    names = {int(number): name for number, name in read_rows(names_file, 2)} if names_file.is_file() else {}
-    return images_of(root, records, names=names, crop=crop)
+    for line, (key, path) in read_rows(images_file, 2, complain=complain):
+        number = int(key) if key.isdecimal() else -1
+        if number not in labels:
+            complain(images_file, line, f"image {key} ({path}) has no class in image_class_labels.txt")
+        elif boxes is not None and number not in boxes:
+            complain(images_file, line, f"image {key} ({path}) has no box in bounding_boxes.txt")
+        else:
+            box = None if boxes is None else boxes[number]
+            records.append(ImageRecord(f"images/{path}", labels[number], box_xyxy=box))
+    return ListedImages(root, records, names)
 
 
-def _box(sides: list[str], path: Path) -> Box:
+def _by_number(
+    path: Path, columns: int, read: Callable[[Sequence[str]], Value], complain: Complain
+) -> dict[int, Value]:
+    """What ``read`` makes of the fields behind the number of each line, by that number."""
+    found: dict[int, Value] = {}
+    for line, (key, *row) in read_rows(path, columns, complain=complain):
+        try:
+            number, value = whole_number(key, "the first field"), read(row)
+        except ValueError as error:
+            complain(path, line, str(error))
+            continue
+        if number in found:
+            complain(path, line, f"a line before this one has the number {number}, too")
+        found[number] = value
+    return found
+
+
+def _box(sides: Sequence[str]) -> Box:
     try:
         x, y, width, height = (float(side) for side in sides)
-    except ValueError as error:
-        raise AnnotationError(f"{path}: x, y, width and height must be numbers, not {sides}") from error
+    except ValueError:
+        raise ValueError(f"x, y, width and height must be numbers, not {sides}") from None
     return x, y, x + width, y + height
+
+
+def recognise_cub200(root: Path) -> bool:
+    """Whether a folder has the list of the images and one about them."""
+    return (root / "images.txt").is_file() and any(
+        (root / name).is_file() for name in ("image_class_labels.txt", "bounding_boxes.txt")
+    )
+
+
+def check_cub200(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check the lists and every image; arguments as for `check_listed`."""
+    return check_listed(Path(root), partial(_read, Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
@@ -76,3 +120,17 @@ def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -
     lists = {"images": images, "image_class_labels": labels, "bounding_boxes": boxes, "classes": names}
     for file, lines in lists.items():
         (root / f"{file}.txt").write_text("\n".join(lines) + "\n")
+
+
+ENTRY = DatasetEntry(
+    open=open_cub200,
+    write_fake=write_fake,
+    recognise=recognise_cub200,
+    mark="images.txt with image_class_labels.txt (retrieval of birds)",
+    check=check_cub200,
+    summary="CUB-200-2011: 100 classes learn, the other 100 test",
+    licence="unknown; the photographs belong to their owners",
+    size="5,864 + 5,924 images, 100 + 100 classes",
+    source="https://www.vision.caltech.edu/datasets/cub_200_2011/",
+    unseen_classes=True,
+)

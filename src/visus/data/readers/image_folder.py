@@ -9,19 +9,24 @@ the same every time. A class is the first folder; what lies in folders below it 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
 
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport, image_problems, in_parallel, no_data
+from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.formats.coco_index import Record
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
+from visus.data.records.shapes_fake import SHAPES, draw_shape
 from visus.types import Schema
 
 _SHOWN = 5
-_SHAPES = ("circle", "square", "triangle")
+_FEW = 3
 
 
 def open_image_folder(root: Path, split: str, *, for_training: bool = False) -> LabelledImages:
@@ -116,11 +121,54 @@ def _expected() -> str:
     return "a folder of classes has train/CLASS/*.jpg, val/CLASS/*.jpg, test/CLASS/*.jpg, or CLASS/*.jpg alone"
 
 
+def recognise_image_folder(root: Path) -> bool:
+    """Whether a folder has folders with pictures."""
+    try:
+        folders = split_folders(root) or {"": root}
+    except DatasetNotFoundError:
+        return False
+    return any(files for folder in folders.values() for files in class_files(folder).values())
+
+
+def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check every class and every picture of a folder of classes.
+
+    Args:
+        root: the folder.
+        decode: read every picture completely; otherwise only the heads of the files.
+    """
+    root = Path(root)
+    try:
+        folders = split_folders(root) or {"": root}
+    except DatasetNotFoundError as error:
+        return no_data(root, error)
+    problems: list[Problem] = []
+    count = 0
+    found = {name: class_files(folder) for name, folder in folders.items()}
+    if not any(found.values()):
+        problems.append(Problem("empty data set", "error", str(root), "holds no folder of a class"))
+    for split, classes in found.items():
+        for name in sorted({name for known in found.values() for name in known}):
+            problems += _class_problems(folders[split] / name, len(classes.get(name, [])))
+        records: list[Record] = [{"file_name": file} for files in classes.values() for file in files]
+        problems += in_parallel(partial(image_problems, folders[split], decode=decode), records)
+        count += len(records)
+    return CheckReport(tuple(problems), count, count)
+
+
+def _class_problems(folder: Path, count: int) -> list[Problem]:
+    if count == 0:
+        return [Problem("empty class", "error", str(folder), "holds no picture")]
+    if count < _FEW:
+        return [Problem("small class", "warning", str(folder), f"holds {count} pictures")]
+    return []
+
+
 def write_fake(root: Path, *, images: int = 4, seed: int = 0) -> None:
     """Write a miniature of three classes of drawn shapes: ``images`` of each in each of train/, val/ and test/."""
     for number, split in enumerate(SPLITS):
         generator = np.random.default_rng((seed, number))
-        for shape in _SHAPES:
+        for shape in SHAPES:
             folder = Path(root) / split / shape
             folder.mkdir(parents=True, exist_ok=True)
             for i in range(images):
@@ -128,19 +176,14 @@ def write_fake(root: Path, *, images: int = 4, seed: int = 0) -> None:
                 picture.save(folder / f"{i:03d}.jpg", quality=95)
 
 
-def draw_shape(shape: str, generator: np.random.Generator) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """A picture of 64 x 80 pixels with one shape before a noisy wall, and the shape's box (x1, y1, x2, y2)."""
-    noise = generator.integers(120, 220, (8, 10, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((80, 64), Image.Resampling.BICUBIC)
-    side = int(generator.integers(20, 44))
-    left, top = int(generator.integers(0, 80 - side)), int(generator.integers(0, 64 - side))
-    right, bottom = left + side, top + side
-    colour = tuple(int(c) for c in generator.integers(10, 110, 3))
-    pen = ImageDraw.Draw(picture)
-    if shape == "circle":
-        pen.ellipse((left, top, right - 1, bottom - 1), fill=colour)
-    elif shape == "square":
-        pen.rectangle((left, top, right - 1, bottom - 1), fill=colour)
-    else:
-        pen.polygon([(left, bottom - 1), (right - 1, bottom - 1), ((left + right) // 2, top)], fill=colour)
-    return picture, (left, top, right, bottom)
+ENTRY = DatasetEntry(
+    open=open_image_folder,
+    write_fake=write_fake,
+    recognise=recognise_image_folder,
+    mark="a folder for each class (classes of pictures)",
+    check=check_image_folder,
+    summary="a folder for each class of pictures",
+    licence=OF_THE_OWNER,
+    size="any",
+    source=OWN_FILES,
+)

@@ -8,16 +8,30 @@ below ``Img/``. A query is searched for among the pictures of the gallery only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.check.listed import check_listed
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport
+from visus.data.entry import DatasetEntry
+from visus.data.errors import DatasetNotFoundError
 from visus.data.records.class_splits import LabelledDataset, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ImageRecord, images_of, read_rows
-from visus.data.records.labelled import LabelledImages
+from visus.data.records.image_records import (
+    Complain,
+    ImageRecord,
+    ListedImages,
+    images_of,
+    read_rows,
+    refuse,
+)
 
 _LIST = "list_eval_partition.txt"
-_PARTS = ("train", "query", "gallery")
+_PARTS: Final[dict[str, bool | None]] = {"train": None, "query": True, "gallery": False}
+"""Whether the images of a part are asked for (else searched); None for those to train with."""
 
 
 def open_in_shop(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
@@ -30,32 +44,69 @@ def open_in_shop(root: Path, split: str, *, for_training: bool = False) -> Label
         DatasetNotFoundError: the list is missing.
         AnnotationError: a line of it is damaged.
     """
-    return open_class_split(split, lambda train: _read(Path(root), train))
+    return open_class_split(split, lambda train: images_of(_part(_read(Path(root)), train)))
 
 
-def _read(root: Path, train: bool) -> LabelledImages:
-    places = [root / folder / _LIST for folder in ("", "Eval", "Anno")]
-    listing = next((place for place in places if place.is_file()), None)
+def _part(listed: ListedImages, train: bool) -> ListedImages:
+    """The images to train with, which are neither query nor gallery, or the others."""
+    return replace(listed, records=[record for record in listed.records if (record.is_query is None) == train])
+
+
+def _listing(root: Path) -> Path | None:
+    places = (root / folder / _LIST for folder in ("", "Eval", "Anno"))
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read(root: Path, complain: Complain = refuse) -> ListedImages:
+    listing = _listing(root)
     if listing is None:
         raise DatasetNotFoundError(f"{root}: no {_LIST}; looked in the folder, in Eval/ and in Anno/")
-    rows = [(path, item, part) for path, item, part in read_rows(listing, 3, skip=2)]
-    for path, _, part in rows:
-        if part not in _PARTS:
-            raise AnnotationError(f"{listing}: {path} is {part!r}; it must be one of {', '.join(_PARTS)}")
+    rows: list[tuple[str, str, bool | None]] = []
+    for line, (path, item, part) in read_rows(listing, 3, skip=2, complain=complain):
+        if part in _PARTS:
+            rows.append((path, item, _PARTS[part]))
+        else:
+            complain(listing, line, f"{path} is {part!r}; it must be one of {', '.join(_PARTS)}")
     items = {item: number for number, item in enumerate(sorted({item for _, item, _ in rows}))}
     kinds = {kind: number for number, kind in enumerate(sorted({_kind(path) for path, _, _ in rows}))}
-    records = [
-        ImageRecord(path, items[item], kinds[_kind(path)], is_query=None if train else part == "query")
-        for path, item, part in rows
-        if (part == "train") == train
-    ]
+    records = [ImageRecord(path, items[item], kinds[_kind(path)], is_query=asks) for path, item, asks in rows]
     base = root / "Img" if (root / "Img").is_dir() else root
-    return images_of(base, records, names={number: item for item, number in items.items()})
+    return ListedImages(base, records, {number: item for item, number in items.items()})
 
 
 def _kind(path: str) -> str:
     """The kind of clothing ("WOMEN/Dresses") of a picture ``img/WOMEN/Dresses/id_00000002/02_1_front.jpg``."""
     return "/".join(Path(path).parts[-4:-2])
+
+
+def recognise_in_shop(root: Path) -> bool:
+    """Whether a folder has the list."""
+    return _listing(root) is not None
+
+
+def check_in_shop(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check the list and every image, and that queries can be answered; arguments as for `check_listed`."""
+    root = Path(root)
+    parts: list[ListedImages] = []
+
+    def read(complain: Complain) -> ListedImages:
+        parts.append(_read(root, complain))
+        return parts[0]
+
+    report = check_listed(root, read, decode=decode)
+    return CheckReport((*report.problems, *_part_problems(root, parts)), report.images, report.objects)
+
+
+def _part_problems(root: Path, parts: list[ListedImages]) -> Iterator[Problem]:
+    """Whether queries can be answered, and classes are trained or tested, not both."""
+    for listed in parts:
+        train, query, gallery = ({r.label for r in listed.records if r.is_query is asks} for asks in _PARTS.values())
+        for label in sorted(query - gallery):
+            message = f"{listed.name(label)} has a query, but no image of the gallery"
+            yield Problem("query without gallery", "warning", str(root), message)
+        for label in sorted(train & (query | gallery)):
+            message = f"{listed.name(label)} is trained, so that it cannot be tested"
+            yield Problem("class in both parts", "error", str(root), message)
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
@@ -72,3 +123,17 @@ def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -
     (root / "Eval").mkdir(exist_ok=True)
     heads = [str(len(lines)), "image_name item_id evaluation_status"]
     (root / "Eval" / _LIST).write_text("\n".join([*heads, *lines]) + "\n")
+
+
+ENTRY = DatasetEntry(
+    open=open_in_shop,
+    write_fake=write_fake,
+    recognise=recognise_in_shop,
+    mark="list_eval_partition.txt (retrieval of clothes)",
+    check=check_in_shop,
+    summary="In-Shop Clothes: queries and a gallery",
+    licence="non-commercial research only",
+    size="25,882 + 14,218 queries + 12,612 gallery images, 3,997 + 3,985 classes",
+    source="https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html",
+    unseen_classes=True,
+)

@@ -13,15 +13,18 @@ without a palette) or the colours of the list.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from visus.data.check.semantic import check_semantic
+from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
-from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, split_lists
 from visus.data.formats.class_lists import FILES, find_class_list, read_class_list
 from visus.data.records.semantic_fake import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
@@ -66,7 +69,7 @@ def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> S
     return SemanticPairs(root=root, pairs=pairs, schema=schema, table=table)
 
 
-def is_mask_folder(root: Path) -> bool:
+def recognise_mask_folder(root: Path) -> bool:
     """Whether a folder has a list of classes and masks."""
     places = (root / "masks", *(root / alias / "masks" for names in ALIASES.values() for alias in names))
     return find_class_list(root) is not None and any(place.is_dir() for place in places)
@@ -106,23 +109,23 @@ def _find(root: Path, split: str) -> _Folders:
         if images.is_dir() and masks.is_dir():
             return _Folders(images, masks, FolderListing(images, SUFFIXES).stems())
     images, masks = root / "images", root / "masks"
-    lists = [root / f"{alias}.txt" for alias in names if (root / f"{alias}.txt").is_file()]
-    if not images.is_dir() or not masks.is_dir() or (not lists and _is_divided(root)):
+    lists = split_lists(root)
+    if not images.is_dir() or not masks.is_dir() or (split not in lists and _is_divided(root)):
         raise DatasetNotFoundError(
             f"{root}: found no masks of the split {split!r}. Looked for\n"
             f"  images/{split} with masks/{split}\n  {split}/images with {split}/masks\n"
             f"  images with masks, and {split}.txt or no list at all"
         )
-    if lists:
-        return _Folders(images, masks, list(dict.fromkeys(_stem(line) for line in read_lines(lists[0]))))
+    if split in lists:
+        return _Folders(images, masks, list(dict.fromkeys(_stem(line) for line in read_lines(lists[split]))))
     stems = FolderListing(images, SUFFIXES).stems()
     return _Folders(images, masks, [stems[place] for place in divided(len(stems), split)])
 
 
 def _is_divided(root: Path) -> bool:
     """Whether another split than the one looked for has a list or a folder, so that this one is missing."""
-    aliases = [alias for names in ALIASES.values() for alias in names]
-    return any((root / f"{alias}.txt").is_file() or (root / "images" / alias).is_dir() for alias in aliases)
+    folders = (root / "images" / alias for aliases in ALIASES.values() for alias in aliases)
+    return bool(split_lists(root)) or any(folder.is_dir() for folder in folders)
 
 
 def _stem(line: str) -> str:
@@ -132,3 +135,16 @@ def _stem(line: str) -> str:
 
 def _mask_name(masks: FolderListing, name: str) -> str:
     return masks.name(f"{name}_mask" if name not in masks and f"{name}_mask" in masks else name)
+
+
+ENTRY = DatasetEntry(
+    open=open_mask_folder,
+    write_fake=write_fake,
+    recognise=recognise_mask_folder,
+    mark="images/ with masks/ and classes.txt, .csv or .json (classes of pixels)",
+    check=partial(check_semantic, open_split=open_mask_folder),
+    summary="images/ and masks/ (paletted or class-number PNG) and a class list",
+    licence=OF_THE_OWNER,
+    size="any",
+    source=OWN_FILES,
+)

@@ -6,11 +6,16 @@ Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identifi
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from visus.data.records.class_splits import LabelledDataset, open_class_split
+from visus.data.check.listed import check_listed
+from visus.data.check.report import CheckReport
+from visus.data.entry import DatasetEntry
+from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.numbered_views import read_numbered_views
+from visus.data.records.image_records import ListedImages, images_of
+from visus.data.records.numbered_views import numbered_views
 
 _FORM = r"s(?P<class>\d+)/(?P<view>\d+)\.pgm"
 
@@ -22,9 +27,23 @@ def open_orl_faces(root: Path, split: str, *, for_training: bool = False) -> Lab
         ValueError: ``split`` is no split.
         DatasetNotFoundError: the folder holds no picture of this set.
     """
-    return open_class_split(
-        split, lambda train: read_numbered_views(Path(root), "s*/*.pgm", _FORM, "person", train=train)
-    )
+    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
+
+
+def _read(root: Path) -> ListedImages:
+    return numbered_views(root, "s*/*.pgm", _FORM, "person")
+
+
+def recognise_orl_faces(root: Path) -> bool:
+    """Whether a folder has folders of this set's names only, with an image of its names in one of them."""
+    folders = [path for path in root.glob("[!.]*") if path.is_dir()]
+    named = all(re.fullmatch(r"s\d+", folder.name) for folder in folders)
+    return named and any(re.fullmatch(r"\d+\.pgm", path.name) for folder in folders for path in folder.glob("*.pgm"))
+
+
+def check_orl_faces(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check every image; arguments as for `check_listed`."""
+    return check_listed(Path(root), lambda complain: _read(Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 6, views: int = 5, seed: int = 0) -> None:
@@ -32,3 +51,17 @@ def write_fake(root: Path, *, classes: int = 6, views: int = 5, seed: int = 0) -
     for number in range(1, classes + 1):
         for view in range(1, views + 1):
             save_class(Path(root) / f"s{number}" / f"{view}.pgm", number, view, seed=seed, grey=True)
+
+
+ENTRY = DatasetEntry(
+    open=open_orl_faces,
+    write_fake=write_fake,
+    recognise=recognise_orl_faces,
+    mark="s1/1.pgm and so on (retrieval of faces)",
+    check=check_orl_faces,
+    summary="ORL faces, half of the people unseen",
+    licence="research, with credit to AT&T Laboratories Cambridge",
+    size="200 + 200 images, 20 + 20 people",
+    source="https://cam-orl.co.uk/facedatabase.html",
+    unseen_classes=True,
+)

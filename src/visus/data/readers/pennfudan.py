@@ -7,6 +7,7 @@ Wang, Shi, Song, Shen, "Object Detection Combining Recognition and Segmentation"
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport, image_problems
+from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size, read_image
+from visus.data.files.listed_files import read_lines
+from visus.data.formats.coco_index import Record
 from visus.data.records.flat import ByteTable
 from visus.ops.masks import masks_to_boxes
 from visus.types import InstanceTarget, Sample, Schema
@@ -114,7 +120,56 @@ def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> Pen
     listing = Path(root) / _SPLITS[split]
     if not listing.is_file():
         raise DatasetNotFoundError(f"{listing}: no such file; Penn-Fudan needs images/, masks/, train.txt and test.txt")
-    return PennFudanDataset(root=Path(root), names=listing.read_text().split())
+    return PennFudanDataset(root=Path(root), names=_listed(listing))
+
+
+def recognise_pennfudan(root: Path) -> bool:
+    """Whether a folder has pictures and masks."""
+    return (root / "masks").is_dir() and (root / "images").is_dir()
+
+
+def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check the pictures, masks and lists of a folder in Penn-Fudan's layout."""
+    root = Path(root)
+    problems: list[Problem] = []
+    names: list[str] = []
+    for listing in (root / "train.txt", root / "test.txt"):
+        if listing.is_file():
+            names += _listed(listing)
+        else:
+            problems.append(Problem("missing list", "error", str(listing), "no such file"))
+    if not names:
+        problems.append(Problem("empty data set", "error", str(root), "its lists name no picture"))
+    for name, times in Counter(names).items():
+        if times > 1:
+            problems.append(Problem("duplicate image", "error", str(root), f"{name} is listed {times} times"))
+    objects = 0
+    for name in dict.fromkeys(names):
+        found, count = _pair_problems(root, name, decode)
+        problems += found
+        objects += count
+    return CheckReport(tuple(problems), len(names), objects)
+
+
+def _pair_problems(root: Path, name: str, decode: bool) -> tuple[list[Problem], int]:
+    """What is wrong with a picture and its mask, and the number of objects."""
+    picture, mask = root / "images" / f"{name}.jpg", root / "masks" / f"{name}.png"
+    record: Record = {"file_name": picture.name}
+    try:
+        masks = read_instances(mask)
+    except ImageError as error:
+        kind = "unreadable mask" if mask.exists() else "missing mask"
+        problem = Problem(kind, "error", str(mask), str(error).removeprefix(f"{mask}: "))
+        return [problem, *image_problems(picture.parent, record, decode=decode)], 0
+    record |= {"height": masks.shape[1], "width": masks.shape[2]}
+    problems = image_problems(picture.parent, record, decode=decode)
+    if len(masks) == 0:
+        problems.append(Problem("empty mask", "warning", str(mask), "holds no instance"))
+    return problems, len(masks)
+
+
+def _listed(listing: Path) -> list[str]:
+    return [name for line in read_lines(listing) for name in line.split()]
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
@@ -150,3 +205,16 @@ def _draw_street(generator: np.random.Generator) -> tuple[Image.Image, Image.Ima
             pen.rectangle(body, fill=fill)
             pen.ellipse(head, fill=fill)
     return picture, mask
+
+
+ENTRY = DatasetEntry(
+    open=open_pennfudan,
+    write_fake=write_fake,
+    recognise=recognise_pennfudan,
+    mark="images/ with masks/, train.txt and test.txt (instances)",
+    check=check_pennfudan,
+    summary="Penn-Fudan pedestrians: images and instance masks",
+    licence="research",
+    size="128 + 42 images with 423 people",
+    source="https://www.cis.upenn.edu/~jshi/ped_html/",
+)

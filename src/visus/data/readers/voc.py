@@ -11,20 +11,27 @@ nor wrong, and training leaves them out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from visus.data.check.records import Problem, annotation_problems
+from visus.data.check.report import CheckReport, image_problems, in_parallel
+from visus.data.check.semantic import check_semantic
+from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import SUFFIXES, image_size
 from visus.data.files.listed_files import FolderListing, read_lines
-from visus.data.files.splits import check_split, divided
+from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index
+from visus.data.formats.voc_fake import write_fake
+from visus.data.formats.voc_layout import VOC_SPLITS, find_voc, has_voc, listed_names
 from visus.data.formats.voc_names import VOC_NAMES
-from visus.data.formats.voc_xml import VocRecord, read_voc_xml
+from visus.data.formats.voc_xml import VocRecord, object_problem, object_record, read_tree, read_voc_xml, record_of
+from visus.data.readers.voc_semantic import open_voc_semantic
 from visus.data.records.indexed import IndexedDataset
-
-VOC_SPLITS = ("train", "val", "test", "trainval")
 
 
 def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
@@ -50,55 +57,6 @@ def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDa
         content, folder / "Annotations", size_of=lambda name: image_size(folder / name), for_training=for_training
     )
     return IndexedDataset(images=folder, source=folder / "Annotations", index=index)
-
-
-def find_voc(root: Path) -> Path:
-    """The folder that holds ``JPEGImages``: ``root``, or the only year of a devkit below it.
-
-    Raises:
-        DatasetNotFoundError: there is none, or more than one.
-    """
-    if is_voc(root):
-        return root
-    years = sorted(folder for pattern in ("VOC*", "VOCdevkit/VOC*") for folder in root.glob(pattern) if is_voc(folder))
-    if len(years) == 1:
-        return years[0]
-    if years:
-        names = ", ".join(str(year) for year in years)
-        raise DatasetNotFoundError(f"{root}: holds several years; name one of {names}")
-    raise DatasetNotFoundError(
-        f"{root}: {'no JPEGImages/ with Annotations/ or SegmentationClass/' if root.is_dir() else 'no such folder'}, "
-        "as VOC's layout has them"
-    )
-
-
-def is_voc(root: Path) -> bool:
-    """Whether a folder holds pictures and annotations as VOC's layout has them."""
-    return (root / "JPEGImages").is_dir() and any(
-        (root / name).is_dir() for name in ("Annotations", "SegmentationClass")
-    )
-
-
-def listed_names(folder: Path, split: str, kind: str = "Main") -> list[str]:
-    """The names of a split without endings, in the order of ``ImageSets/KIND/SPLIT.txt``, each once.
-
-    Raises:
-        DatasetNotFoundError: the lists have no such split.
-    """
-    lists = folder / "ImageSets" / kind
-    listing = lists / f"{split}.txt"
-    if listing.is_file():
-        known = set(FolderListing(folder / "Annotations", (".xml",)).stems())
-        # The lists of one class say in a second column whether it is there; a name may hold blanks of its own.
-        entries = [line if line in known else line.split()[0] for line in read_lines(listing)]
-        return list(dict.fromkeys(entries))
-    if lists.is_dir():
-        present = ", ".join(sorted(file.stem for file in lists.glob("*.txt"))) or "no list"
-        raise DatasetNotFoundError(f"{listing}: no such file; {lists} has {present}")
-    ending, source = (".xml", "Annotations") if kind == "Main" else (".png", "SegmentationClass")
-    names = FolderListing(folder / source, (ending,)).stems()
-    wanted = ("train", "val") if split == "trainval" else (split,)
-    return [names[place] for place in sorted(place for part in wanted for place in divided(len(names), part))]
 
 
 def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
@@ -155,3 +113,96 @@ def voc_categories(folder: Path, records: dict[str, VocRecord]) -> tuple[str, ..
             continue
         names.update(thing["name"] for thing in record.objects)
     return VOC_NAMES if names <= set(VOC_NAMES) else tuple(sorted(names))
+
+
+def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check the annotations, pictures and lists of a folder, and its masks of classes where it has them.
+
+    Args:
+        root: the folder.
+        decode: read every picture completely; otherwise only the heads of the files.
+    """
+    folder = find_voc(root)
+    problems = list(_list_problems(folder))
+    listing = folder / "classes.txt"
+    classes = frozenset(read_lines(listing)) if listing.is_file() else None
+    pictures = FolderListing(folder / "JPEGImages", SUFFIXES)
+    names = FolderListing(folder / "Annotations", (".xml",)).stems()
+    counts: list[int] = []
+    problems += in_parallel(partial(_file_problems, folder, pictures, classes, counts, decode), names)
+    if not sum(counts):
+        problems.append(Problem("no annotations", "error", str(folder / "Annotations"), "no image has an object"))
+    report = CheckReport(tuple(problems), len(names), sum(counts))
+    if (folder / "SegmentationClass").is_dir():
+        masks = check_semantic(folder, open_split=open_voc_semantic, decode=False)
+        # Few classes of the list need to occur: that they are VOC's own says enough.
+        problems += [problem for problem in masks.problems if problem.kind != "unused class"]
+        report = CheckReport(tuple(problems), report.images, report.objects)
+    return report
+
+
+def _list_problems(folder: Path) -> Iterator[Problem]:
+    """Problems of the lists of pictures."""
+    lists = folder / "ImageSets" / "Main"
+    if not lists.is_dir():
+        yield Problem("missing list", "warning", str(lists), "no lists of splits: pictures are divided 80/10/10")
+        return
+    annotated = FolderListing(folder / "Annotations", (".xml",))
+    parts: dict[str, list[str]] = {}
+    for split in SPLITS:
+        try:
+            parts[split] = listed_names(folder, split)
+        except DatasetNotFoundError:
+            yield Problem("missing list", "warning", str(lists / f"{split}.txt"), "no such file")
+    for split, names in parts.items():
+        for name in names:
+            if name not in annotated:
+                message = f"names {name}, which has no annotation file"
+                yield Problem("missing annotation", "error", str(lists / f"{split}.txt"), message)
+    for name, times in Counter(name for names in parts.values() for name in names).items():
+        if times > 1:
+            yield Problem("duplicate image", "error", str(lists), f"{name} is in {times} of train, val and test")
+
+
+def _file_problems(
+    folder: Path, pictures: FolderListing, classes: frozenset[str] | None, counts: list[int], decode: bool, name: str
+) -> list[Problem]:
+    """What is wrong with an annotation file and its picture; the number of its objects is added to ``counts``."""
+    path = folder / "Annotations" / f"{name}.xml"
+    file = str(path)
+    try:
+        tree = read_tree(path)
+    except AnnotationError as error:
+        return [Problem("unreadable annotations", "error", file, str(error).removeprefix(f"{file}: "))]
+    record = record_of(tree)
+    image = image_record(1, name, record, pictures)
+    problems = image_problems(folder, image, decode=decode)
+    if record.size is None:
+        message = "does not say the size of its picture; it is read from the picture"
+        problems.append(Problem("missing image size", "warning", file, message))
+    elements = list(tree.iter("object"))
+    counts.append(len(elements))
+    for number, element in enumerate(elements, start=1):
+        if complaint := object_problem(element):
+            problems.append(Problem("malformed object", "error", file, complaint, number))
+            continue
+        thing = object_record(element)
+        if classes is not None and thing["name"] not in classes:
+            message = f"the class {thing['name']!r} is not in classes.txt"
+            problems.append(Problem("unknown category", "error", file, message, number))
+        annotation = {**thing, "id": number, "image_id": 1, "category_id": 1}
+        problems += annotation_problems(annotation, {1: record.size}, {1: 0}, False, file)
+    return problems
+
+
+ENTRY = DatasetEntry(
+    open=open_voc,
+    write_fake=write_fake,
+    recognise=partial(has_voc, part="Annotations"),
+    mark="JPEGImages/ with Annotations/ (boxes)",
+    check=check_voc,
+    summary="Pascal VOC's layout: boxes in Annotations/*.xml",
+    licence="photographs under Flickr's terms of use; annotations: unknown",
+    size="2012: 5,717 + 5,823 images, 20 classes",
+    source="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+)

@@ -7,15 +7,19 @@ Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88, 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from visus.data.check.semantic import check_semantic
+from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.label_maps import LabelTable
 from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import check_split
+from visus.data.formats.voc_fake import write_fake
+from visus.data.formats.voc_layout import VOC_SPLITS, find_voc, has_voc, listed_names
 from visus.data.formats.voc_names import VOC_NAMES, voc_colour
-from visus.data.readers.voc import VOC_SPLITS, find_voc, listed_names
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID, Schema
 
@@ -61,3 +65,16 @@ def semantic_schema(folder: Path) -> Schema:
     return Schema(
         categories=names, category_ids=tuple(range(count)), colours=tuple(voc_colour(label) for label in range(count))
     )
+
+
+ENTRY = DatasetEntry(
+    open=open_voc_semantic,
+    write_fake=write_fake,
+    recognise=partial(has_voc, part="SegmentationClass"),
+    mark="JPEGImages/ with SegmentationClass/ (classes of pixels)",
+    check=partial(check_semantic, open_split=open_voc_semantic),
+    summary="Pascal VOC's layout: classes of pixels in SegmentationClass/*.png",
+    licence="photographs under Flickr's terms of use; annotations: unknown",
+    size="2012: 1,464 + 1,449 images, 20 classes and the background",
+    source="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+)

@@ -7,22 +7,26 @@ for each split, a folder of pictures, a text file that lists pictures, or severa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from visus.data.files.images import image_size
+from visus.data.check.records import Problem, annotation_problems
+from visus.data.check.report import CheckReport, image_problems, in_parallel
+from visus.data.entry import OF_THE_OWNER, DatasetEntry
+from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index
-from visus.data.formats.yolo_files import read_labels, write_label
+from visus.data.formats.yolo_files import label_lines, parse_label, read_labels, write_label
 from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files, yaml_text
 from visus.data.records.indexed import IndexedDataset
-
-__all__ = ["labels_of", "open_yolo", "write_fake", "yolo_content"]
 
 
 def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
@@ -47,7 +51,7 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
     declared = read_yaml(file)
     content = yolo_content(split_files(declared, split), declared.names)
     index = build_index(content, file, size_of=image_size, for_training=for_training)
-    return IndexedDataset(images=file.parent, source=file, index=index)
+    return IndexedDataset(images=Path(), source=file, index=index)
 
 
 def yolo_content(pictures: Iterable[Path], names: dict[int, str]) -> dict[str, Any]:
@@ -82,6 +86,84 @@ def labels_of(picture: Path) -> Path:
             parts[place] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+def recognise_yolo(root: Path) -> bool:
+    """Whether a folder has a description of a data set, or a file is one."""
+    try:
+        find_yaml(root)
+    except DatasetNotFoundError:
+        return False
+    return root.is_dir() or root.suffix in (".yaml", ".yml")
+
+
+def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check ``data.yaml``, every picture and every line about it.
+
+    Args:
+        root: the folder, or the file.
+        decode: read every picture completely; otherwise only the heads of the files.
+    """
+    file = find_yaml(root)
+    try:
+        declared = read_yaml(file)
+    except AnnotationError as error:
+        message = str(error).removeprefix(f"{file}: ")
+        return CheckReport((Problem("unusable data.yaml", "error", str(file), message),), 0, 0)
+    problems: list[Problem] = []
+    pictures: list[Path] = []
+    for split, entries in declared.splits.items():
+        try:
+            pictures += split_files(declared, split)
+        except DatasetNotFoundError as error:
+            message = str(error).removeprefix(f"{file}: ")
+            problems.append(Problem("missing split", "error" if entries else "warning", str(file), message))
+    for path, times in Counter(pictures).items():
+        if times > 1:
+            problems.append(Problem("duplicate image", "error", str(path), f"is in {times} splits"))
+    pictures = list(dict.fromkeys(pictures))
+    counts: list[int] = []
+    problems += in_parallel(partial(_picture_and_labels, len(declared.names), counts, decode), pictures)
+    problems += _stray_labels(pictures)
+    if not sum(counts):
+        problems.append(Problem("no annotations", "error", str(file), "no image has an object"))
+    return CheckReport(tuple(problems), len(pictures), sum(counts))
+
+
+def _picture_and_labels(num_classes: int, counts: list[int], decode: bool, picture: Path) -> list[Problem]:
+    """What is wrong with a picture and its labels; the number of its objects is added to ``counts``."""
+    problems = image_problems(picture.parent, {"file_name": picture.name}, decode=decode)
+    path = labels_of(picture)
+    file = str(path)
+    try:
+        size = image_size(picture)
+    except ImageError:  # told already; the lines can be looked through all the same
+        size = (1000, 1000)
+    try:
+        lines = list(label_lines(path))
+    except AnnotationError as error:
+        return [*problems, Problem("unreadable annotations", "error", file, str(error).removeprefix(f"{file}: "))]
+    counts.append(len(lines))
+    for number, line in lines:
+        try:
+            record = parse_label(line, num_classes, size)
+        except ValueError as error:
+            problems.append(Problem("malformed line", "error", file, f"line {number}: {error}"))
+            continue
+        annotation = {**record, "id": number, "image_id": 1, "category_id": 1}
+        problems += annotation_problems(annotation, {1: size}, {1: 0}, False, file)
+    for line, times in Counter(" ".join(line.split()) for _, line in lines).items():
+        if times > 1:
+            problems.append(Problem("duplicate object", "warning", file, f"{line[:60]!r} occurs {times} times"))
+    return problems
+
+
+def _stray_labels(pictures: list[Path]) -> list[Problem]:
+    """Files of labels that belong to no picture."""
+    known = {labels_of(picture) for picture in pictures}
+    folders = {path.parent for path in known if path.parent.name != "images" and "labels" in path.parts}
+    strays = sorted({file for folder in folders for file in folder.glob("*.txt")} - known)
+    return [Problem("labels without a picture", "warning", str(file), "no split has its picture") for file in strays]
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0, outlines: bool = False) -> None:
@@ -124,3 +206,16 @@ def _draw(picture: Image.Image, generator: np.random.Generator, outlines: bool) 
     ImageDraw.Draw(picture).polygon(corners, fill=((220, 60, 50), (60, 90, 230))[kind])
     polygon = [[float(value) for corner in corners for value in corner]]
     return {"category_id": kind, "bbox": [left, top, wide, high], "segmentation": polygon if outlines else []}
+
+
+ENTRY = DatasetEntry(
+    open=open_yolo,
+    write_fake=write_fake,
+    recognise=recognise_yolo,
+    mark="data.yaml with images/ and labels/",
+    check=check_yolo,
+    summary="YOLO txt: data.yaml, images/ and labels/",
+    licence=OF_THE_OWNER,
+    size="any",
+    source="your own files; the layout: https://docs.ultralytics.com/datasets/detect",
+)

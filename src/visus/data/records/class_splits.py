@@ -16,6 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from visus.data.records.image_records import ListedImages
 from visus.types import ClassTarget, Sample, Schema
 
 SPLITS = ("train", "val", "test")
@@ -140,3 +141,9 @@ def first_half(numbers: Iterable[int]) -> set[int]:
     """The classes for training: the first half of all, by number; the odd one too."""
     classes = sorted(set(numbers))
     return set(classes[: (len(classes) + 1) // 2])
+
+
+def half_of_classes(listed: ListedImages, *, train: bool) -> ListedImages:
+    """The images of the first half of the classes, or of the other half."""
+    trained = first_half(record.label for record in listed.records)
+    return replace(listed, records=[record for record in listed.records if (record.label in trained) == train])

@@ -1,4 +1,4 @@
-"""Lines of the lists that say of each picture its class, and perhaps its class of classes, box and part in retrieval.
+"""Lines of the lists that say of each picture its class, and perhaps its superclass, box and part in retrieval.
 
 Retrieval and re-identification are measured on classes that were never trained, so the splits of these data sets share
 no class, and labels count from 0 within a split. `class_splits` has the splits.
@@ -6,8 +6,8 @@ no class, and labels count from 0 within a split. `class_splits` has the splits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ class ImageRecord:
     Args:
         path: the picture, relative to the data set's folder.
         label: the number of its class in the data set's files.
-        super_label: the number of its class of classes.
+        super_label: the number of its superclass.
         box_xyxy: where the object is.
         is_query: whether an evaluation asks for it (else it is searched); None where every picture is both.
     """
@@ -39,33 +39,62 @@ class ImageRecord:
     is_query: bool | None = None
 
 
-def images_of(
-    root: Path, records: Sequence[ImageRecord], *, names: Mapping[int, str] | None = None, crop: bool = False
-) -> LabelledImages:
-    """The pictures in the order of their records, the labels counted from 0.
+@dataclass(frozen=True)
+class ListedImages:
+    """What the lists of a data set say.
 
     Args:
-        root: what the paths are relative to.
-        records: the pictures; either all or none have a super-label, a box, a part in evaluation.
-        names: names of the classes by their numbers, which become ``category_ids``; "class 7" where there is none.
+        folder: what the paths are relative to.
+        records: the images, in the order of the lists.
+        names: names of the classes by their numbers.
+    """
+
+    folder: Path
+    records: Sequence[ImageRecord]
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def name(self, label: int) -> str:
+        """The name of a class, by its number."""
+        return self.names.get(label, f"class {label}")
+
+
+Complain = Callable[[Path, int, str], None]
+"""Told the file, the number of the line from 1, and what is wrong with it; a line that is wrong is left out."""
+
+
+def refuse(path: Path, line: int, message: str) -> None:
+    """A `Complain` that lets no line pass.
+
+    Raises:
+        AnnotationError: always.
+    """
+    raise AnnotationError(f"{path}, line {line}: {message}")
+
+
+def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
+    """The images in the order of their records, the labels counted from 0.
+
+    Args:
+        listed: the images; either all or none have a super-label, a box, a part in evaluation. The numbers of the
+            classes become ``category_ids``, and "class 7" the name of one that has none.
         crop: show only what is in the box.
 
     Raises:
         AnnotationError: there is no picture, or ``crop`` without boxes.
     """
+    records = listed.records
     if not records:
-        raise AnnotationError(f"{root}: no picture belongs to this split")
+        raise AnnotationError(f"{listed.folder}: no picture belongs to this split")
     numbers, labels = torch.unique(torch.tensor([record.label for record in records]), return_inverse=True)
-    known = names or {}
     schema = Schema(
-        categories=tuple(known.get(number, f"class {number}") for number in numbers.tolist()),
+        categories=tuple(listed.name(number) for number in numbers.tolist()),
         category_ids=tuple(numbers.tolist()),
     )
     boxes = [record.box_xyxy for record in records if record.box_xyxy]
     supers = [record.super_label for record in records if record.super_label is not None]
     asks = [record.is_query for record in records if record.is_query is not None]
     return LabelledImages(
-        folder=root,
+        folder=listed.folder,
         names=[record.path for record in records],
         labels=labels,
         schema=schema,
@@ -76,36 +105,39 @@ def images_of(
     )
 
 
-def read_rows(path: Path, columns: int, *, skip: int = 0) -> Iterator[list[str]]:
-    """The fields of each line of a table of blanks, the last field with whatever blanks it has.
+def read_rows(
+    path: Path, columns: int, *, skip: int = 0, complain: Complain = refuse
+) -> Iterator[tuple[int, list[str]]]:
+    """The number and the fields of each line of a table of blanks, the last field with whatever blanks it has.
 
     Args:
         path: the file.
         columns: how many fields a line has.
         skip: lines of headings.
+        complain: told of lines that have fewer fields.
 
     Raises:
         DatasetNotFoundError: there is no such file.
-        AnnotationError: a line has fewer fields; the message names it.
+        AnnotationError: the file is no text.
     """
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file")
-    for number, line in enumerate(read_lines(path)[skip:], skip + 1):
+    lines = [(number, line) for number, line in enumerate(read_lines(path, blank=True), 1) if line]
+    for number, line in lines[skip:]:
         fields = line.split(maxsplit=columns - 1)
-        if len(fields) != columns:
-            raise AnnotationError(
-                f"{path}, line {number}: {columns} fields are needed, this has {len(fields)}: {line!r}"
-            )
-        yield fields
+        if len(fields) == columns:
+            yield number, fields
+        else:
+            complain(path, number, f"{columns} fields are needed, this has {len(fields)}: {line!r}")
 
 
-def whole_number(text: str, path: Path, what: str) -> int:
+def whole_number(text: str, what: str) -> int:
     """The number in a field.
 
     Raises:
-        AnnotationError: it is none; the message names the file and ``what`` it should be.
+        ValueError: it is none; the message says ``what`` it should be.
     """
     try:
         return int(text)
-    except ValueError as error:
-        raise AnnotationError(f"{path}: {what} must be a whole number, not {text!r}") from error
+    except ValueError:
+        raise ValueError(f"{what} must be a whole number, not {text!r}") from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -30,12 +31,22 @@ class IndexedDataset(Dataset[Sample]):
         source: the annotation file or folder, for messages.
         index: the annotations.
         keep_empty: keep images without a single (remaining) object.
+        read: reads an image, by its name joined to the folder.
     """
 
-    def __init__(self, *, images: Path, source: Path, index: CocoIndex, keep_empty: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        images: Path,
+        source: Path,
+        index: CocoIndex,
+        keep_empty: bool = True,
+        read: Callable[[str], UInt8[Tensor, "3 h w"]] = read_image,
+    ) -> None:
         self.images = Path(images)
         self.source = Path(source)
         self._index = index
+        self._read = read
         counts = index.first.diff()
         self._rows = torch.arange(len(counts)) if keep_empty else counts.nonzero().flatten()
         if self.dropped:
@@ -57,7 +68,7 @@ class IndexedDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
-        image = read_image(path)
+        image = self._read(path)
         size, said = tuple(image.shape[-2:]), self.size(index)
         if size != said:
             raise AnnotationError(f"{path}: the picture has (h, w) = {size}, {self.source} says {said}")

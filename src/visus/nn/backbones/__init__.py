@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from visus.nn.backbones.bn_inception import bn_inception
 from visus.nn.backbones.body import Body, freeze
-from visus.nn.backbones.build import BACKBONES, backbone, pretrained_state
+from visus.nn.backbones.build import BACKBONES, Network, backbone, network, pretrained_state
 from visus.nn.backbones.efficientnet_lite import efficientnet_lite0
 from visus.nn.backbones.googlenet import googlenet
 from visus.nn.backbones.mobilenet_v3 import DETECTOR_TAPS, mobilenet_v3_large, mobilenet_v3_small
@@ -15,6 +15,7 @@ __all__ = [
     "BACKBONES",
     "DETECTOR_TAPS",
     "Body",
+    "Network",
     "backbone",
     "bn_inception",
     "efficientnet_lite0",
@@ -22,6 +23,7 @@ __all__ = [
     "googlenet",
     "mobilenet_v3_large",
     "mobilenet_v3_small",
+    "network",
     "pretrained_state",
     "resnet18",
     "resnet34",

@@ -18,9 +18,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.download import fetch
 from visus.nn.backbones.body import Body, init_convolutions
 from visus.nn.backbones.named import NamedBody
 from visus.nn.norm import MakeNorm, conv_norm
+from visus.nn.weights import read_weights
+
+URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 BN_INCEPTION_TAPS = ("conv2_3x3", "inception_3b", "inception_4d", "inception_5b")
 """The last layers at strides 4, 8, 16 and 32."""
@@ -89,11 +93,15 @@ class BNInception(NamedBody):
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """The logits of the classes; without a classifier, the average features."""
-        return self.fc(self.stages(pixels)[-1].mean((2, 3)))  # type: ignore[no-any-return]
+        return self.classify(self.stages(pixels))
 
-    def without_classifier(self) -> Body:
-        """This network, its classifier given up."""
-        self.fc = nn.Identity()
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of `stages`."""
+        return self.fc(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Body:
+        """Itself: its classifier is one layer more."""
         return self
 
 
@@ -168,6 +176,16 @@ def bn_inception(
 ) -> BNInception:
     """BN-Inception: 11.3 million parameters."""
     return BNInception(norm=norm, taps=taps, num_classes=num_classes)
+
+
+def converted_state() -> tuple[dict[str, Tensor], str]:
+    """The ImageNet weights that came from Caffe under our names, and the file that they lie in (fetched once).
+
+    Raises:
+        DownloadError: they cannot be fetched.
+    """
+    path = fetch(URL, "52deb4733", note="ImageNet weights of BN-Inception, converted from Caffe", size_mb=43)
+    return remap_caffe(read_weights(path)[0]), str(path)
 
 
 def remap_caffe(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,28 +1,43 @@
-"""Backbones by name: `BACKBONES` builds classifiers, `backbone` the body of one for a detector or another head."""
+"""Backbones by name: `network` builds a classifier, `backbone` the body of one for a detector or another head."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Protocol, runtime_checkable
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.download import fetch
-from visus.nn.backbones.bn_inception import BNInception, bn_inception, remap_caffe
+from visus.names import find
+from visus.nn.backbones.bn_inception import bn_inception, converted_state
 from visus.nn.backbones.body import Body, freeze
-from visus.nn.backbones.efficientnet_lite import EPS, EfficientNetLite, efficientnet_lite0, lite_norm, packaged_state
-from visus.nn.backbones.googlenet import EPS as GOOGLENET_EPS
-from visus.nn.backbones.googlenet import GoogLeNet, googlenet, googlenet_norm
-from visus.nn.backbones.mobilenet_v3 import MobileNetV3, mobilenet_v3_large, mobilenet_v3_small
-from visus.nn.backbones.resnet import ResNet, resnet18, resnet34, resnet50, resnet101
-from visus.nn.backbones.vgg import VGG, vgg16
-from visus.nn.norm import FrozenBatchNorm2d, MakeNorm, NormName
+from visus.nn.backbones.efficientnet_lite import efficientnet_lite0, packaged_state
+from visus.nn.backbones.googlenet import googlenet
+from visus.nn.backbones.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
+from visus.nn.backbones.resnet import resnet18, resnet34, resnet50, resnet101
+from visus.nn.backbones.vgg import vgg16
+from visus.nn.norm import MakeNorm, NormName, frozen
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import load_state, read_weights
 
-Network = ResNet | VGG | MobileNetV3 | EfficientNetLite | GoogLeNet | BNInception
+
+@runtime_checkable
+class Network(Protocol):
+    """A backbone with its classifier, which is called ``fc`` or ``classifier`` in the names of its parameters.
+
+    Its builder takes ``num_classes``, None for no classifier, and where it has norms what makes them as ``norm``, whose
+    default is that of the published weights.
+    """
+
+    @property
+    def body(self) -> Body:
+        """What makes the maps."""
+
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of the body, of which it reads the last."""
+
 
 BACKBONES: dict[str, Callable[..., Network]] = {
     "resnet18": resnet18,
@@ -36,12 +51,18 @@ BACKBONES: dict[str, Callable[..., Network]] = {
     "googlenet": googlenet,
     "bn_inception": bn_inception,
 }
-_NORMS: dict[str, tuple[float, MakeNorm]] = {
-    "efficientnet_lite0": (EPS, lite_norm),
-    "googlenet": (GOOGLENET_EPS, googlenet_norm),
+"""What builds each `Network`."""
+
+_BODY_NORMS: dict[str, MakeNorm] = {"mobilenet_v3_large": nn.BatchNorm2d, "mobilenet_v3_small": nn.BatchNorm2d}
+"""The norms of bodies where torchvision's detectors have others than its classifiers."""
+
+_STATES: dict[str, Callable[[], tuple[dict[str, Tensor], str]]] = {
+    "efficientnet_lite0": packaged_state,
+    "bn_inception": converted_state,
 }
+"""Where ImageNet weights come from that are not in `PUBLISHED`."""
+
 _CLASSIFIERS = ("fc.", "classifier.", "aux1.", "aux2.")
-_BN_INCEPTION = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
 def backbone(
@@ -71,54 +92,86 @@ def backbone(
         ValueError: there is no such backbone, or it has no such layers.
         DownloadError: the weights cannot be fetched; the message says which file to place where.
     """
-    if name not in BACKBONES:
-        near = difflib.get_close_matches(name, BACKBONES, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"there is no backbone called {name!r}.{hint} There are: {', '.join(BACKBONES)}")
-    known = inspect.signature(BACKBONES[name]).parameters
+    known = inspect.signature(find(BACKBONES, name, "backbone")).parameters
     if taps is not None and "taps" not in known:
         raise ValueError(f"{name} has four stages and no taps; choose among them with PyramidBackbone(stages=...)")
-    options: dict[str, object] = {"norm": _norm(name, norm, pretrained), "taps": taps}
-    chosen = {key: value for key, value in options.items() if key in known and value is not None}
-    network = BACKBONES[name](num_classes=None, **chosen)
+    usual = _BODY_NORMS.get(name) or _usual_norm(name)
+    options = {} if usual is None else {"norm": _norm(usual, norm, pretrained)}
+    network = BACKBONES[name](num_classes=None, **options, **({} if taps is None else {"taps": taps}))
+    assert isinstance(network, nn.Module)
     if pretrained:
         state, source = pretrained_state(name)
         features = {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}
         load_state(network, features, source=source)
-    body = network.without_classifier()
-    if trainable_layers is None:
-        trainable_layers = 3 if pretrained else len(body.groups())
-    freeze(body, trainable_layers)
-    return body
+    _freeze(network.body, trainable_layers, pretrained)
+    return network.body
+
+
+def network(
+    name: str,
+    *,
+    num_classes: int,
+    pretrained: bool = False,
+    trainable_layers: int | None = None,
+    norm: NormName | None = None,
+) -> Network:
+    """The backbone called ``name`` with its classifier, and with the epsilons of its published weights.
+
+    Args:
+        name: a key of `BACKBONES`.
+        num_classes: with ``pretrained``, anything but 1000 starts the last layer afresh.
+        pretrained: as for `backbone`.
+        trainable_layers: as for `backbone`; the classifier always learns.
+        norm: batch norm, or frozen batch norm, the default for a pretrained network; nothing where it has no norms.
+
+    Raises:
+        ValueError: there is no such backbone.
+        DownloadError: the weights cannot be fetched.
+    """
+    build = find(BACKBONES, name, "backbone")
+    usual = _usual_norm(name)
+    made = build(num_classes=num_classes, **({} if usual is None else {"norm": _norm(usual, norm, pretrained)}))
+    assert isinstance(made, nn.Module)
+    if pretrained:
+        state, source = pretrained_state(name)
+        own = made.state_dict()
+        fresh = {key: own[key] for key, value in state.items() if key in own and own[key].shape != value.shape}
+        load_state(made, state | fresh if num_classes != 1000 else state, source=source)
+    _freeze(made.body, trainable_layers, pretrained)
+    return made
 
 
 def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:
     """The ImageNet weights of a key of `BACKBONES` or of `PUBLISHED`, and the file that they come from.
 
     Raises:
+        ValueError: nobody has published any.
         DownloadError: they cannot be fetched.
     """
-    if name == "efficientnet_lite0":
-        return packaged_state()
-    if name == "bn_inception":
-        path = fetch(
-            _BN_INCEPTION, "52deb4733", note="ImageNet weights of BN-Inception, converted from Caffe", size_mb=43
-        )
-        return remap_caffe(read_weights(path)[0]), str(path)
-    row = PUBLISHED[name]
+    if name in _STATES:
+        return _STATES[name]()
+    row = find(PUBLISHED, name, "file of ImageNet weights")
     note = f"ImageNet weights of {name}, {row.licence}"
     path = fetch(row.url, row.sha256_prefix, note=note, size_mb=row.size_mb)
     return read_weights(path)[0], str(path)
 
 
-def _norm(name: str, norm: NormName | MakeNorm | None, pretrained: bool) -> MakeNorm:
-    """What makes the norms of a body."""
+def _usual_norm(name: str) -> MakeNorm | None:
+    """What makes the norms that the published weights of a network were trained with; None where it has none."""
+    norm = inspect.signature(BACKBONES[name]).parameters.get("norm")
+    return None if norm is None else norm.default
+
+
+def _norm(usual: MakeNorm, norm: NormName | MakeNorm | None, pretrained: bool) -> MakeNorm:
+    """What makes the norms of a network."""
     if callable(norm):
         return norm
     if norm not in ("batch", "frozen", None):
         raise ValueError(f'norm must be "batch", "frozen" or a callable, not {norm!r}')
-    frozen = pretrained if norm is None else norm == "frozen"
-    if name in _NORMS:
-        eps, usual = _NORMS[name]
-        return partial(FrozenBatchNorm2d, eps=eps) if frozen else usual
-    return FrozenBatchNorm2d if frozen else nn.BatchNorm2d
+    freezes = pretrained if norm is None else norm == "frozen"
+    return frozen(usual) if freezes else usual
+
+
+def _freeze(body: Body, trainable_layers: int | None, pretrained: bool) -> None:
+    """Lets the last groups learn: three where the weights are pretrained and nobody says how many, else all."""
+    freeze(body, trainable_layers if trainable_layers is not None else 3 if pretrained else len(body.groups()))

@@ -12,7 +12,7 @@ descriptors find a second drawing of the same emoji among 5,209 most often (34.4
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -70,11 +70,15 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """The logits of the classes; without a classifier, the average features."""
-        features = self.head(self.features.stages(pixels)[-1])
-        return self.classifier(features.mean((2, 3)))  # type: ignore[no-any-return]
+        return self.classify(self.features.stages(pixels))
 
-    def without_classifier(self) -> Body:
-        """The blocks alone."""
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of the body."""
+        return self.classifier(self.head(maps[-1]).mean((2, 3)))  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Body:
+        """The stem and the blocks."""
         return self.features
 
 

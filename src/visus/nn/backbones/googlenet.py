@@ -72,12 +72,15 @@ class GoogLeNet(NamedBody):
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """The logits of the classes; without a classifier, the average features."""
-        pooled = self.stages(pixels)[-1].mean((2, 3))
-        return self.fc(F.dropout(pooled, 0.2, self.training))  # type: ignore[no-any-return]
+        return self.classify(self.stages(pixels))
 
-    def without_classifier(self) -> Body:
-        """This network, its classifiers given up."""
-        self.fc, self.aux1, self.aux2 = nn.Identity(), None, None
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of `stages`."""
+        return self.fc(F.dropout(maps[-1].mean((2, 3)), 0.2, self.training))  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Body:
+        """Itself: its classifiers are further layers."""
         return self
 
 

@@ -100,10 +100,15 @@ class MobileNetV3(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """The logits of the classes."""
-        return self.classifier(self.features(pixels).mean((2, 3)))  # type: ignore[no-any-return]
+        return self.classify([self.features(pixels)])
 
-    def without_classifier(self) -> Body:
-        """The convolutions alone."""
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of the body."""
+        return self.classifier(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Body:
+        """The convolutions."""
         return self.features
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.names import named
 from visus.nn.backbones.body import Body, init_convolutions
 from visus.nn.norm import MakeNorm, conv_norm
 
@@ -55,7 +56,16 @@ class ResNet(Body):
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """The logits of the classes; without a classifier, the average features."""
-        return self.fc(self.stages(pixels)[-1].mean((2, 3)))  # type: ignore[no-any-return]
+        return self.classify(self.stages(pixels))
+
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of `stages`."""
+        return self.fc(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Body:
+        """Itself: its classifier is one layer more."""
+        return self
 
     def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
         """C2 to C5: the outputs of the four stages."""
@@ -70,11 +80,6 @@ class ResNet(Body):
     def groups(self) -> list[list[nn.Module]]:
         """The stem and the four stages."""
         return [[self.conv1, self.bn1], *([layer] for layer in self._layers())]
-
-    def without_classifier(self) -> Body:
-        """This network, its classifier given up."""
-        self.fc = nn.Identity()
-        return self
 
     def _layers(self) -> list[nn.Module]:
         return [cast(nn.Module, getattr(self, f"layer{i}")) for i in (1, 2, 3, 4)]
@@ -161,33 +166,32 @@ def resnet34(*, norm: MakeNorm = nn.BatchNorm2d, num_classes: int | None = 1000)
     return ResNet(block=BasicBlock, depths=(3, 4, 6, 3), norm=norm, num_classes=num_classes)
 
 
-def resnet50(
+def _of_bottlenecks(
+    depths: tuple[int, int, int, int],
+    /,
     *,
     norm: MakeNorm = nn.BatchNorm2d,
     replace_stride_with_dilation: tuple[bool, bool, bool] = (False, False, False),
     num_classes: int | None = 1000,
 ) -> ResNet:
-    """ResNet-50: 25.6 million parameters, ImageNet top-1 76.1 with torchvision's weights."""
     return ResNet(
         block=Bottleneck,
-        depths=(3, 4, 6, 3),
+        depths=depths,
         norm=norm,
         replace_stride_with_dilation=replace_stride_with_dilation,
         num_classes=num_classes,
     )
 
 
-def resnet101(
-    *,
-    norm: MakeNorm = nn.BatchNorm2d,
-    replace_stride_with_dilation: tuple[bool, bool, bool] = (False, False, False),
-    num_classes: int | None = 1000,
-) -> ResNet:
-    """ResNet-101: 44.5 million parameters, ImageNet top-1 77.4 with torchvision's weights."""
-    return ResNet(
-        block=Bottleneck,
-        depths=(3, 4, 23, 3),
-        norm=norm,
-        replace_stride_with_dilation=replace_stride_with_dilation,
-        num_classes=num_classes,
-    )
+resnet50 = named(
+    "resnet50",
+    _of_bottlenecks,
+    (3, 4, 6, 3),
+    "ResNet-50: 25.6 million parameters, ImageNet top-1 76.1 with torchvision's weights.",
+)
+resnet101 = named(
+    "resnet101",
+    _of_bottlenecks,
+    (3, 4, 23, 3),
+    "ResNet-101: 44.5 million parameters, ImageNet top-1 77.4 with torchvision's weights.",
+)

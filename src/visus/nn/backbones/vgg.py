@@ -43,11 +43,16 @@ class VGG(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """The logits of the classes."""
-        cells = F.adaptive_avg_pool2d(self.features(pixels), 7)
+        return self.classify([self.features(pixels)])
+
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of the body."""
+        cells = F.adaptive_avg_pool2d(maps[-1], 7)
         return self.classifier(cells.flatten(1))  # type: ignore[no-any-return]
 
-    def without_classifier(self) -> Body:
-        """The convolutions alone."""
+    @property
+    def body(self) -> Body:
+        """The convolutions."""
         return self.features
 
 

@@ -10,25 +10,16 @@ regress from all features at once, `BoxHead` lets every cell say how far the fou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from visus.nn.backbones.bn_inception import BNInception
-from visus.nn.backbones.body import Body, freeze
-from visus.nn.backbones.build import BACKBONES, Network, pretrained_state
-from visus.nn.backbones.efficientnet_lite import EfficientNetLite
-from visus.nn.backbones.googlenet import GoogLeNet
-from visus.nn.backbones.mobilenet_v3 import MobileNetV3
-from visus.nn.backbones.resnet import ResNet
-from visus.nn.backbones.vgg import VGG
-from visus.nn.norm import FrozenBatchNorm2d, NormName
-from visus.nn.square import SquareTransform
-from visus.nn.transform import ImageTransform, scale_boxes
-from visus.nn.weights import load_state
+from visus.names import named
+from visus.nn.backbones import Network, network
+from visus.nn.norm import NormName
+from visus.nn.square import whole_image
+from visus.nn.transform import ImageTransform, scale_boxes, size_pairs
 from visus.ops.boxes import clip_boxes
 from visus.systems.classification.box_head import BoxHead
 from visus.systems.classification.outputs import ClassificationOutputs
@@ -74,33 +65,19 @@ class ImageClassifier(nn.Module):
         scores, labels = probabilities.topk(min(SHOWN, probabilities.shape[1]), dim=1)
         boxes: list[Tensor | None] = [None] * len(sizes)
         if outputs.boxes_xyxy is not None:
-            olds = [(int(h), int(w)) for h, w in outputs.image_sizes.tolist()]
-            moved = map(scale_boxes, outputs.boxes_xyxy.float(), olds, sizes)
+            moved = map(scale_boxes, outputs.boxes_xyxy.float(), size_pairs(outputs.image_sizes), sizes)
             boxes = [clip_boxes(box, size) for box, size in zip(moved, sizes, strict=True)]
         return [ClassPrediction(labels[i], scores[i], size, boxes[i]) for i, size in enumerate(sizes)]
 
 
-def logits_and_maps(network: nn.Module, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, list[Tensor]]:
-    """What ``network(pixels)`` gives, and on the way its maps, finest first; no maps of a network we do not know."""
+def logits_and_maps(
+    network: nn.Module, pixels: Float[Tensor, "b 3 h w"]
+) -> tuple[Float[Tensor, "b k"], list[Float[Tensor, "b _ _ _"]]]:
+    """What ``network(pixels)`` gives, and on the way its maps, finest first; no maps of one that is no `Network`."""
     if not isinstance(network, Network):
         return network(pixels), []
-    maps = body_of(network).stages(pixels)
-    match network:
-        case ResNet() | BNInception():
-            return network.fc(maps[-1].mean((2, 3))), maps
-        case GoogLeNet():
-            return network.fc(F.dropout(maps[-1].mean((2, 3)), 0.2, network.training)), maps
-        case VGG():
-            return network.classifier(F.adaptive_avg_pool2d(maps[-1], 7).flatten(1)), maps
-        case MobileNetV3():
-            return network.classifier(maps[-1].mean((2, 3))), maps
-        case EfficientNetLite():
-            return network.classifier(network.head(maps[-1]).mean((2, 3))), maps
-
-
-def body_of(network: Network) -> Body:
-    """The part of a network that makes maps."""
-    return network if isinstance(network, Body) else network.features
+    maps = network.body.stages(pixels)
+    return network.classify(maps), maps
 
 
 def _canvas(pixels: Tensor) -> Tensor:
@@ -109,7 +86,9 @@ def _canvas(pixels: Tensor) -> Tensor:
     return torch.tensor([width, height, width, height], device=pixels.device)
 
 
-def resnet18(
+def _published(
+    name: str,
+    /,
     *,
     num_classes: int = 1000,
     pretrained: bool = False,
@@ -118,9 +97,7 @@ def resnet18(
     boxes: bool = False,
     size: int = 224,
 ) -> ImageClassifier:
-    """ResNet-18 (arXiv 1512.03385) with torchvision's names: ImageNet top-1 69.8 with its weights.
-
-    All builders here take the same arguments.
+    """A published network, fed as it was when it was measured.
 
     Args:
         num_classes: with ``pretrained``, anything but 1000 starts the last layer afresh.
@@ -131,72 +108,46 @@ def resnet18(
         boxes: find a box, too. Then the whole image is stretched to a square; otherwise its middle is cut out.
         size: the side of the network's images in pixels.
     """
-    return _classifier("resnet18", num_classes, pretrained, norm, trainable_layers, boxes, size)
+    made = network(name, num_classes=num_classes, pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
+    return _assembled(made, whole_image(size, made.body) if boxes else CentreCrop(size=size, body=made.body), boxes)
 
 
-def resnet34(
-    *,
-    num_classes: int = 1000,
-    pretrained: bool = False,
-    norm: NormName | None = None,
-    trainable_layers: int | None = None,
-    boxes: bool = False,
-    size: int = 224,
-) -> ImageClassifier:
-    """ResNet-34 (arXiv 1512.03385): ImageNet top-1 73.3 with torchvision's weights."""
-    return _classifier("resnet34", num_classes, pretrained, norm, trainable_layers, boxes, size)
-
-
-def resnet50(
-    *,
-    num_classes: int = 1000,
-    pretrained: bool = False,
-    norm: NormName | None = None,
-    trainable_layers: int | None = None,
-    boxes: bool = False,
-    size: int = 224,
-) -> ImageClassifier:
-    """ResNet-50 (arXiv 1512.03385): ImageNet top-1 76.1 with torchvision's first weights, 80.9 with its second."""
-    return _classifier("resnet50", num_classes, pretrained, norm, trainable_layers, boxes, size)
-
-
-def resnet101(
-    *,
-    num_classes: int = 1000,
-    pretrained: bool = False,
-    norm: NormName | None = None,
-    trainable_layers: int | None = None,
-    boxes: bool = False,
-    size: int = 224,
-) -> ImageClassifier:
-    """ResNet-101 (arXiv 1512.03385): ImageNet top-1 77.4 with torchvision's first weights, 81.9 with its second."""
-    return _classifier("resnet101", num_classes, pretrained, norm, trainable_layers, boxes, size)
-
-
-def mobilenet_v3_large(
-    *,
-    num_classes: int = 1000,
-    pretrained: bool = False,
-    norm: NormName | None = None,
-    trainable_layers: int | None = None,
-    boxes: bool = False,
-    size: int = 224,
-) -> ImageClassifier:
-    """MobileNetV3-Large (arXiv 1905.02244): ImageNet top-1 74.0 with torchvision's weights."""
-    return _classifier("mobilenet_v3_large", num_classes, pretrained, norm, trainable_layers, boxes, size)
-
-
-def mobilenet_v3_small(
-    *,
-    num_classes: int = 1000,
-    pretrained: bool = False,
-    norm: NormName | None = None,
-    trainable_layers: int | None = None,
-    boxes: bool = False,
-    size: int = 224,
-) -> ImageClassifier:
-    """MobileNetV3-Small (arXiv 1905.02244): ImageNet top-1 67.7 with torchvision's weights."""
-    return _classifier("mobilenet_v3_small", num_classes, pretrained, norm, trainable_layers, boxes, size)
+resnet18 = named(
+    "resnet18",
+    _published,
+    "resnet18",
+    "ResNet-18 (arXiv 1512.03385) with torchvision's names: ImageNet top-1 69.8 with its weights.",
+)
+resnet34 = named(
+    "resnet34",
+    _published,
+    "resnet34",
+    "ResNet-34 (arXiv 1512.03385): ImageNet top-1 73.3 with torchvision's weights.",
+)
+resnet50 = named(
+    "resnet50",
+    _published,
+    "resnet50",
+    "ResNet-50 (arXiv 1512.03385): ImageNet top-1 76.1 with torchvision's first weights, 80.9 with its second.",
+)
+resnet101 = named(
+    "resnet101",
+    _published,
+    "resnet101",
+    "ResNet-101 (arXiv 1512.03385): ImageNet top-1 77.4 with torchvision's first weights, 81.9 with its second.",
+)
+mobilenet_v3_large = named(
+    "mobilenet_v3_large",
+    _published,
+    "mobilenet_v3_large",
+    "MobileNetV3-Large (arXiv 1905.02244): ImageNet top-1 74.0 with torchvision's weights.",
+)
+mobilenet_v3_small = named(
+    "mobilenet_v3_small",
+    _published,
+    "mobilenet_v3_small",
+    "MobileNetV3-Small (arXiv 1905.02244): ImageNet top-1 67.7 with torchvision's weights.",
+)
 
 
 def vgg16(
@@ -207,8 +158,18 @@ def vgg16(
     boxes: bool = False,
     size: int = 224,
 ) -> ImageClassifier:
-    """VGG-16 (arXiv 1409.1556), which has no norms: ImageNet top-1 71.6 with torchvision's weights."""
-    return _classifier("vgg16", num_classes, pretrained, None, trainable_layers, boxes, size)
+    """VGG-16 (arXiv 1409.1556), which has no norms: ImageNet top-1 71.6 with torchvision's weights.
+
+    The other arguments are those of `resnet18`.
+    """
+    return _published(
+        "vgg16",
+        num_classes=num_classes,
+        pretrained=pretrained,
+        trainable_layers=trainable_layers,
+        boxes=boxes,
+        size=size,
+    )
 
 
 def classifier_lite0(
@@ -223,51 +184,13 @@ def classifier_lite0(
 
     It always sees the whole image, stretched to a square.
     """
-    network = _network("efficientnet_lite0", num_classes, pretrained, None, trainable_layers)
-    return _assembled(network, _whole_image(size, body_of(network)), boxes)
-
-
-def _classifier(
-    name: str,
-    num_classes: int,
-    pretrained: bool,
-    norm: NormName | None,
-    trainable_layers: int | None,
-    boxes: bool,
-    size: int,
-) -> ImageClassifier:
-    """A published network, fed as it was when it was measured."""
-    network = _network(name, num_classes, pretrained, norm, trainable_layers)
-    body = body_of(network)
-    return _assembled(network, _whole_image(size, body) if boxes else CentreCrop(size=size, body=body), boxes)
-
-
-def _network(
-    name: str, num_classes: int, pretrained: bool, norm: NormName | None, trainable_layers: int | None
-) -> Network:
-    """A backbone with its classifier, its first layers frozen."""
-    frozen = pretrained if norm is None else norm == "frozen"
-    options = {"norm": partial(FrozenBatchNorm2d, eps=_EPS.get(name, 1e-5))} if frozen and name != "vgg16" else {}
-    network: Network = BACKBONES[name](num_classes=num_classes, **options)
-    if pretrained:
-        state, source = pretrained_state(name)
-        own = network.state_dict()
-        fresh = {key: own[key] for key, value in state.items() if key in own and own[key].shape != value.shape}
-        load_state(network, state | fresh if num_classes != 1000 else state, source=source)
-    body = body_of(network)
-    freeze(body, trainable_layers if trainable_layers is not None else 3 if pretrained else len(body.groups()))
-    return network
+    made = network(
+        "efficientnet_lite0", num_classes=num_classes, pretrained=pretrained, trainable_layers=trainable_layers
+    )
+    return _assembled(made, whole_image(size, made.body), boxes)
 
 
 def _assembled(network: Network, transform: ImageTransform, boxes: bool) -> ImageClassifier:
-    channels = body_of(network).channels[-2:]
-    return ImageClassifier(transform=transform, network=network, box_head=BoxHead(channels) if boxes else None)
-
-
-_EPS = {"mobilenet_v3_large": 1e-3, "mobilenet_v3_small": 1e-3, "efficientnet_lite0": 1e-3}
-"""The epsilon of the norms that the published weights were trained with, where it is not 1e-5."""
-
-
-def _whole_image(size: int, body: Body) -> SquareTransform:
-    """All of an image, as the box of its object may lie anywhere."""
-    return SquareTransform(size=size, mean=body.mean, std=body.std, antialias=True)
+    assert isinstance(network, nn.Module)
+    head = BoxHead(network.body.channels[-2:]) if boxes else None
+    return ImageClassifier(transform=transform, network=network, box_head=head)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.nn.transform import scale_boxes
+from visus.nn.transform import scale_boxes, size_pairs
 from visus.ops.boxes import generalized_box_iou
 from visus.systems.classification.outputs import ClassificationOutputs
 from visus.types import ClassTarget
@@ -59,15 +59,17 @@ class ClassificationCriterion:
         return F.cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)
 
 
-def box_loss(boxes_xyxy: Float[Tensor, "b 4"], sizes: Tensor, targets: Sequence[ClassTarget]) -> Float[Tensor, ""]:
+def box_loss(
+    boxes_xyxy: Float[Tensor, "b 4"], sizes: Int64[Tensor, "b 2"], targets: Sequence[ClassTarget]
+) -> Float[Tensor, ""]:
     """The mean over the images with a box; 0 where none has one.
 
     Args:
         boxes_xyxy: what was found, in network pixels.
-        sizes: Int64 [b 2], the (h, w) of each image in network pixels.
+        sizes: the (h, w) of each image in network pixels.
         targets: what is annotated, in pixels of each target's ``size``.
     """
-    olds = [(int(h), int(w)) for h, w in sizes.tolist()]
+    olds = size_pairs(sizes)
     known = [i for i, target in enumerate(targets) if target.box_xyxy is not None]
     if not known:
         return boxes_xyxy.sum() * 0.0

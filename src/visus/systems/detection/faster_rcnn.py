@@ -7,19 +7,29 @@ The builders with torchvision's names have its parameter names and numbers, so t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from visus.names import named
 from visus.nn.pyramid import PyramidBackbone
 from visus.nn.rpn import ProposalLimits, RegionProposalNetwork
-from visus.nn.transform import ImageTransform, scale_boxes, training_objects
-from visus.systems.detection.backbones import lite0_pyramid, mobilenet_pyramid, resnet50_pyramid
-from visus.systems.detection.box_heads import BoxPredictor, ConvHead, TwoLayerHead
-from visus.systems.detection.outputs import DetectionOutputs, Detections
-from visus.systems.detection.roi_heads import RoIHeads, RoIPooling
-from visus.systems.detection.small import small_roi_heads, small_rpn, small_transform
+from visus.nn.transform import ImageTransform, small_transform, training_targets
+from visus.systems.detection.outputs import DetectionOutputs, predictions_of
+from visus.systems.detection.roi_heads import RoIHeads
+from visus.systems.detection.two_stage import (
+    Published,
+    lite0_pyramid,
+    mobilenet_pyramid,
+    mobilenet_rpn,
+    published,
+    published_v2,
+    resnet50_pyramid,
+    small_roi_heads,
+    small_rpn,
+    standard_roi_heads,
+    standard_rpn,
+)
 from visus.types import ImageBatch, InstancePrediction, InstanceTarget
 
 
@@ -49,107 +59,64 @@ class FasterRCNN(nn.Module):
         rpn = self.rpn(features, tuple(pixels.shape[-2:]), images.sizes)
         if targets is None:
             return DetectionOutputs(images.sizes, features, rpn)
-        objects = [training_objects(t, (int(h), int(w))) for t, (h, w) in zip(targets, images.sizes, strict=True)]
+        objects = training_targets(targets, images.sizes)
         return DetectionOutputs(images.sizes, features, rpn, self.roi_heads(features, rpn.proposals, objects))
 
     @torch.no_grad()
     def postprocess(self, outputs: DetectionOutputs, sizes: Sequence[tuple[int, int]]) -> list[InstancePrediction]:
         """The objects of each image, best first, in the pixels of images of ``sizes`` (h, w)."""
         found = self.roi_heads.detect(outputs.features, outputs.rpn.proposals, outputs.image_sizes)
-        return [_of_image(found, i, outputs.image_sizes[i], size) for i, size in enumerate(sizes)]
+        return predictions_of(found, outputs.image_sizes, sizes)
 
 
-def _of_image(found: Detections, image: int, old: Tensor, size: tuple[int, int]) -> InstancePrediction:
-    mine = found.image_index == image
-    boxes = scale_boxes(found.boxes_xyxy[mine], (int(old[0]), int(old[1])), size)
-    return InstancePrediction(boxes, found.labels[mine], found.scores[mine], size)
+def _standard(transform: ImageTransform, backbone: PyramidBackbone, num_classes: int) -> FasterRCNN:
+    rpn, heads = standard_rpn(backbone), standard_roi_heads(backbone, num_classes)
+    return FasterRCNN(transform=transform, backbone=backbone, rpn=rpn, roi_heads=heads)
 
 
-def fasterrcnn_resnet50_fpn(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    norm: Literal["batch", "frozen"] | None = None,
-    trainable_layers: int | None = None,
-    min_size: int = 800,
-    max_size: int = 1333,
-) -> FasterRCNN:
-    """torchvision's Faster R-CNN with a ResNet-50 pyramid (COCO box AP 37.0).
-
-    Args:
-        num_classes: categories without the background.
-        pretrained: start from torchvision's ImageNet weights (fetched once).
-        norm: batch norm, or frozen batch norm, the default for a pretrained backbone.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained, else 5.
-        min_size: the shorter side of an image in pixels.
-        max_size: the most of its longer side.
-    """
-    backbone = resnet50_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
-    return FasterRCNN(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
-        backbone=backbone,
-        rpn=standard_rpn(backbone),
-        roi_heads=standard_roi_heads(backbone, num_classes),
-    )
+def _deeper(transform: ImageTransform, backbone: PyramidBackbone, num_classes: int) -> FasterRCNN:
+    rpn, heads = standard_rpn(backbone, depth=2), standard_roi_heads(backbone, num_classes, convolutions=True)
+    return FasterRCNN(transform=transform, backbone=backbone, rpn=rpn, roi_heads=heads)
 
 
-def fasterrcnn_resnet50_fpn_v2(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    trainable_layers: int | None = None,
-    min_size: int = 800,
-    max_size: int = 1333,
-) -> FasterRCNN:
-    """torchvision's second Faster R-CNN with a ResNet-50 pyramid (COCO box AP 46.7): batch norm and deeper heads."""
-    backbone = resnet50_pyramid(
-        pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True
-    )
-    return FasterRCNN(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
-        backbone=backbone,
-        rpn=standard_rpn(backbone, depth=2),
-        roi_heads=standard_roi_heads(backbone, num_classes, box_head=ConvHead(backbone.out_channels, 7)),
-    )
+def _mobilenet(transform: ImageTransform, backbone: PyramidBackbone, num_classes: int) -> FasterRCNN:
+    rpn = mobilenet_rpn(backbone, ProposalLimits(min_score=0.05))
+    heads = standard_roi_heads(backbone, num_classes)
+    return FasterRCNN(transform=transform, backbone=backbone, rpn=rpn, roi_heads=heads)
 
 
-def fasterrcnn_mobilenet_v3_large_fpn(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    norm: Literal["batch", "frozen"] | None = None,
-    trainable_layers: int | None = None,
-    min_size: int = 800,
-    max_size: int = 1333,
-) -> FasterRCNN:
-    """torchvision's Faster R-CNN with a MobileNetV3-Large pyramid (COCO box AP 32.8)."""
-    backbone = mobilenet_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
-    return FasterRCNN(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
-        backbone=backbone,
-        rpn=_mobilenet_rpn(backbone, ProposalLimits(min_score=0.05)),
-        roi_heads=standard_roi_heads(backbone, num_classes),
-    )
+def _mobilenet_320(transform: ImageTransform, backbone: PyramidBackbone, num_classes: int) -> FasterRCNN:
+    rpn = mobilenet_rpn(backbone, ProposalLimits(before=(2000, 150), after=(2000, 150), min_score=0.05))
+    heads = standard_roi_heads(backbone, num_classes)
+    return FasterRCNN(transform=transform, backbone=backbone, rpn=rpn, roi_heads=heads)
 
 
-def fasterrcnn_mobilenet_v3_large_320_fpn(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    norm: Literal["batch", "frozen"] | None = None,
-    trainable_layers: int | None = None,
-    min_size: int = 320,
-    max_size: int = 640,
-) -> FasterRCNN:
-    """The same network for images of 320 to 640 pixels (COCO box AP 22.8)."""
-    backbone = mobilenet_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
-    limits = ProposalLimits(before=(2000, 150), after=(2000, 150), min_score=0.05)
-    return FasterRCNN(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
-        backbone=backbone,
-        rpn=_mobilenet_rpn(backbone, limits),
-        roi_heads=standard_roi_heads(backbone, num_classes),
-    )
+fasterrcnn_resnet50_fpn = named(
+    "fasterrcnn_resnet50_fpn",
+    published,
+    Published(resnet50_pyramid, _standard),
+    "torchvision's Faster R-CNN with a ResNet-50 pyramid (COCO box AP 37.0).",
+)
+fasterrcnn_resnet50_fpn_v2 = named(
+    "fasterrcnn_resnet50_fpn_v2",
+    published_v2,
+    _deeper,
+    "torchvision's second Faster R-CNN with a ResNet-50 pyramid (COCO box AP 46.7): batch norm and deeper heads.",
+)
+fasterrcnn_mobilenet_v3_large_fpn = named(
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    published,
+    Published(mobilenet_pyramid, _mobilenet),
+    "torchvision's Faster R-CNN with a MobileNetV3-Large pyramid (COCO box AP 32.8).",
+)
+fasterrcnn_mobilenet_v3_large_320_fpn = named(
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    published,
+    Published(mobilenet_pyramid, _mobilenet_320),
+    "torchvision's Faster R-CNN with a MobileNetV3-Large pyramid for images of 320 to 640 pixels (COCO box AP 22.8).",
+    min_size=320,
+    max_size=640,
+)
 
 
 def fasterrcnn_lite0_fpn(
@@ -165,29 +132,8 @@ def fasterrcnn_lite0_fpn(
     """
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers)
     return FasterRCNN(
-        transform=small_transform(backbone, size),
+        transform=small_transform(size, backbone.body),
         backbone=backbone,
         rpn=small_rpn(backbone, size),
         roi_heads=small_roi_heads(backbone, num_classes, size),
-    )
-
-
-def standard_rpn(backbone: PyramidBackbone, depth: int = 1) -> RegionProposalNetwork:
-    """Five levels, one anchor size each, as in the pyramid paper."""
-    sizes = [(32,), (64,), (128,), (256,), (512,)]
-    return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, depth=depth)
-
-
-def _mobilenet_rpn(backbone: PyramidBackbone, limits: ProposalLimits) -> RegionProposalNetwork:
-    sizes = [(32, 64, 128, 256, 512)] * len(backbone.strides)
-    return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, limits=limits)
-
-
-def standard_roi_heads(backbone: PyramidBackbone, num_classes: int, box_head: nn.Module | None = None) -> RoIHeads:
-    """The box branch with the papers' numbers."""
-    return RoIHeads(
-        pooling=RoIPooling(7, backbone.strides[:-1]),
-        box_head=box_head or TwoLayerHead(backbone.out_channels, 7),
-        box_predictor=BoxPredictor(1024, num_classes),
-        num_classes=num_classes,
     )

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
 from visus.nn.rpn import RPNOutputs
-from visus.nn.transform import training_objects
+from visus.nn.transform import training_targets
 from visus.ops.boxes import box_iou, encode_boxes
-from visus.ops.matching import match_boxes, sample_balanced
+from visus.ops.matching import BACKGROUND, match_boxes, sample_balanced
 from visus.systems.detection.outputs import DetectionOutputs, Regions
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
 from visus.types import InstanceTarget
@@ -25,32 +25,52 @@ from visus.types import InstanceTarget
 BETA = 1 / 9
 
 
-@dataclass(frozen=True)
-class AnchorSampling:
-    """Which anchors the first stage learns from: how many of an image, the share with an object, what covers one."""
+@dataclass(frozen=True, kw_only=True)
+class DetectionCriterion:
+    """Losses ``objectness``, ``rpn_box``, ``class`` and ``box`` of outputs that were made with targets.
 
-    count: int = 256
+    Args:
+        anchors: how many anchors of an image the first stage learns from.
+        positive_fraction: the share of them that covers an object, at most.
+        positive_iou: an anchor covers an object from this overlap on; the best anchors of an object cover it anyway.
+        negative_iou: an anchor is background below this overlap; what lies between the two teaches nothing.
+
+    Raises:
+        ValueError: no anchor, or a share that is none.
+    """
+
+    anchors: int = 256
     positive_fraction: float = 0.5
     positive_iou: float = 0.7
     negative_iou: float = 0.3
 
+    def __post_init__(self) -> None:
+        if self.anchors < 1:
+            raise ValueError(f"anchors must be at least 1, not {self.anchors}")
+        if not 0 <= self.positive_fraction <= 1:
+            raise ValueError(f"positive_fraction must lie in 0..1, not {self.positive_fraction}")
+        if not 0 <= self.negative_iou <= self.positive_iou <= 1:
+            raise ValueError(
+                "negative_iou and positive_iou must lie in 0..1, the first not above the second; these are "
+                f"{self.negative_iou} and {self.positive_iou}"
+            )
 
-@dataclass(frozen=True)
-class DetectionCriterion:
-    """Losses ``objectness``, ``rpn_box``, ``class`` and ``box`` of outputs that were made with targets."""
-
-    anchors: AnchorSampling = AnchorSampling()
-
-    def __call__(self, outputs: DetectionOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Tensor]:
+    def __call__(self, outputs: DetectionOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Float[Tensor, ""]]:
         """Named scalars; their sum is what training minimises.
 
         Raises:
             ValueError: the outputs were made without targets.
         """
         regions = sampled_regions(outputs)
-        sizes = [(int(h), int(w)) for h, w in outputs.image_sizes.tolist()]
-        boxes = [training_objects(target, size).boxes_xyxy for target, size in zip(targets, sizes, strict=True)]
-        objectness, rpn_box = rpn_losses(outputs.rpn, boxes, self.anchors)
+        boxes = [objects.boxes_xyxy for objects in training_targets(targets, outputs.image_sizes)]
+        objectness, rpn_box = rpn_losses(
+            outputs.rpn,
+            boxes,
+            anchors=self.anchors,
+            positive_fraction=self.positive_fraction,
+            positive_iou=self.positive_iou,
+            negative_iou=self.negative_iou,
+        )
         classes, box = region_losses(regions, boxes)
         return {"objectness": objectness, "rpn_box": rpn_box, "class": classes, "box": box}
 
@@ -63,31 +83,36 @@ def sampled_regions(outputs: DetectionOutputs) -> Regions:
 
 
 def rpn_losses(
-    rpn: RPNOutputs, boxes: Sequence[Float[Tensor, "_ 4"]], sampling: AnchorSampling
-) -> tuple[Tensor, Tensor]:
-    """Binary cross-entropy on sampled anchors, and smooth L1 on those that cover one of ``boxes`` (network pixels)."""
+    rpn: RPNOutputs,
+    boxes: Sequence[Float[Tensor, "_ 4"]],
+    *,
+    anchors: int = 256,
+    positive_fraction: float = 0.5,
+    positive_iou: float = 0.7,
+    negative_iou: float = 0.3,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Binary cross-entropy on sampled anchors, and smooth L1 on those that cover one of ``boxes`` (network pixels).
+
+    The other arguments are those of `DetectionCriterion`.
+    """
     scores, wanted, errors, count = [], [], [], 0
     for logits, deltas, objects in zip(rpn.objectness, rpn.deltas, boxes, strict=True):
-        positive, negative, matched = _sample_anchors(rpn.anchors, objects.to(rpn.anchors), sampling)
+        objects = objects.to(rpn.anchors)
+        with torch.no_grad():
+            matched = match_boxes(box_iou(objects, rpn.anchors), positive_iou, negative_iou, allow_low_quality=True)
+            positive, negative = sample_balanced(matched >= 0, matched == BACKGROUND, anchors, positive_fraction)
         scores.append(logits[torch.cat([positive, negative])])
         wanted.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
-        moves = encode_boxes(objects.to(deltas)[matched], rpn.anchors[positive])
+        moves = encode_boxes(objects.to(deltas)[matched[positive]], rpn.anchors[positive])
         errors.append(F.smooth_l1_loss(deltas[positive], moves, beta=BETA, reduction="sum"))
         count += len(positive) + len(negative)
     score = F.binary_cross_entropy_with_logits(torch.cat(scores), torch.cat(wanted).to(scores[0]))
     return score, torch.stack(errors).sum() / max(count, 1)
 
 
-@torch.no_grad()
-def _sample_anchors(anchors: Tensor, objects: Tensor, sampling: AnchorSampling) -> tuple[Tensor, Tensor, Tensor]:
-    """Positive anchors, negative anchors and the object of each positive one."""
-    iou = box_iou(objects, anchors)
-    matched = match_boxes(iou, sampling.positive_iou, sampling.negative_iou, allow_low_quality=True)
-    positive, negative = sample_balanced(matched >= 0, matched == -1, sampling.count, sampling.positive_fraction)
-    return positive, negative, matched[positive]
-
-
-def region_losses(regions: Regions, boxes: Sequence[Float[Tensor, "_ 4"]]) -> tuple[Tensor, Tensor]:
+def region_losses(
+    regions: Regions, boxes: Sequence[Float[Tensor, "_ 4"]]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Cross-entropy on all sampled regions, and smooth L1 on the deltas of their class for those with an object."""
     classes = F.cross_entropy(regions.class_logits, regions.classes)
     positive = (regions.classes > 0).nonzero()[:, 0]
@@ -99,7 +124,7 @@ def region_losses(regions: Regions, boxes: Sequence[Float[Tensor, "_ 4"]]) -> tu
     return classes, error / max(len(regions.classes), 1)
 
 
-def first_of_images(parts: Sequence[Tensor]) -> Tensor:
-    """Where each image's rows begin once all are laid end to end."""
+def first_of_images(parts: Sequence[Float[Tensor, "_ 4"]]) -> Int64[Tensor, " b"]:
+    """Where each image's rows begin once those of all images are concatenated."""
     counts = torch.tensor([len(part) for part in parts], device=parts[0].device)
     return counts.cumsum(0) - counts

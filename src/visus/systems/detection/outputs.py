@@ -1,13 +1,18 @@
-"""What two-stage detectors return: the same type with and without targets, in training and in evaluation."""
+"""What two-stage detectors return, with and without targets alike; and what all detectors make of their best boxes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from visus.nn.rpn import RPNOutputs
+from visus.nn.transform import scale_boxes, size_pairs
+from visus.ops.nms import batched_nms
+from visus.types import InstancePrediction
 
 NO_OBJECT = -1
 
@@ -55,3 +60,31 @@ class Detections:
     image_index: Int64[Tensor, " n"]
     labels: Int64[Tensor, " n"]
     scores: Float[Tensor, " n"]
+
+
+def suppress(found: Detections, *, images: int, num_classes: int, iou: float, count: int) -> Detections:
+    """Those that survive a suppression within each class of each image, then the best of each image, image by image.
+
+    Args:
+        found: in any order.
+        images: how many images there are.
+        num_classes: how many labels there are.
+        iou: the most overlap within a class.
+        count: the most of an image.
+    """
+    groups = found.image_index * num_classes + found.labels
+    kept = batched_nms(found.boxes_xyxy, found.scores, groups, iou)
+    order = torch.cat([kept[found.image_index[kept] == image][:count] for image in range(images)])
+    return Detections(found.boxes_xyxy[order], found.image_index[order], found.labels[order], found.scores[order])
+
+
+def predictions_of(
+    found: Detections, image_sizes: Int64[Tensor, "b 2"], sizes: Sequence[tuple[int, int]]
+) -> list[InstancePrediction]:
+    """The detections of each image, from the pixels of ``image_sizes`` to those of images of ``sizes`` (h, w)."""
+    predictions = []
+    for image, (old, size) in enumerate(zip(size_pairs(image_sizes), sizes, strict=True)):
+        mine = found.image_index == image
+        boxes = scale_boxes(found.boxes_xyxy[mine], old, size)
+        predictions.append(InstancePrediction(boxes, found.labels[mine], found.scores[mine], size))
+    return predictions

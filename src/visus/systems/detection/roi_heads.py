@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from visus.ops.boxes import box_iou, decode_boxes, large_boxes
 from visus.ops.matching import match_boxes, sample_balanced
-from visus.ops.nms import batched_nms
 from visus.ops.roi import assign_levels, roi_align
-from visus.systems.detection.outputs import NO_OBJECT, Detections, Regions
+from visus.systems.detection.outputs import NO_OBJECT, Detections, Regions, suppress
 from visus.types import InstanceTarget
 
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -131,16 +130,10 @@ class RoIHeads(nn.Module):
         region, label = (scores > self.limits.score).nonzero(as_tuple=True)
         boxes = decode_boxes(moves[region, label], regions[region], weights=BOX_WEIGHTS)
         boxes = torch.minimum(boxes.clamp(min=0), sizes.flip(1).repeat(1, 2)[image_index[region]].to(boxes))
-        return self._best(boxes, scores[region, label], label, image_index[region], len(proposals))
-
-    def _best(self, boxes: Tensor, scores: Tensor, labels: Tensor, images: Tensor, count: int) -> Detections:
-        """Suppression within each class of each image, then the best of each image, image after image."""
         large = large_boxes(boxes, self.limits.min_side).nonzero()[:, 0]
-        groups = (images * self.num_classes + labels)[large]
-        kept = large[batched_nms(boxes[large], scores[large], groups, self.limits.iou)]
-        best = [kept[images[kept] == image][: self.limits.count] for image in range(count)]
-        order = torch.cat(best)
-        return Detections(boxes[order], images[order], labels[order], scores[order])
+        found = Detections(boxes[large], image_index[region][large], label[large], scores[region, label][large])
+        images, limits = len(proposals), self.limits
+        return suppress(found, images=images, num_classes=self.num_classes, iou=limits.iou, count=limits.count)
 
 
 def index_of_images(boxes: Sequence[Float[Tensor, "_ 4"]]) -> Int64[Tensor, " r"]:

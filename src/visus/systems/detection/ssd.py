@@ -16,11 +16,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from visus.nn.square import SquareTransform
-from visus.nn.transform import scale_boxes
 from visus.ops.boxes import clip_boxes, decode_boxes
-from visus.ops.nms import batched_nms
 from visus.systems.detection.default_boxes import BoxLevel, default_boxes
-from visus.systems.detection.outputs import Detections
+from visus.systems.detection.outputs import Detections, predictions_of, suppress
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
 from visus.types import ImageBatch, InstancePrediction, InstanceTarget
 
@@ -92,9 +90,8 @@ class SSD(nn.Module):
     @torch.no_grad()
     def postprocess(self, outputs: SSDOutputs, sizes: Sequence[tuple[int, int]]) -> list[InstancePrediction]:
         """The objects of each image, best first, in the pixels of images of ``sizes`` (h, w)."""
-        frame = (self.transform.size, self.transform.size)
-        found = detect(outputs, frame, self.limits)
-        return [_of_image(found, image, frame, size) for image, size in enumerate(sizes)]
+        found = detect(outputs, (self.transform.size, self.transform.size), self.limits)
+        return predictions_of(found, outputs.image_sizes, sizes)
 
 
 class SSDHead(nn.Module):
@@ -148,13 +145,5 @@ def detect(outputs: SSDOutputs, frame: tuple[int, int], limits: SSDLimits) -> De
     images, classes, anchors = scores.shape
     best, places = scores.topk(min(limits.candidates, anchors), dim=-1)
     image, label, rank = (best > limits.score).nonzero(as_tuple=True)
-    score, box = best[image, label, rank], boxes[image, places[image, label, rank]]
-    kept = batched_nms(box, score, image * classes + label, limits.iou)
-    order = torch.cat([kept[image[kept] == number][: limits.count] for number in range(images)])
-    return Detections(box[order], image[order], label[order], score[order])
-
-
-def _of_image(found: Detections, image: int, frame: tuple[int, int], size: tuple[int, int]) -> InstancePrediction:
-    mine = found.image_index == image
-    boxes = scale_boxes(found.boxes_xyxy[mine], frame, size)
-    return InstancePrediction(boxes, found.labels[mine], found.scores[mine], size)
+    found = Detections(boxes[image, places[image, label, rank]], image, label, best[image, label, rank])
+    return suppress(found, images=images, num_classes=classes, iou=limits.iou, count=limits.count)

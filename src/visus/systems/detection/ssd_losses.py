@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.nn.transform import training_objects
+from visus.nn.transform import training_targets
 from visus.ops.boxes import box_iou, encode_boxes
 from visus.ops.matching import BACKGROUND, match_boxes
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
@@ -40,8 +40,7 @@ class SSDCriterion:
 
     def __call__(self, outputs: SSDOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Tensor]:
         """Named scalars; their sum is what training minimises. Targets may be in any frame."""
-        height, width = outputs.image_sizes[0].tolist()
-        objects = [training_objects(target, (height, width)) for target in targets]
+        objects = training_targets(targets, outputs.image_sizes)
         matched = torch.stack([match_default_boxes(o.boxes_xyxy, outputs.default_boxes, self.iou) for o in objects])
         positive = matched >= 0  # [b, a]
         count = positive.sum().clamp(min=1)

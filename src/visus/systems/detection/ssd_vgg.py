@@ -136,7 +136,7 @@ def _body(pretrained: bool, trainable_layers: int | None) -> Body:
     if pretrained:
         state, source = pretrained_state("vgg16_caffe_features")
         load_state(network, {key: value for key, value in state.items() if key.startswith("features.")}, source=source)
-    body = network.without_classifier()
+    body = network.body
     if trainable_layers is None:
         trainable_layers = 4 if pretrained else len(body.groups())
     freeze(body, trainable_layers)

@@ -7,14 +7,14 @@ for each visible keypoint inside the region, cross-entropy over all cells, exact
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.nn.transform import scale_boxes, training_objects
+from visus.nn.transform import scale_boxes, size_pairs, training_targets
 from visus.ops.keypoints import encode_keypoints
 from visus.ops.roi import roi_align
 from visus.systems.detection.losses import DetectionCriterion, sampled_regions
@@ -23,20 +23,24 @@ from visus.systems.instances.outputs import InstanceRegions
 from visus.types import InstanceTarget
 
 
-@dataclass(frozen=True)
-class InstanceCriterion:
-    """Faster R-CNN's four losses, and ``mask`` and ``keypoint`` for the branches that the network has."""
+@dataclass(frozen=True, kw_only=True)
+class InstanceCriterion(DetectionCriterion):
+    """Faster R-CNN's four losses, and ``mask`` and ``keypoint`` for the branches that the network has.
 
-    detection: DetectionCriterion = field(default_factory=DetectionCriterion)
+    The arguments are those of `DetectionCriterion`.
+    """
 
-    def __call__(self, outputs: DetectionOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Tensor]:
-        """Named scalars; their sum is what training minimises."""
-        losses = self.detection(outputs, targets)
+    def __call__(self, outputs: DetectionOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Float[Tensor, ""]]:
+        """Named scalars; their sum is what training minimises.
+
+        Raises:
+            ValueError: the outputs were made without targets, or a target lacks what a branch learns.
+        """
+        losses = super().__call__(outputs, targets)
         regions = sampled_regions(outputs)
         if not isinstance(regions, InstanceRegions):
             return losses
-        sizes = [(int(h), int(w)) for h, w in outputs.image_sizes.tolist()]
-        objects = [training_objects(target, size) for target, size in zip(targets, sizes, strict=True)]
+        sizes, objects = size_pairs(outputs.image_sizes), training_targets(targets, outputs.image_sizes)
         if regions.mask_rois is not None and regions.mask_logits is not None:
             losses["mask"] = mask_loss(regions.mask_logits, regions, regions.mask_rois, objects, sizes)
         if regions.keypoint_rois is not None and regions.keypoint_logits is not None:
@@ -64,7 +68,7 @@ def mask_loss(
             cut = roi_align(
                 [target.masks[:, None].to(boxes)], boxes, regions.matched[rois[mine]], logits.shape[-1], [1]
             )
-            wanted[mine] = cut[:, 0]
+            wanted[mine] = cut[:, 0].to(wanted)
     return F.binary_cross_entropy_with_logits(logits, wanted)
 
 

@@ -8,25 +8,29 @@ names and numbers, so that its published weights load.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
-from torch import Tensor
 
+from visus.names import named
+from visus.nn.norm import NormName
 from visus.nn.pyramid import PyramidBackbone
-from visus.nn.transform import ImageTransform, scale_boxes
+from visus.nn.transform import ImageTransform, scale_boxes, size_pairs, small_transform
 from visus.ops.masks import paste_masks
-from visus.systems.detection.backbones import lite0_pyramid, resnet50_pyramid
-from visus.systems.detection.box_heads import ConvHead
-from visus.systems.detection.faster_rcnn import FasterRCNN, standard_roi_heads, standard_rpn
+from visus.systems.detection.faster_rcnn import FasterRCNN
 from visus.systems.detection.outputs import DetectionOutputs
 from visus.systems.detection.roi_heads import RoIPooling
-from visus.systems.detection.small import (
+from visus.systems.detection.two_stage import (
     DETAIL_CANONICAL_SHARE,
+    Published,
+    lite0_pyramid,
+    published,
+    published_v2,
+    resnet50_pyramid,
     small_pooling,
     small_roi_heads,
     small_rpn,
-    small_transform,
+    standard_roi_heads,
+    standard_rpn,
 )
 from visus.systems.instances.heads import (
     KeypointBranch,
@@ -54,71 +58,61 @@ class MaskRCNN(FasterRCNN):
         """The objects of each image with outlines and keypoints, in the pixels of images of ``sizes`` (h, w)."""
         found = self.roi_heads.detect(outputs.features, outputs.rpn.proposals, outputs.image_sizes)
         assert isinstance(found, InstanceDetections)
-        return [self._of_image(found, i, outputs.image_sizes[i], size) for i, size in enumerate(sizes)]
+        frames = size_pairs(outputs.image_sizes)
+        return [self._of_image(found, i, frames[i], size) for i, size in enumerate(sizes)]
 
     def _of_image(
-        self, found: InstanceDetections, image: int, old: Tensor, size: tuple[int, int]
+        self, found: InstanceDetections, image: int, old: tuple[int, int], size: tuple[int, int]
     ) -> InstancePrediction:
         mine = found.image_index == image
-        height, width = int(old[0]), int(old[1])
-        boxes = scale_boxes(found.boxes_xyxy[mine], (height, width), size)
+        boxes = scale_boxes(found.boxes_xyxy[mine], old, size)
         masks = keypoints = scores = None
         if found.mask_probabilities is not None:
             masks = paste_masks(found.mask_probabilities[mine], boxes, size, threshold=self.mask_threshold)
         if found.keypoints_xyv is not None and found.keypoint_scores is not None:
             keypoints, scores = found.keypoints_xyv[mine], found.keypoint_scores[mine]
-            keypoints = keypoints * keypoints.new_tensor([size[1] / width, size[0] / height, 1])
+            keypoints = keypoints * keypoints.new_tensor([size[1] / old[1], size[0] / old[0], 1])
         return InstancePrediction(boxes, found.labels[mine], found.scores[mine], size, masks, keypoints, scores)
 
 
-def maskrcnn_resnet50_fpn(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    norm: Literal["batch", "frozen"] | None = None,
-    trainable_layers: int | None = None,
-    min_size: int = 800,
-    max_size: int = 1333,
-) -> MaskRCNN:
-    """torchvision's Mask R-CNN with a ResNet-50 pyramid (COCO box AP 37.9, mask AP 34.6).
-
-    Args:
-        num_classes: categories without the background.
-        pretrained: start from torchvision's ImageNet weights (fetched once).
-        norm: batch norm, or frozen batch norm, the default for a pretrained backbone.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained, else 5.
-        min_size: the shorter side of an image in pixels.
-        max_size: the most of its longer side.
-    """
-    backbone = resnet50_pyramid(pretrained=pretrained, norm=norm, trainable_layers=trainable_layers)
+def _standard(transform: ImageTransform, backbone: PyramidBackbone, num_classes: int) -> MaskRCNN:
     boxes = standard_roi_heads(backbone, num_classes)
     return MaskRCNN(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
+        transform=transform,
         backbone=backbone,
         rpn=standard_rpn(backbone),
         roi_heads=InstanceRoIHeads(boxes, mask=_mask_branch(backbone, num_classes)),
     )
 
 
-def maskrcnn_resnet50_fpn_v2(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    trainable_layers: int | None = None,
-    min_size: int = 800,
-    max_size: int = 1333,
-) -> MaskRCNN:
-    """torchvision's second Mask R-CNN (COCO box AP 47.4, mask AP 41.8): batch norm and deeper heads."""
-    backbone = resnet50_pyramid(
-        pretrained=pretrained, norm="batch", trainable_layers=trainable_layers, pyramid_norm=True
-    )
-    boxes = standard_roi_heads(backbone, num_classes, box_head=ConvHead(backbone.out_channels, 7))
+def _deeper(transform: ImageTransform, backbone: PyramidBackbone, num_classes: int) -> MaskRCNN:
+    boxes = standard_roi_heads(backbone, num_classes, convolutions=True)
     return MaskRCNN(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
+        transform=transform,
         backbone=backbone,
         rpn=standard_rpn(backbone, depth=2),
         roi_heads=InstanceRoIHeads(boxes, mask=_mask_branch(backbone, num_classes, norm=True)),
     )
+
+
+def _mask_branch(backbone: PyramidBackbone, num_classes: int, norm: bool = False) -> MaskBranch:
+    """The mask branch with the paper's numbers."""
+    head = MaskHead(backbone.out_channels, norm=norm)
+    return MaskBranch(RoIPooling(14, backbone.strides[:-1]), head, MaskPredictor(head.width, 256, num_classes))
+
+
+maskrcnn_resnet50_fpn = named(
+    "maskrcnn_resnet50_fpn",
+    published,
+    Published(resnet50_pyramid, _standard),
+    "torchvision's Mask R-CNN with a ResNet-50 pyramid (COCO box AP 37.9, mask AP 34.6).",
+)
+maskrcnn_resnet50_fpn_v2 = named(
+    "maskrcnn_resnet50_fpn_v2",
+    published_v2,
+    _deeper,
+    "torchvision's second Mask R-CNN (COCO box AP 47.4, mask AP 41.8): batch norm and deeper heads.",
+)
 
 
 def keypointrcnn_resnet50_fpn(
@@ -126,7 +120,7 @@ def keypointrcnn_resnet50_fpn(
     num_classes: int = 1,
     num_keypoints: int = 17,
     pretrained: bool = False,
-    norm: Literal["batch", "frozen"] | None = None,
+    norm: NormName | None = None,
     trainable_layers: int | None = None,
     min_size: int = 800,
     max_size: int = 1333,
@@ -178,14 +172,8 @@ def maskrcnn_lite0_fpn(
             small_pooling(backbone, 14, size, DETAIL_CANONICAL_SHARE), points, predictor, tuple(keypoint_labels)
         )
     return MaskRCNN(
-        transform=small_transform(backbone, size),
+        transform=small_transform(size, backbone.body),
         backbone=backbone,
         rpn=small_rpn(backbone, size),
         roi_heads=InstanceRoIHeads(small_roi_heads(backbone, num_classes, size), mask=mask, keypoint=keypoint),
     )
-
-
-def _mask_branch(backbone: PyramidBackbone, num_classes: int, norm: bool = False) -> MaskBranch:
-    """The mask branch with the paper's numbers."""
-    head = MaskHead(backbone.out_channels, norm=norm)
-    return MaskBranch(RoIPooling(14, backbone.strides[:-1]), head, MaskPredictor(head.width, 256, num_classes))

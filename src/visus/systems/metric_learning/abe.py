@@ -8,7 +8,7 @@ apart. The learners are folded into the batch, so that they cost one pass.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.square import SquareTransform
+from visus.names import named
+from visus.nn.square import SquareTransform, whole_image
 from visus.systems.metric_learning.losses.contrastive import Average, contrastive_loss
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
@@ -145,7 +146,9 @@ def divergence_loss(parts: Float[Tensor, "m b d"], margin: float = 1.0) -> Float
     return (margin - 2 + 2 * cosines[:, rows, columns]).clamp(min=0).sum(1).mean()
 
 
-def abe2_lite0(
+def _on_lite0(
+    learners: int,
+    /,
     *,
     embedding_dim: int = 512,
     size: int = 96,
@@ -153,61 +156,27 @@ def abe2_lite0(
     pretrained: bool = True,
     trainable_layers: int | None = None,
 ) -> ABE:
-    """Two learners of 256 dimensions on EfficientNet-Lite0, for a CPU; the options are those of `abe8_lite0`."""
-    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _lite0(trunk, 2, embedding_dim, size, pooling)
-
-
-def abe4_lite0(
-    *,
-    embedding_dim: int = 512,
-    size: int = 96,
-    pooling: PoolingName = "average",
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
-) -> ABE:
-    """Four learners of 128 dimensions on EfficientNet-Lite0, for a CPU; the options are those of `abe8_lite0`."""
-    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _lite0(trunk, 4, embedding_dim, size, pooling)
-
-
-def abe8_lite0(
-    *,
-    embedding_dim: int = 512,
-    size: int = 96,
-    pooling: PoolingName = "average",
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
-) -> ABE:
-    """Eight learners of 64 dimensions on EfficientNet-Lite0, for a CPU, cut where stride 16 ends.
+    """Learners on EfficientNet-Lite0, cut where stride 16 ends.
 
     Args:
         embedding_dim: dimensions of all learners together.
         size: pixels of a side of the square that images are stretched to.
-        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the picture things are.
+        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the image things are.
         pretrained: start from the ImageNet weights of the install, with frozen norms.
         trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
     """
     trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _lite0(trunk, 8, embedding_dim, size, pooling)
+    return _ensemble(trunk, Cut(2, trunk.body.groups()[3][-2:]), learners, embedding_dim, size, pooling)
 
 
-def abe8_resnet50(
-    *,
-    embedding_dim: int = 512,
-    size: int = 224,
-    pooling: PoolingName = "average",
-    pretrained: bool = False,
-    trainable_layers: int | None = 5,
-    learners: int = 8,
-) -> ABE:
-    """Eight learners on ResNet-50, cut where stride 16 ends."""
-    trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    cut = Cut(2, trunk.body.groups()[3][0][-2:])  # type: ignore[index]
-    return _ensemble(trunk, cut, learners, embedding_dim, size, pooling)
+abe2_lite0 = named("abe2_lite0", _on_lite0, 2, "Two learners of 256 dimensions on EfficientNet-Lite0, for a CPU.")
+abe4_lite0 = named("abe4_lite0", _on_lite0, 4, "Four learners of 128 dimensions on EfficientNet-Lite0, for a CPU.")
+abe8_lite0 = named("abe8_lite0", _on_lite0, 8, "Eight learners of 64 dimensions on EfficientNet-Lite0, for a CPU.")
 
 
-def abe8_googlenet(
+def _of_published_size(
+    cut: Callable[[bool, int | None], tuple[Trunk, Cut]],
+    /,
     *,
     embedding_dim: int = 512,
     size: int = 224,
@@ -216,24 +185,30 @@ def abe8_googlenet(
     trainable_layers: int | None = None,
     learners: int = 8,
 ) -> ABE:
-    """The paper's network: GoogLeNet cut behind its third pooling, attention by copies of inception 4a to 4e.
+    """An ensemble on a cut network of the papers.
 
     Args:
         embedding_dim: dimensions of all learners together.
         size: pixels of a side of the square that images are stretched to.
-        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the picture things are.
+        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the image things are.
         pretrained: start from torchvision's ImageNet weights, with frozen norms.
-        trainable_layers: how many of the body's four groups learn, counted from the last; None for all.
+        trainable_layers: how many of the body's groups (five, GoogLeNet four) learn, counted from the last.
         learners: 8 in the paper's best network, 2 and 4 in others.
     """
+    return _ensemble(*cut(pretrained, trainable_layers), learners, embedding_dim, size, pooling)
+
+
+def _cut_resnet50(pretrained: bool, trainable_layers: int | None) -> tuple[Trunk, Cut]:
+    """Cut where stride 16 ends; the attention begins with copies of the last two blocks before."""
+    trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return trunk, Cut(2, trunk.body.groups()[3][0][-2:])  # type: ignore[index]
+
+
+def _cut_googlenet(pretrained: bool, trainable_layers: int | None) -> tuple[Trunk, Cut]:
+    """Cut behind the third pooling; the attention begins with copies of inception 4a to 4e."""
     layers = 4 if trainable_layers is None else trainable_layers
     trunk = googlenet_trunk(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
-    cut = Cut(0, trunk.body.groups()[2], width=trunk.channels[1])
-    return _ensemble(trunk, cut, learners, embedding_dim, size, pooling)
-
-
-def _lite0(trunk: Trunk, learners: int, embedding_dim: int, size: int, pooling: PoolingName) -> ABE:
-    return _ensemble(trunk, Cut(2, trunk.body.groups()[3][-2:]), learners, embedding_dim, size, pooling)
+    return trunk, Cut(0, trunk.body.groups()[2], width=trunk.channels[1])
 
 
 @dataclass(frozen=True)
@@ -256,9 +231,24 @@ def _ensemble(trunk: Trunk, cut: Cut, learners: int, embedding_dim: int, size: i
     backbone = SplitTrunk(trunk, cut.stage)
     channels = backbone.channels[0]
     return ABE(
-        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
+        transform=whole_image(size, trunk.body),
         backbone=backbone,
         attention=Attention(copies, width=cut.width or channels, channels=channels, learners=learners),
         pooling=make_pooling(pooling),
         embedding_dim=embedding_dim,
     )
+
+
+abe8_resnet50 = named(
+    "abe8_resnet50",
+    _of_published_size,
+    _cut_resnet50,
+    "Eight learners on ResNet-50, cut where stride 16 ends.",
+    trainable_layers=5,
+)
+abe8_googlenet = named(
+    "abe8_googlenet",
+    _of_published_size,
+    _cut_googlenet,
+    "The paper's network: GoogLeNet cut behind its third pooling, attention by copies of inception 4a to 4e.",
+)

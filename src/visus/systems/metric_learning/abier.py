@@ -17,10 +17,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.square import SquareTransform
+from visus.names import named
+from visus.nn.square import SquareTransform, whole_image
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
-from visus.systems.metric_learning.trunks import Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
+from visus.systems.metric_learning.trunks import MakeTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
 Boosting = Literal["online", "shrinkage"]
@@ -240,49 +241,41 @@ def _excess(layer: nn.Linear) -> Tensor:
     return _off_unit(layer.weight) + (layer.bias.square().sum() - 1).clamp(min=0)
 
 
-def abier_lite0(
+def _abier(
+    trunk: MakeTrunk,
+    /,
     *,
-    size: int = 96,
+    size: int = 224,
     pooling: PoolingName = "average",
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
+    pretrained: bool = False,
+    trainable_layers: int | None = 5,
 ) -> ABIER:
-    """A-BIER on EfficientNet-Lite0, 512 dimensions, for a CPU.
+    """A-BIER on a trunk.
 
     Args:
         size: pixels of a side of the square that images are stretched to.
-        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the picture things are.
-        pretrained: start from the ImageNet weights of the install, with frozen norms.
-        trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
+        pooling: ``"average"`` is the paper's; ``"layout"`` also tells where in the image things are.
+        pretrained: start from ImageNet weights, with frozen norms.
+        trainable_layers: how many of the body's five groups learn, counted from the last; None for 3 if pretrained,
+            else all.
     """
-    return _abier(lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size, pooling)
+    backbone = trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return ABIER(transform=whole_image(size, backbone.body), backbone=backbone, pooling=make_pooling(pooling))
 
 
-def abier_resnet50(
-    *,
-    size: int = 224,
-    pooling: PoolingName = "average",
-    pretrained: bool = False,
-    trainable_layers: int | None = 5,
-) -> ABIER:
-    """A-BIER on ResNet-50, 512 dimensions."""
-    return _abier(resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size, pooling)
-
-
-def abier_googlenet(
-    *,
-    size: int = 224,
-    pooling: PoolingName = "average",
-    pretrained: bool = False,
-    trainable_layers: int | None = 5,
-) -> ABIER:
-    """The paper's A-BIER on GoogLeNet, 96 + 160 + 256 = 512 dimensions."""
-    return _abier(googlenet_trunk(pretrained=pretrained, trainable_layers=trainable_layers), size, pooling)
-
-
-def _abier(trunk: Trunk, size: int, pooling: PoolingName) -> ABIER:
-    return ABIER(
-        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
-        backbone=trunk,
-        pooling=make_pooling(pooling),
-    )
+abier_lite0 = named(
+    "abier_lite0",
+    _abier,
+    lite0_trunk,
+    "A-BIER on EfficientNet-Lite0, 512 dimensions, for a CPU.",
+    size=96,
+    pretrained=True,
+    trainable_layers=None,
+)
+abier_resnet50 = named("abier_resnet50", _abier, resnet50_trunk, "A-BIER on ResNet-50, 512 dimensions.")
+abier_googlenet = named(
+    "abier_googlenet",
+    _abier,
+    googlenet_trunk,
+    "The paper's A-BIER on GoogLeNet, 96 + 160 + 256 = 512 dimensions.",
+)

@@ -14,10 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.square import SquareTransform
+from visus.names import named
+from visus.nn.square import SquareTransform, whole_image
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import Pooling, PoolingName, make_pooling
 from visus.systems.metric_learning.trunks import (
+    MakeTrunk,
     Trunk,
     bn_inception_trunk,
     googlenet_trunk,
@@ -78,87 +80,69 @@ class UnitLength(nn.Module):
         return F.normalize(x, dim=1)
 
 
-def descriptor_lite0(
+def _descriptor(
+    trunk: MakeTrunk,
+    /,
     *,
     embedding_dim: int = 128,
-    size: int = 96,
+    size: int = 224,
     pooling: PoolingName = "average",
     normalise: bool = True,
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
+    pretrained: bool = False,
+    trainable_layers: int | None = 5,
     head: HeadName = "linear",
 ) -> Descriptor:
-    """Our small descriptor for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
+    """A descriptor on a trunk.
 
     Args:
         embedding_dim: dimensions of the embedding.
         size: pixels of a side of the square that images are stretched to.
-        pooling: ``"average"``, ``"gem"``, or ``"layout"``, which also tells where in the picture things are.
+        pooling: ``"average"``, ``"gem"``, or ``"layout"``, which also tells where in the image things are.
         normalise: whether embeddings have unit length; lifted structure and N-pairs want them without.
-        pretrained: start from the ImageNet weights, with frozen norms.
-        trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
-        head: ``"none"`` leaves the linear layer out: the embedding is the pooled features (1280 averages), the baseline
-            of a network that never learned the metric.
+        pretrained: start from ImageNet weights, with frozen norms.
+        trainable_layers: how many of the body's five groups learn, counted from the last; None for 3 if pretrained,
+            else all.
+        head: ``"none"`` leaves the linear layer out: the embedding is the pooled features (averages of 1280 channels
+            on EfficientNet-Lite0), the baseline of a network that never learned the metric.
     """
-    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _descriptor(trunk, embedding_dim, size, pooling, normalise, head)
-
-
-def descriptor_googlenet(
-    *,
-    embedding_dim: int = 512,
-    size: int = 224,
-    pooling: PoolingName = "average",
-    normalise: bool = True,
-    pretrained: bool = False,
-    trainable_layers: int | None = 5,
-    head: HeadName = "linear",
-) -> Descriptor:
-    """torchvision's GoogLeNet (which has batch norms; the papers' Caffe network has none), all of it learning."""
-    trunk = googlenet_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _descriptor(trunk, embedding_dim, size, pooling, normalise, head)
-
-
-def descriptor_bn_inception(
-    *,
-    embedding_dim: int = 64,
-    size: int = 224,
-    pooling: PoolingName = "average",
-    normalise: bool = True,
-    pretrained: bool = False,
-    trainable_layers: int | None = 5,
-    head: HeadName = "linear",
-) -> Descriptor:
-    """BN-Inception, all of it learning; pretrained weights bring frozen norms, which the Reality Check wants, too."""
-    trunk = bn_inception_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _descriptor(trunk, embedding_dim, size, pooling, normalise, head)
-
-
-def descriptor_resnet50(
-    *,
-    embedding_dim: int = 128,
-    size: int = 224,
-    pooling: PoolingName = "average",
-    normalise: bool = True,
-    pretrained: bool = False,
-    trainable_layers: int | None = 5,
-    head: HeadName = "linear",
-) -> Descriptor:
-    """ResNet-50, all of it learning; pretrained weights bring frozen norms."""
-    trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _descriptor(trunk, embedding_dim, size, pooling, normalise, head)
-
-
-def _descriptor(
-    trunk: Trunk, embedding_dim: int, size: int, pooling: PoolingName, normalise: bool, head: HeadName
-) -> Descriptor:
     if head not in ("linear", "none"):
         raise ValueError(f'head must be "linear" or "none", not {head!r}')
-    pool = make_pooling(pooling)
+    backbone, pool = trunk(pretrained=pretrained, trainable_layers=trainable_layers), make_pooling(pooling)
     return Descriptor(
-        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
-        backbone=trunk,
+        transform=whole_image(size, backbone.body),
+        backbone=backbone,
         pooling=pool,
-        head=nn.Linear(pool.width(trunk.channels), embedding_dim) if head == "linear" else nn.Identity(),
+        head=nn.Linear(pool.width(backbone.channels), embedding_dim) if head == "linear" else nn.Identity(),
         normalise=normalise,
     )
+
+
+descriptor_lite0 = named(
+    "descriptor_lite0",
+    _descriptor,
+    lite0_trunk,
+    "Our small descriptor for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.",
+    size=96,
+    pretrained=True,
+    trainable_layers=None,
+)
+descriptor_resnet50 = named(
+    "descriptor_resnet50",
+    _descriptor,
+    resnet50_trunk,
+    "ResNet-50, all of it learning; pretrained weights bring frozen norms.",
+)
+descriptor_googlenet = named(
+    "descriptor_googlenet",
+    _descriptor,
+    googlenet_trunk,
+    "torchvision's GoogLeNet (which has batch norms; the papers' Caffe network has none), all of it learning.",
+    embedding_dim=512,
+)
+descriptor_bn_inception = named(
+    "descriptor_bn_inception",
+    _descriptor,
+    bn_inception_trunk,
+    "BN-Inception, all of it learning; pretrained weights bring frozen norms, which the Reality Check wants, too.",
+    embedding_dim=64,
+)

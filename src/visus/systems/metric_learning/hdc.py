@@ -14,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.square import SquareTransform
+from visus.names import named
+from visus.nn.square import SquareTransform, whole_image
 from visus.systems.metric_learning.hard_pairs import Mode, hard_pair_losses
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
-from visus.systems.metric_learning.trunks import Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
+from visus.systems.metric_learning.trunks import MakeTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
 GOOGLENET_TAPS = ("inception4a", "inception4d", "inception5b")
@@ -137,28 +138,9 @@ class HDCCriterion(nn.Module):
         }
 
 
-def hdc_lite0(
-    *,
-    embedding_dim: int = 384,
-    size: int = 96,
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
-    dropout: float = 0.2,
-) -> HDC:
-    """The cascade on strides 8, 16 and 32 of EfficientNet-Lite0, for a CPU.
-
-    Args:
-        embedding_dim: dimensions of the three embeddings together.
-        size: pixels of a side of the square that images are stretched to.
-        pretrained: start from the ImageNet weights of the install, with frozen norms.
-        trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
-        dropout: the share of units that training drops before each embedding; the papers' GoogLeNet drops more.
-    """
-    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _cascade(trunk, embedding_dim, size, (dropout, dropout), skipped=1)
-
-
-def hdc_resnet50(
+def _on_strides(
+    trunk: MakeTrunk,
+    /,
     *,
     embedding_dim: int = 384,
     size: int = 224,
@@ -166,9 +148,31 @@ def hdc_resnet50(
     trainable_layers: int | None = 5,
     dropout: float = 0.4,
 ) -> HDC:
-    """The cascade on strides 8, 16 and 32 of ResNet-50."""
-    trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _cascade(trunk, embedding_dim, size, (dropout, dropout), skipped=1)
+    """A cascade on strides 8, 16 and 32 of a trunk.
+
+    Args:
+        embedding_dim: dimensions of the three embeddings together.
+        size: pixels of a side of the square that images are stretched to.
+        pretrained: start from ImageNet weights, with frozen norms.
+        trainable_layers: how many of the body's five groups learn, counted from the last; None for 3 if pretrained,
+            else all.
+        dropout: the share of units that training drops before each embedding; the papers' GoogLeNet drops more.
+    """
+    backbone = trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _cascade(backbone, embedding_dim, size, (dropout, dropout), skipped=1)
+
+
+hdc_lite0 = named(
+    "hdc_lite0",
+    _on_strides,
+    lite0_trunk,
+    "The cascade on strides 8, 16 and 32 of EfficientNet-Lite0, for a CPU.",
+    size=96,
+    pretrained=True,
+    trainable_layers=None,
+    dropout=0.2,
+)
+hdc_resnet50 = named("hdc_resnet50", _on_strides, resnet50_trunk, "The cascade on strides 8, 16 and 32 of ResNet-50.")
 
 
 def hdc_googlenet(
@@ -204,7 +208,7 @@ def _cascade(
     pools = [nn.AvgPool2d(5, stride=3) if pooling == "caffe" else nn.AdaptiveAvgPool2d(4) for _ in inner]
     heads = [InnerHead(c, dim, pooling=pool, dropout=dropouts[0]) for c, pool in zip(inner, pools, strict=True)]
     return HDC(
-        transform=SquareTransform(size=size, mean=trunk.body.mean, std=trunk.body.std, antialias=True),
+        transform=whole_image(size, trunk.body),
         backbone=trunk,
         heads=[*heads, LastHead(last, dim, dropout=dropouts[1])],
         skipped=skipped,

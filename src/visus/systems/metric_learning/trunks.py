@@ -6,15 +6,14 @@ times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.nn.backbones import Body, backbone, efficientnet_lite0, freeze
-from visus.nn.backbones.efficientnet_lite import EPS, lite_norm
-from visus.nn.norm import FrozenBatchNorm2d
+from visus.nn.backbones.efficientnet_lite import lite_norm
+from visus.nn.norm import frozen
 
 
 class Trunk(nn.Module):
@@ -40,6 +39,10 @@ class Trunk(nn.Module):
         """The features of all stages, the last one behind the neck."""
         *lower, last = self.body.stages(pixels)
         return [*lower, self.neck(last)]
+
+
+MakeTrunk = Callable[..., Trunk]
+"""Builds a trunk from ``pretrained`` and ``trainable_layers``."""
 
 
 class SplitTrunk(nn.Module):
@@ -93,7 +96,7 @@ def lite0_trunk(*, pretrained: bool = True, trainable_layers: int | None = None)
         trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else 5.
             With 0 the neck is frozen as well.
     """
-    norm = partial(FrozenBatchNorm2d, eps=EPS) if pretrained else lite_norm
+    norm = frozen(lite_norm) if pretrained else lite_norm
     network = efficientnet_lite0(pretrained=pretrained, norm=norm, num_classes=None)
     layers = (3 if pretrained else 5) if trainable_layers is None else trainable_layers
     freeze(network.features, layers)

@@ -9,17 +9,16 @@ torchvision's files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import nn
 
+from visus.names import find
 from visus.nn.backbones import Body, backbone, freeze, pretrained_state, resnet50, resnet101
 from visus.nn.backbones.efficientnet_lite import ConvNorm, EfficientNetLiteBody
 from visus.nn.backbones.mobilenet_v3 import InvertedResidual, classification_norm
 from visus.nn.backbones.resnet import Bottleneck
 from visus.nn.weights import load_state
 
-ResNetName = Literal["resnet50", "resnet101"]
 _RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
 _DILATED = {8: (False, True, True), 16: (False, False, True), 32: (False, False, False)}
 MOBILENET_TAPS = (4, 16)
@@ -28,7 +27,7 @@ _MOBILENET_LAST = (13, 14, 15)
 
 
 def dilated_resnet(
-    name: ResNetName,
+    name: str,
     *,
     output_stride: int = 8,
     multi_grid: Sequence[int] = (1, 1, 1),
@@ -38,7 +37,7 @@ def dilated_resnet(
     """A ResNet with batch norms and the given output stride.
 
     Args:
-        name: which.
+        name: ``resnet50`` or ``resnet101``.
         output_stride: 8 dilates the last two stages, 16 the last, 32 none.
         multi_grid: factors on the dilation of the three blocks of the last stage (arXiv 1706.05587, section 3.2.1).
             With other factors than 1, the first block is dilated as the others.
@@ -46,11 +45,13 @@ def dilated_resnet(
         trainable_layers: how many of the five stages learn, counted from the last.
 
     Raises:
-        ValueError: another output stride, or not three factors.
+        ValueError: another network or output stride, or not three factors.
     """
     if output_stride not in _DILATED:
         raise ValueError(f"output_stride must be 8, 16 or 32, not {output_stride}")
-    body = _RESNETS[name](replace_stride_with_dilation=_DILATED[output_stride], num_classes=None)
+    body = find(_RESNETS, name, "dilated ResNet")(
+        replace_stride_with_dilation=_DILATED[output_stride], num_classes=None
+    )
     if tuple(multi_grid) != (1, 1, 1):
         _set_multi_grid(list(body.get_submodule("layer4").children()), multi_grid, 32 // output_stride)
     if pretrained:

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from visus.names import named
 from visus.nn.aspp import ASPP
+from visus.nn.backbones import Body
 from visus.nn.norm import conv_norm
-from visus.nn.transform import ImageTransform
-from visus.systems.segmentation.bodies import ResNetName, dilated_lite0, dilated_mobilenet, dilated_resnet
+from visus.nn.transform import ImageTransform, small_transform
+from visus.systems.segmentation.bodies import dilated_lite0, dilated_mobilenet, dilated_resnet
 from visus.systems.segmentation.fcn import FCNHead
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import SkipRefine, score_layer, small_transform
+from visus.systems.segmentation.small import SkipRefine, score_layer
 
 RATES = (6, 12, 18)
 """The paper's dilations at output stride 16."""
@@ -82,7 +84,9 @@ def covered_shares(frame: Frame) -> Float[Tensor, "b 2"]:
     return frame.image_sizes / frame.image_sizes.new_tensor(frame.size)
 
 
-def deeplabv3_resnet50(
+def _resnet(
+    name: str,
+    /,
     *,
     num_classes: int = 21,
     pretrained: bool = False,
@@ -93,7 +97,7 @@ def deeplabv3_resnet50(
     min_size: int = 520,
     max_size: int | None = None,
 ) -> Segmenter:
-    """DeepLabv3 on a ResNet-50 (published VOC mIoU 66.4).
+    """DeepLabv3 on a ResNet.
 
     Args:
         num_classes: classes of a pixel; where a data set has a background, it is one of them.
@@ -106,45 +110,6 @@ def deeplabv3_resnet50(
         min_size: the shorter side of an image in pixels.
         max_size: the most of its longer side; None for any.
     """
-    return _on_resnet(
-        "resnet50",
-        (output_stride, multi_grid, pretrained, trainable_layers),
-        num_classes=num_classes,
-        aux=aux,
-        size=(min_size, max_size),
-    )
-
-
-def deeplabv3_resnet101(
-    *,
-    num_classes: int = 21,
-    pretrained: bool = False,
-    trainable_layers: int = 5,
-    output_stride: int = 8,
-    multi_grid: tuple[int, int, int] = (1, 1, 1),
-    aux: bool = True,
-    min_size: int = 520,
-    max_size: int | None = None,
-) -> Segmenter:
-    """DeepLabv3 on a ResNet-101 (published VOC mIoU 67.4); arguments as of `deeplabv3_resnet50`."""
-    return _on_resnet(
-        "resnet101",
-        (output_stride, multi_grid, pretrained, trainable_layers),
-        num_classes=num_classes,
-        aux=aux,
-        size=(min_size, max_size),
-    )
-
-
-def _on_resnet(
-    name: ResNetName,
-    body: tuple[int, tuple[int, int, int], bool, int],
-    *,
-    num_classes: int,
-    aux: bool,
-    size: tuple[int, int | None],
-) -> Segmenter:
-    output_stride, multi_grid, pretrained, trainable_layers = body
     backbone = dilated_resnet(
         name,
         output_stride=output_stride,
@@ -153,12 +118,15 @@ def _on_resnet(
         trainable_layers=trainable_layers,
     )
     rates = [rate * 16 // output_stride for rate in RATES]
-    return Segmenter(
-        transform=ImageTransform(min_size=size[0], max_size=size[1], divisor=1, antialias=True),
-        backbone=backbone,
-        classifier=DeepLabHead(backbone.channels[-1], num_classes, rates),
-        aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,
-    )
+    return _with_second_head(backbone, num_classes, rates, aux, (min_size, max_size))
+
+
+deeplabv3_resnet50 = named(
+    "deeplabv3_resnet50", _resnet, "resnet50", "DeepLabv3 on a ResNet-50 (published VOC mIoU 66.4)."
+)
+deeplabv3_resnet101 = named(
+    "deeplabv3_resnet101", _resnet, "resnet101", "DeepLabv3 on a ResNet-101 (published VOC mIoU 67.4)."
+)
 
 
 def deeplabv3_mobilenet_v3_large(
@@ -176,10 +144,16 @@ def deeplabv3_mobilenet_v3_large(
     backbone has six stages.
     """
     backbone = dilated_mobilenet(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _with_second_head(backbone, num_classes, [2 * rate for rate in RATES], aux, (min_size, max_size))
+
+
+def _with_second_head(
+    backbone: Body, num_classes: int, rates: Sequence[int], aux: bool, size: tuple[int, int | None]
+) -> Segmenter:
     return Segmenter(
-        transform=ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True),
+        transform=ImageTransform(min_size=size[0], max_size=size[1], divisor=1, antialias=True),
         backbone=backbone,
-        classifier=DeepLabHead(backbone.channels[-1], num_classes, [2 * rate for rate in RATES]),
+        classifier=DeepLabHead(backbone.channels[-1], num_classes, rates),
         aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,
     )
 
@@ -200,7 +174,7 @@ def deeplabv3_lite0(
     """
     backbone = dilated_lite0(pretrained=pretrained, trainable_layers=trainable_layers)
     return Segmenter(
-        transform=small_transform(backbone, size),
+        transform=small_transform(size, backbone),
         backbone=backbone,
         classifier=DeepLabSmallHead(backbone.channels, num_classes),
     )

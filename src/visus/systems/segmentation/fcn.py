@@ -13,12 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.names import named
 from visus.nn.norm import conv_norm
-from visus.nn.transform import ImageTransform
-from visus.systems.segmentation.bodies import ResNetName, dilated_lite0, dilated_resnet
+from visus.nn.transform import ImageTransform, small_transform
+from visus.systems.segmentation.bodies import dilated_lite0, dilated_resnet
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import score_layer, separable_conv, small_transform
+from visus.systems.segmentation.small import score_layer, separable_conv
 
 
 class FCNHead(nn.Sequential):
@@ -76,7 +77,9 @@ class FCNSmallHead(nn.Module):
         return total
 
 
-def fcn_resnet50(
+def _resnet(
+    name: str,
+    /,
     *,
     num_classes: int = 21,
     pretrained: bool = False,
@@ -86,7 +89,7 @@ def fcn_resnet50(
     min_size: int = 520,
     max_size: int | None = None,
 ) -> Segmenter:
-    """torchvision's FCN on a ResNet-50 (published VOC mIoU 60.5).
+    """torchvision's FCN on a ResNet.
 
     Args:
         num_classes: classes of a pixel; where a data set has a background, it is one of them.
@@ -97,43 +100,21 @@ def fcn_resnet50(
         min_size: the shorter side of an image in pixels.
         max_size: the most of its longer side; None for any.
     """
-    size = (min_size, max_size)
-    return _on_resnet("resnet50", num_classes, pretrained, trainable_layers, output_stride, aux, size)
-
-
-def fcn_resnet101(
-    *,
-    num_classes: int = 21,
-    pretrained: bool = False,
-    trainable_layers: int = 5,
-    output_stride: int = 8,
-    aux: bool = True,
-    min_size: int = 520,
-    max_size: int | None = None,
-) -> Segmenter:
-    """torchvision's FCN on a ResNet-101 (published VOC mIoU 63.7); arguments as of `fcn_resnet50`."""
-    size = (min_size, max_size)
-    return _on_resnet("resnet101", num_classes, pretrained, trainable_layers, output_stride, aux, size)
-
-
-def _on_resnet(
-    name: ResNetName,
-    num_classes: int,
-    pretrained: bool,
-    trainable_layers: int,
-    output_stride: int,
-    aux: bool,
-    size: tuple[int, int | None],
-) -> Segmenter:
     backbone = dilated_resnet(
         name, output_stride=output_stride, pretrained=pretrained, trainable_layers=trainable_layers
     )
     return Segmenter(
-        transform=ImageTransform(min_size=size[0], max_size=size[1], divisor=1, antialias=True),
+        transform=ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True),
         backbone=backbone,
         classifier=FCNHead(backbone.channels[-1], num_classes),
         aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,
     )
+
+
+fcn_resnet50 = named("fcn_resnet50", _resnet, "resnet50", "torchvision's FCN on a ResNet-50 (published VOC mIoU 60.5).")
+fcn_resnet101 = named(
+    "fcn_resnet101", _resnet, "resnet101", "torchvision's FCN on a ResNet-101 (published VOC mIoU 63.7)."
+)
 
 
 def fcn_lite0(
@@ -152,7 +133,7 @@ def fcn_lite0(
     """
     backbone = dilated_lite0(output_stride=32, pretrained=pretrained, trainable_layers=trainable_layers)
     return Segmenter(
-        transform=small_transform(backbone, size),
+        transform=small_transform(size, backbone),
         backbone=backbone,
         classifier=FCNSmallHead(backbone.channels, num_classes),
     )

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.names import named
 from visus.nn.backbones import Body, backbone, freeze, pretrained_state
 from visus.nn.transform import ImageTransform
 from visus.nn.weights import load_state
@@ -109,27 +110,6 @@ def _cut(x: Tensor, offset: int, size: tuple[int, int]) -> Tensor:
     return x[:, :, offset : offset + size[0], offset : offset + size[1]]
 
 
-def _vgg16_fcn(
-    skips: int,
-    *,
-    num_classes: int,
-    pretrained: bool,
-    trainable_layers: int,
-    hidden: int,
-    size: tuple[int | None, int | None],
-) -> Segmenter:
-    body = backbone("vgg16", taps=POOLS)
-    body.get_submodule("0").padding = (BORDER, BORDER)  # type: ignore[assignment]
-    for number in (4, 9, *POOLS):
-        body.get_submodule(str(number)).ceil_mode = True  # type: ignore[assignment]
-    decoder = FCNDecoder(body.channels, num_classes, skips=skips, hidden=hidden)
-    if pretrained:
-        _load_vgg(body, decoder)
-    freeze(body, trainable_layers)
-    transform = ImageTransform(min_size=size[0], max_size=size[1], divisor=1, antialias=True)
-    return Segmenter(transform=transform, backbone=body, classifier=decoder)
-
-
 def _load_vgg(body: Body, decoder: FCNDecoder) -> None:
     """VGG-16's filters, and its fully connected layers as convolutions where the decoder has their width."""
     state, source = pretrained_state("vgg16")
@@ -141,7 +121,9 @@ def _load_vgg(body: Body, decoder: FCNDecoder) -> None:
             load_state(layer, values, source=source)
 
 
-def fcn32s_vgg16(
+def _vgg16(
+    skips: int,
+    /,
     *,
     num_classes: int = 21,
     pretrained: bool = False,
@@ -150,7 +132,7 @@ def fcn32s_vgg16(
     min_size: int | None = None,
     max_size: int | None = None,
 ) -> Segmenter:
-    """FCN-32s: the scores of VGG-16's last layer alone.
+    """An FCN with scores of its own for so many poolings.
 
     Args:
         num_classes: classes of a pixel; where a data set has a background, it is one of them.
@@ -160,51 +142,18 @@ def fcn32s_vgg16(
         min_size: the shorter side of an image in pixels; None keeps images as they are, as the paper does.
         max_size: the most of its longer side; None for any.
     """
-    return _vgg16_fcn(
-        0,
-        num_classes=num_classes,
-        pretrained=pretrained,
-        trainable_layers=trainable_layers,
-        hidden=hidden,
-        size=(min_size, max_size),
-    )
+    body = backbone("vgg16", taps=POOLS)
+    body.get_submodule("0").padding = (BORDER, BORDER)  # type: ignore[assignment]
+    for number in (4, 9, *POOLS):
+        body.get_submodule(str(number)).ceil_mode = True  # type: ignore[assignment]
+    decoder = FCNDecoder(body.channels, num_classes, skips=skips, hidden=hidden)
+    if pretrained:
+        _load_vgg(body, decoder)
+    freeze(body, trainable_layers)
+    transform = ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)
+    return Segmenter(transform=transform, backbone=body, classifier=decoder)
 
 
-def fcn16s_vgg16(
-    *,
-    num_classes: int = 21,
-    pretrained: bool = False,
-    trainable_layers: int = 5,
-    hidden: int = 4096,
-    min_size: int | None = None,
-    max_size: int | None = None,
-) -> Segmenter:
-    """FCN-16s: FCN-32s and the scores of pool4; arguments as of `fcn32s_vgg16`."""
-    return _vgg16_fcn(
-        1,
-        num_classes=num_classes,
-        pretrained=pretrained,
-        trainable_layers=trainable_layers,
-        hidden=hidden,
-        size=(min_size, max_size),
-    )
-
-
-def fcn8s_vgg16(
-    *,
-    num_classes: int = 21,
-    pretrained: bool = False,
-    trainable_layers: int = 5,
-    hidden: int = 4096,
-    min_size: int | None = None,
-    max_size: int | None = None,
-) -> Segmenter:
-    """FCN-8s: FCN-16s and the scores of pool3; arguments as of `fcn32s_vgg16`."""
-    return _vgg16_fcn(
-        2,
-        num_classes=num_classes,
-        pretrained=pretrained,
-        trainable_layers=trainable_layers,
-        hidden=hidden,
-        size=(min_size, max_size),
-    )
+fcn32s_vgg16 = named("fcn32s_vgg16", _vgg16, 0, "FCN-32s: the scores of VGG-16's last layer alone.")
+fcn16s_vgg16 = named("fcn16s_vgg16", _vgg16, 1, "FCN-16s: FCN-32s and the scores of pool4.")
+fcn8s_vgg16 = named("fcn8s_vgg16", _vgg16, 2, "FCN-8s: FCN-16s and the scores of pool3.")

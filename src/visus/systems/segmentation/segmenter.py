@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.nn.backbones import Body
-from visus.nn.transform import ImageTransform
+from visus.nn.transform import ImageTransform, size_pairs
 from visus.systems.segmentation.outputs import Frame, SegmentationOutputs
 from visus.systems.segmentation.upsampling import most_likely
 from visus.types import ImageBatch, SemanticPrediction, SemanticTarget
@@ -65,8 +65,7 @@ class Segmenter(nn.Module):
     def postprocess(self, outputs: SegmentationOutputs, sizes: Sequence[tuple[int, int]]) -> list[SemanticPrediction]:
         """The class of each pixel of images of ``sizes`` (h, w), and its probability."""
         found = []
-        inner = [(int(h), int(w)) for h, w in outputs.image_sizes.tolist()]
-        for logits, size, wanted in zip(outputs.logits, inner, sizes, strict=True):
+        for logits, size, wanted in zip(outputs.logits, size_pairs(outputs.image_sizes), sizes, strict=True):
             wanted = (int(wanted[0]), int(wanted[1]))
             labels, scores = most_likely(logits, outputs.frame, size, wanted)
             found.append(SemanticPrediction(labels, scores, wanted))

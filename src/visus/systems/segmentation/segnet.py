@@ -20,12 +20,12 @@ from visus.nn.backbones import Body, freeze, pretrained_state
 from visus.nn.backbones.body import init_convolutions
 from visus.nn.backbones.vgg import VGG16_STAGES
 from visus.nn.norm import ConvNorm
-from visus.nn.transform import ImageTransform
+from visus.nn.transform import ImageTransform, small_transform
 from visus.nn.weights import load_state
 from visus.systems.segmentation.bodies import dilated_lite0
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import score_layer, small_transform
+from visus.systems.segmentation.small import score_layer
 
 
 class SegNetEncoder(Body):
@@ -215,7 +215,7 @@ def segnet_lite0(
     fine, middle, last = backbone.channels
     wide, narrow = 3 * middle, 4 * fine
     return Segmenter(
-        transform=small_transform(backbone, size),
+        transform=small_transform(size, backbone),
         backbone=backbone,
         classifier=SegNetDecoder(
             [(wide, narrow), (narrow, 64)],

@@ -9,9 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones import Body
 from visus.nn.norm import ConvNorm
-from visus.nn.transform import ImageTransform
 
 FIRST_LOGITS = 0.01
 """The deviation of the last layer's first weights: all classes begin about equally likely."""
@@ -51,8 +49,3 @@ def score_layer(channels: int, num_classes: int, *, kernel: int = 1) -> nn.Conv2
     nn.init.normal_(layer.weight, std=FIRST_LOGITS)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
-
-
-def small_transform(body: Body, size: int) -> ImageTransform:
-    """Images whose shorter side is ``size`` pixels and whose longer is at most twice that."""
-    return ImageTransform(min_size=size, max_size=2 * size, mean=body.mean, std=body.std, antialias=True)

@@ -13,94 +13,32 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor
-from torch.utils.data import Dataset
 
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport, border_problems, image_problems, in_parallel, no_data
+from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import image_size, read_image
+from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.formats.coco_index import Record
 from visus.data.formats.csv_rows import Row, read_rows
-from visus.data.readers.image_folder import draw_shape
-from visus.data.records.flat import ByteTable
-from visus.data.records.labelled import LabelledImages, clipped, label_numbers, label_tensor
-from visus.types import InstanceTarget, Sample, Schema
+from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
+from visus.data.records.shapes_fake import SHAPES, draw_shape
+from visus.data.records.table import TableOfObjects
+from visus.types import Schema
 
 Kind = Literal["auto", "classes", "objects"]
 
 
-class TableOfObjects(Dataset[Sample]):
-    """Pictures with any number of boxes each; memory stays flat over epochs and workers.
-
-    Args:
-        folder: what the file names are relative to.
-        rows: the rows of each picture, one without a label for none.
-        categories: the name of each label.
-    """
-
-    def __init__(self, *, folder: Path, rows: Sequence[Sequence[Row]], categories: tuple[str, ...]) -> None:
-        self.folder = Path(folder)
-        self._names = ByteTable(of_image[0].image.encode() for of_image in rows)
-        objects = [[row for row in of_image if row.label] for of_image in rows]
-        flat = [row for of_image in objects for row in of_image]
-        self._first = torch.tensor([0, *np.cumsum([len(of_image) for of_image in objects]).tolist()])
-        self._labels: Int64[Tensor, " objects"] = label_tensor([row.label for row in flat], categories)
-        self._boxes: Float[Tensor, "objects 4"] = torch.tensor([row.box for row in flat]).reshape(-1, 4).float()
-        self._schema = _schema(categories)
-
-    @property
-    def schema(self) -> Schema:
-        """The names of the labels."""
-        return self._schema
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, index: int) -> Sample:
-        path = self.path(index)
-        image = read_image(path)
-        size = (int(image.shape[-2]), int(image.shape[-1]))
-        return Sample(input=image, target=self._target(index, size), path=path)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, from the head of its file."""
-        return image_size(self.path(index))
-
-    def path(self, index: int) -> str:
-        """The file of an image."""
-        return str(self.folder / self._names[self._place(index)].decode())
-
-    def target(self, index: int) -> InstanceTarget:
-        """The objects of an image, without decoding its picture."""
-        return self._target(index, self.size(index))
-
-    def _target(self, index: int, size: tuple[int, int]) -> InstanceTarget:
-        place = self._place(index)
-        first, last = self._first[place : place + 2].tolist()
-        boxes = clipped(self._boxes[first:last], size, self.path(index))
-        return InstanceTarget(
-            boxes_xyxy=boxes,
-            labels=self._labels[first:last].clone(),
-            areas=(boxes[:, 2:] - boxes[:, :2]).prod(1),
-            is_crowd=torch.zeros(last - first, dtype=torch.bool),
-            size=size,
-            image_id=place,
-        )
-
-    def _place(self, index: int) -> int:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} of {len(self)}")
-        return index % len(self)
-
-
-def open_csv_boxes(
+def open_csv(
     root: Path, split: str, *, for_training: bool = False, kind: Kind = "auto"
 ) -> LabelledImages | TableOfObjects:
     """Open a split of a table. All splits have the labels of the whole table.
@@ -230,6 +168,57 @@ def _schema(categories: tuple[str, ...]) -> Schema:
     return Schema(categories=categories, category_ids=tuple(range(len(categories))))
 
 
+def recognise_csv(root: Path) -> bool:
+    """Whether a folder has tables, or a file is one."""
+    try:
+        return bool(find_tables(root)) and (root.is_dir() or root.suffix == ".csv")
+    except DatasetNotFoundError:
+        return False
+
+
+def check_csv(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check every row and every picture of a table of labelled pictures; arguments as for `check_folder`."""
+    root = Path(root)
+    try:
+        tables = find_tables(root)
+    except DatasetNotFoundError as error:
+        return no_data(root, error)
+    report = CheckReport((), 0, 0)
+    for table in dict.fromkeys(tables.values()):
+        report += _check_table(table, decode)
+    return report
+
+
+def _check_table(table: Path, decode: bool) -> CheckReport:
+    try:
+        rows = read_rows(table)
+    except AnnotationError as error:
+        message = str(error).removeprefix(f"{table}: ")
+        return CheckReport((Problem("unreadable annotations", "error", str(table), message),), 0, 0)
+    if not rows:
+        return CheckReport((Problem("empty data set", "error", str(table), "holds no row"),), 0, 0)
+    folder = image_root(table, rows)
+    problems: list[Problem] = []
+    for (image, label, box), times in Counter((row.image, row.label, row.box) for row in rows).items():
+        if times > 1:
+            message = f"{image} has {times} equal rows ({label}{f', {box}' if box else ''})"
+            problems.append(Problem("duplicate row", "warning", str(table), message))
+    records: list[Record] = [{"file_name": image} for image in dict.fromkeys(row.image for row in rows)]
+    problems += in_parallel(partial(image_problems, folder, decode=decode), records)
+    problems += in_parallel(partial(_box_problems, table, folder), [row for row in rows if row.box])
+    return CheckReport(tuple(problems), len(records), sum(bool(row.label) for row in rows))
+
+
+def _box_problems(table: Path, folder: Path, row: Row) -> list[Problem]:
+    """What is wrong with the box of a row."""
+    assert row.box is not None
+    try:
+        height, width = image_size(folder / row.image)
+    except ImageError:
+        return []  # the picture has been reported
+    return border_problems(row.box, (height, width), str(table), f"line {row.line}: {row.image}")
+
+
 def write_fake(root: Path, *, images: int = 10, seed: int = 0, boxes: bool = True) -> None:
     """Write a miniature: ``labels.csv`` and drawn shapes in ``images/``, the last two for "val" and "test".
 
@@ -247,8 +236,21 @@ def write_fake(root: Path, *, images: int = 10, seed: int = 0, boxes: bool = Tru
         writer = csv.writer(file)
         writer.writerow(["image", "label", *(["x1", "y1", "x2", "y2"] if boxes else []), "split"])
         for i, split in enumerate(splits):
-            shape = ("circle", "square", "triangle")[i % 3]
+            shape = SHAPES[i % 3]
             picture, box = draw_shape(shape, generator)
             name = f"{i:03d}.jpg"
             picture.save(folder / name, quality=95)
             writer.writerow([name, shape, *(box if boxes else []), split])
+
+
+ENTRY = DatasetEntry(
+    open=open_csv,
+    write_fake=write_fake,
+    recognise=recognise_csv,
+    mark="a CSV with the columns image and label (classes, or boxes)",
+    check=check_csv,
+    summary="a CSV of image, label and, if known, a box",
+    licence=OF_THE_OWNER,
+    size="any",
+    source=OWN_FILES,
+)

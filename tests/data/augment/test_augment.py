@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from visus.data.augment.augment import Augment, Chain, HorizontalFlip, ShortestSide
+from rectangles import PAIR, rectangles
+from visus.data.augment import AUGMENTATIONS, Augment
+from visus.data.augment.warp import Warp, place
 from visus.data.feed.loader import generator_for
-
-from .conftest import PAIR, rectangles
+from visus.types import InstanceTarget, Sample
 
 SIZE = (48, 64)
 BOXES = [(4, 6, 30, 20), (40, 2, 60, 44)]
@@ -70,32 +71,67 @@ def test_scales_are_even_on_a_logarithmic_scale() -> None:
 def test_flip_has_its_probability() -> None:
     augment = Augment(flip=0.3)
     assert 0.2 < sum(augment.draw(SIZE, generator_for(seed)).mirrored for seed in range(400)) / 400 < 0.4
-    mirrored = [HorizontalFlip(probability=p, keypoints=PAIR) for p in (0.0, 1.0)]
-    sample = rectangles(SIZE, BOXES)
-    assert mirrored[0](sample, generator_for(0)) is sample
-    assert mirrored[1](sample, generator_for(0)).target.boxes_xyxy[0].tolist() == [34, 6, 60, 20]
+    mirrored = Augment(flip=1.0, keypoints=PAIR)(rectangles(SIZE, BOXES), generator_for(0))
+    assert mirrored.target.boxes_xyxy[0].tolist() == [34, 6, 60, 20]
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [((480, 640), (800, 1067)), ((640, 480), (1067, 800)), ((400, 1200), (444, 1333)), ((800, 1066), (800, 1066))],
-)
-def test_shortest_side(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    sample = rectangles(size, [(0, 0, size[1] // 2, size[0] // 2)])
-    scaled = ShortestSide(min_size=800, max_size=1333)(sample, generator_for(0))
-    assert tuple(scaled.input.shape[-2:]) == scaled.target.size == expected
-    assert scaled.target.boxes_xyxy[0].tolist() == pytest.approx([0, 0, expected[1] / 2, expected[0] / 2])
+def related(masks: bool = True) -> Sample:
+    """Three objects in a row, each with an attribute of its own, each on and under its neighbours."""
+    sample = rectangles(SIZE, [(2, 10, 12, 30), (26, 10, 38, 30), (50, 10, 62, 30)], masks=masks)
+    rows = [[0, 4, 1], [1, 5, 0], [1, 4, 2], [2, 5, 1], [2, 7, 2]]
+    target = dataclasses.replace(
+        sample.target, attributes=torch.eye(3, dtype=torch.bool), relationships=torch.tensor(rows)
+    )
+    return dataclasses.replace(sample, target=target)
 
 
-def test_shortest_side_draws_one_of_several() -> None:
-    transform = ShortestSide(min_size=(32, 64), max_size=999)
-    heights = {transform(rectangles(SIZE, BOXES), generator_for(seed)).target.size[0] for seed in range(20)}
-    assert heights == {32, 64}
+def consistent(target: InstanceTarget) -> set[tuple[int, int, int]]:
+    """The relationships by labels, after a look whether every object still has its own attribute."""
+    assert target.attributes is not None
+    assert target.relationships is not None
+    labels = target.labels.tolist()
+    assert target.attributes.nonzero()[:, 1].tolist() == labels
+    assert len(target.attributes) == len(labels)
+    return {(labels[subject], predicate, labels[other]) for subject, predicate, other in target.relationships.tolist()}
 
 
-def test_chain() -> None:
-    chain = Chain(ShortestSide(min_size=24), HorizontalFlip(probability=1, keypoints=PAIR))
-    assert chain(rectangles(SIZE, BOXES), generator_for(0)).target.boxes_xyxy[0].tolist() == [17, 3, 30, 10]
+WORDS = {(0, 4, 1), (1, 5, 0), (1, 4, 2), (2, 5, 1), (2, 7, 2)}
+
+
+class Beside(Augment):
+    """Shows the columns from 24 on, of an image that is mirrored or not."""
+
+    def draw(self, size: tuple[int, int], generator: torch.Generator) -> Warp:
+        return dataclasses.replace(place(size, size, 1.0, (0, -24)), mirrored=self.flip == 1)
+
+
+@pytest.mark.parametrize("masks", [True, False])
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_attributes_and_relationships_of_dropped_objects_go_with_them(flip: float, masks: bool) -> None:
+    varied = Beside(flip=flip, keypoints=PAIR)(related(masks), generator_for(0)).target
+    assert varied.labels.tolist() == [1, 2]
+    assert varied.relationships is not None
+    assert varied.relationships.tolist() == [[0, 4, 1], [1, 5, 0], [1, 7, 1]]
+    assert consistent(varied) == {(1, 4, 2), (2, 5, 1), (2, 7, 2)}
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_what_stays_keeps_what_is_said_of_it(flip: float) -> None:
+    varied = Augment(flip=flip, keypoints=PAIR)(related(), generator_for(0)).target
+    assert consistent(varied) == WORDS
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_attributes_and_relationships_follow_any_variation(kind: str) -> None:
+    options = {"warp": {"size": SIZE, "scale": (0.5, 3.0), "translate": 0.5, "rotate": 20.0}, "ssd": {"size": (40, 40)}}
+    augment = AUGMENTATIONS[kind](**options[kind], keypoints=PAIR)
+    left = set()
+    for seed in range(60):
+        varied = augment(related(), generator_for(seed)).target
+        labels = set(varied.labels.tolist())
+        assert consistent(varied) == {word for word in WORDS if {word[0], word[2]} <= labels}
+        left.add(len(labels))
+    assert left >= {1, 2, 3}
 
 
 def test_crowds_stay() -> None:

@@ -1,4 +1,4 @@
-"""A made-up picture with two objects, as truth and as prediction, for the tests of this folder."""
+"""A made-up image with two objects, as truth and as prediction, for the tests of drawings, results and reports."""
 
 import torch
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.feed.loader import SampleDataset
-from visus.data.readers.csv_boxes import TableOfObjects, open_csv_boxes, write_fake
+from visus.data.readers.csv import open_csv, write_fake
 from visus.data.records.labelled import LabelledImages
+from visus.data.records.table import TableOfObjects
 
 
 def table(folder: Path, text: str, name: str = "labels.csv", *, images: str = "") -> Path:
@@ -25,7 +26,7 @@ def table(folder: Path, text: str, name: str = "labels.csv", *, images: str = ""
 
 def test_fake(tmp_path: Path) -> None:
     write_fake(tmp_path / "boxes")
-    data = open_csv_boxes(tmp_path / "boxes", "train", for_training=True)
+    data = open_csv(tmp_path / "boxes", "train", for_training=True)
     assert isinstance(data, LabelledImages)
     assert isinstance(data, SampleDataset)
     assert data.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
@@ -35,12 +36,12 @@ def test_fake(tmp_path: Path) -> None:
     assert inside.mean() < outside.mean() - 20
     assert sample.target.size == (64, 80)
     write_fake(tmp_path / "plain", boxes=False)
-    assert open_csv_boxes(tmp_path / "plain", "val")[0].target.box_xyxy is None
+    assert open_csv(tmp_path / "plain", "val")[0].target.box_xyxy is None
 
 
 def test_several_rows_make_objects(tmp_path: Path) -> None:
     text = "FileName;Class;X Min;Y_min;xmax;ymax\na.png;dog;1;2;11;12\nb.png;;;;;\na.png;cat;5;5;40;18.5\n"
-    data = open_csv_boxes(table(tmp_path, text, images="images") / "labels.csv", "train")
+    data = open_csv(table(tmp_path, text, images="images") / "labels.csv", "train")
     assert isinstance(data, TableOfObjects)
     assert isinstance(data, SampleDataset)
     assert data.schema.categories == ("cat", "dog")
@@ -57,13 +58,13 @@ def test_several_rows_make_objects(tmp_path: Path) -> None:
 def test_one_table_can_be_read_both_ways(tmp_path: Path) -> None:
     text = "image,label,x1,y1,x2,y2,split\na.png,dog,1,2,3,4,train\nb.png,cat,,,,,train\n"
     table(tmp_path, text)
-    data = open_csv_boxes(tmp_path, "train")
+    data = open_csv(tmp_path, "train")
     assert [data[i].target.box_xyxy is None for i in range(2)] == [False, True]
     with pytest.raises(AnnotationError, match=r"line 3 has no box, which a table of objects needs \(b\.png\)"):
-        open_csv_boxes(tmp_path, "train", kind="objects")
+        open_csv(tmp_path, "train", kind="objects")
     text = "image,label,x1,y1,x2,y2\na.png,dog,1,2,3,4\n" + "a.png,dog,1,2,3,4\n"
     with pytest.raises(AnnotationError, match=r"line 3: one class of each picture"):
-        open_csv_boxes(table(tmp_path, text), "train", kind="classes")
+        open_csv(table(tmp_path, text), "train", kind="classes")
 
 
 def test_splits_by_column_by_file_and_divided(tmp_path: Path) -> None:
@@ -72,17 +73,17 @@ def test_splits_by_column_by_file_and_divided(tmp_path: Path) -> None:
         f"{c}.png,{i},{'Validation' if i > 7 else 'training'}\n" for i, c in enumerate(letters)
     )
     by_column = table(tmp_path / "column", column)
-    assert open_csv_boxes(by_column, "val").labels.tolist() == [8, 9]
+    assert open_csv(by_column, "val").labels.tolist() == [8, 9]
     with pytest.raises(DatasetNotFoundError, match="'test'; there are train, val"):
-        open_csv_boxes(by_column, "test")
+        open_csv(by_column, "test")
     by_file = table(tmp_path / "file", "image,label\na.png,owl\n", "my_train.csv")
     table(by_file, "image,label\nb.png,cat\n", "val.csv")
-    assert open_csv_boxes(by_file, "train").labels.tolist() == [1]
-    assert open_csv_boxes(by_file, "val").schema.categories == ("cat", "owl")
+    assert open_csv(by_file, "train").labels.tolist() == [1]
+    assert open_csv(by_file, "val").schema.categories == ("cat", "owl")
     with pytest.raises(DatasetNotFoundError, match="no table for the split 'test'"):
-        open_csv_boxes(by_file, "test")
+        open_csv(by_file, "test")
     whole = table(tmp_path / "whole", "image,label\n" + "".join(f"{c}.png,x\n" for c in letters))
-    parts = {split: open_csv_boxes(whole, split) for split in ("train", "val", "test")}
+    parts = {split: open_csv(whole, split) for split in ("train", "val", "test")}
     assert [len(part) for part in parts.values()] == [8, 1, 1]
     assert len({part.path(i) for part in parts.values() for i in range(len(part))}) == 10
 
@@ -109,17 +110,17 @@ def test_splits_by_column_by_file_and_divided(tmp_path: Path) -> None:
 )
 def test_bad_tables_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(AnnotationError, match=rf"labels\.csv: .*{message}"):
-        open_csv_boxes(table(tmp_path, text), "train")
+        open_csv(table(tmp_path, text), "train")
 
 
 def test_boxes_outside_and_missing_tables(tmp_path: Path) -> None:
-    data = open_csv_boxes(table(tmp_path, "image,label,x1,y1,x2,y2\na.png,cat,31,0,40,9\n"), "train")
+    data = open_csv(table(tmp_path, "image,label,x1,y1,x2,y2\na.png,cat,31,0,40,9\n"), "train")
     with pytest.raises(AnnotationError, match=r"a\.png: the box \[31\.0, 0\.0, 40\.0, 9\.0\] lies outside"):
         data[0]
     with pytest.raises(DatasetNotFoundError, match="no CSV file"):
-        open_csv_boxes(tmp_path / "nowhere", "train")
+        open_csv(tmp_path / "nowhere", "train")
     with pytest.raises(DatasetNotFoundError, match="no row"):
-        open_csv_boxes(table(tmp_path / "no_rows", "image,label\n"), "train")
+        open_csv(table(tmp_path / "no_rows", "image,label\n"), "train")
     table(tmp_path, "image,label\n", "other.csv")
     with pytest.raises(DatasetNotFoundError, match=r"which of labels\.csv, other\.csv"):
-        open_csv_boxes(tmp_path, "train")
+        open_csv(tmp_path, "train")

@@ -1,20 +1,28 @@
-"""A model that needs no training: it frames the bright pixels of a picture, for the tests of the predictor."""
+"""A model that needs no training: it frames the bright pixels of an image; and a problem that has it."""
 
 import json
 
 import torch
 from torch import nn
 
+from visus import catalog
+from visus.dataclass_json import to_json
+from visus.metrics import CocoMetric
 from visus.nn.transform import ImageTransform
 from visus.nn.weights import save_weights
-from visus.training.run import schema_to_json
-from visus.types import InstancePrediction, Schema
+from visus.problem import Architecture, Problem
+from visus.types import InstancePrediction, InstanceTarget, Schema
 
 NAME = "brightness"
 SCHEMA = Schema(categories=("light", "glow"), category_ids=(1, 2))
 
 
 class Brightness(nn.Module):
+    """Two objects around all that is brighter than ``threshold``; ``level`` is the score of the first."""
+
+    channels_last = False
+    adapts = False
+
     def __init__(self, *, num_classes, threshold):
         super().__init__()
         self.transform = ImageTransform(min_size=None)
@@ -24,7 +32,7 @@ class Brightness(nn.Module):
 
     def forward(self, images, targets=None):
         assert not self.training
-        assert torch.is_inference_mode_enabled()
+        assert torch.is_grad_enabled() == self.adapts
         self.batches.append(len(images))
         return images
 
@@ -45,15 +53,29 @@ class Brightness(nn.Module):
         return found
 
 
-def builder(*, num_classes=90, threshold=0.5):
+def builder(*, num_classes: int = 90, threshold: float = 0.5):
     """A model for tests."""
     return Brightness(num_classes=num_classes, threshold=threshold)
+
+
+PROBLEM = Problem(
+    name="finding light",
+    targets=(InstanceTarget,),
+    architectures=(Architecture(models={NAME: builder}, losses={}),),
+    metric=lambda model, recipe, schema: CocoMetric(schema=schema),
+)
+
+
+def offer(monkeypatch, name=NAME):
+    """Puts the model into the catalog under ``name``; under a name that exists it stays in the problem of that."""
+    monkeypatch.setitem(catalog.PROBLEMS, PROBLEM.name, PROBLEM)
+    monkeypatch.setitem(catalog.MODELS, name, builder)
 
 
 def write_run(folder, *, level=0.9, model=NAME, options=None, without=()):
     """A run folder with this model's weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    metadata = {"model": model, "options": json.dumps(options or {"threshold": 0.6}), "schema": schema_to_json(SCHEMA)}
+    metadata = {"model": model, "options": json.dumps(options or {"threshold": 0.6}), "schema": to_json(SCHEMA)}
     metadata = {key: value for key, value in metadata.items() if key not in without}
     save_weights(folder / "weights.safetensors", {"head.level": torch.tensor(level)}, metadata)
     return folder

@@ -1,0 +1,61 @@
+"""What a data set says of itself: how it is opened, recognised and checked, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from visus.data.check.report import CheckReport
+    from visus.data.feed.loader import SampleDataset
+
+OF_THE_OWNER = "of the data's owner"
+"""The licence of a layout that people fill themselves."""
+OWN_FILES = "your own files"
+"""The source of a layout that people fill themselves."""
+
+
+class OpenSplit(Protocol):
+    """Opens one split of a data set."""
+
+    def __call__(self, root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
+        """The split of the data set in ``root``."""
+
+
+class Check(Protocol):
+    """Looks through a data set; raises nothing, as what is wrong is in the report."""
+
+    def __call__(self, root: Path, *, decode: bool = True) -> CheckReport:
+        """What is wrong with the data set in ``root``; decodes every image, or reads only the heads of the files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetEntry:
+    """A data set, or a layout of files that many data sets have.
+
+    Args:
+        open: opens one split.
+        write_fake: writes a miniature in the real layout, for tests and trials; None where the data is generated.
+        recognise: whether a folder holds this layout; None where no folder says so: generated data, and another way to
+            read a layout that has a name already.
+        mark: what it is recognised by, for messages; empty where ``recognise`` is None.
+        check: reports everything that is wrong with a folder; None where the data is generated.
+        summary: one line for the list.
+        licence: under which the data may be used; "unknown" where its authors do not say.
+        size: how much there is, for training and for testing.
+        source: where it comes from: an address or a publication.
+        unseen_classes: whether the splits share no class, as retrieval is measured.
+    """
+
+    open: OpenSplit
+    write_fake: Callable[[Path], object] | None
+    recognise: Callable[[Path], bool] | None
+    mark: str
+    check: Check | None
+    summary: str
+    licence: str
+    size: str
+    source: str
+    unseen_classes: bool = False

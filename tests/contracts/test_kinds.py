@@ -1,0 +1,206 @@
+"""The contract of a kind of target or prediction: every operation has a row for it, and says so where it has none."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from PIL import Image
+from rich.table import Table
+
+import visus
+from contracts.fakes import EXAMPLES, SCHEMA, SIZE, as_batch, example, kind_measured, target_example
+from visus import catalog
+from visus.cli.tables import prediction_table, target_words
+from visus.data.augment.warp import place
+from visus.data.augment.warp_targets import warp_target
+from visus.draw.draw import draw
+from visus.metrics.ranking import image_quality
+from visus.predict.predictor import AT_LEAST
+from visus.predict.results import ResultFolder
+from visus.recipes.folder import SUITABLE
+from visus.types import NoRowError, Prediction, Target, row
+
+SOURCES = Path(visus.__file__).parent
+TARGETS, PREDICTIONS = get_args(Target), get_args(Prediction)
+
+PARTIAL = {
+    "OBJECTS": "SSD's augmentation is for objects with boxes alone",
+    "IN_FRAME": "mixup and CutMix are for classifiers alone",
+}
+"""Tables that need no row for each kind, and why."""
+
+
+def found_tables() -> dict[str, dict[type, Any]]:
+    """Every module's table by kind, by its name: a variable annotated as ``dict[type, ...]``."""
+    tables = {}
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).startswith("dict[type,"):
+                name = ast.unparse(node.target)
+                assert name not in tables, f"two tables are called {name}"
+                parts = path.relative_to(SOURCES.parent).with_suffix("").parts
+                tables[name] = getattr(importlib.import_module(".".join(parts)), name)
+    return tables
+
+
+FOUND = found_tables()
+
+
+# --- each operation on an example ---
+
+
+def drawn(thing: Any, folder: Path) -> None:
+    picture = draw(torch.zeros(3, *SIZE, dtype=torch.uint8), thing, SCHEMA)
+    assert isinstance(picture, Image.Image)
+
+
+def written(thing: Any, folder: Path) -> None:
+    results = ResultFolder(folder, SCHEMA)
+    results.add("image.jpg", 7, thing)
+    results.write_json()
+    entries = json.loads((folder / "predictions.json").read_text())
+    assert entries
+    assert all(entry["image_id"] == 7 for entry in entries)
+
+
+def thinned(thing: Any, folder: Path) -> None:
+    assert type(row(AT_LEAST, thing, "a least score")(thing, 0.85)) is type(thing)
+
+
+def listed(thing: Any, folder: Path) -> None:
+    assert isinstance(prediction_table(thing, SCHEMA, min_score=0.3), Table | str)
+
+
+def told(thing: Any, folder: Path) -> None:
+    assert target_words(thing, SCHEMA)
+
+
+def warped(thing: Any, folder: Path) -> None:
+    mirrored = place(SIZE, (20, 30), 0.5, (0.0, 0.0))
+    target = warp_target(thing, mirrored, keypoints=SCHEMA.keypoints)
+    assert type(target) is type(thing)
+    assert target.size == (20, 30)
+
+
+def ranked(thing: Any, folder: Path) -> None:
+    target = EXAMPLES[type(thing)](0, True)[1] if type(thing) in EXAMPLES else None
+    assert image_quality(thing, target) in (None, pytest.approx(1.0), pytest.approx(0.4))
+
+
+def suited(thing: Any, folder: Path) -> None:
+    recipe = row(SUITABLE, thing, "choosing a recipe")(SCHEMA)
+    assert type(thing) in catalog.problem_of(recipe.model).targets
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a table is for.
+
+    Args:
+        covers: the kinds that it needs a row for.
+        act: does it to an example; the folder is an empty one to write to.
+    """
+
+    covers: tuple[type, ...]
+    act: Callable[[Any, Path], None]
+
+
+OPERATIONS = {
+    "DRAWINGS": Operation(TARGETS + PREDICTIONS, drawn),
+    "ENTRIES": Operation(PREDICTIONS, written),
+    "AT_LEAST": Operation(PREDICTIONS, thinned),
+    "TABLES": Operation(PREDICTIONS, listed),
+    "QUALITIES": Operation(PREDICTIONS, ranked),
+    "WORDS": Operation(TARGETS, told),
+    "WARPED": Operation(TARGETS, warped),
+    "SUITABLE": Operation(TARGETS, suited),
+}
+OF_DETAILS = ("SECTIONS", "DETAILS")
+
+
+def made(kind: type) -> Any:
+    """An example of a kind."""
+    return example(kind, 0)[0] if kind in PREDICTIONS else target_example(kind)
+
+
+def test_every_table_is_looked_at() -> None:
+    assert FOUND.keys() == {*OPERATIONS, *PARTIAL, *OF_DETAILS}, "say here what the new table is for"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_table_has_a_row_for_each_kind_and_no_other(name: str) -> None:
+    assert set(FOUND[name]) == set(OPERATIONS[name].covers)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_a_table_of_some_kinds_has_only_kinds(name: str) -> None:
+    assert FOUND[name]
+    assert set(FOUND[name]) <= {*TARGETS, *PREDICTIONS}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, operation in OPERATIONS.items() for kind in operation.covers]
+)
+def test_each_row_works_on_an_example(name: str, kind: type, tmp_path: Path) -> None:
+    OPERATIONS[name].act(made(kind), tmp_path)
+
+
+class HologramPrediction:
+    """A kind that nobody knows."""
+
+    size = SIZE
+    image_id = 0
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_unknown_kind_is_refused_naming_those_that_are_known(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NoRowError) as error:
+        OPERATIONS[name].act(HologramPrediction(), tmp_path)
+    assert "HologramPrediction" in str(error.value)
+    assert all(kind.__name__ in str(error.value) for kind in FOUND[name])
+    assert not any(tmp_path.iterdir())
+
+
+# --- what metrics know beyond numbers, and the kinds themselves ---
+
+
+@pytest.mark.parametrize("name", OF_DETAILS)
+def test_every_detail_of_every_metric_has_a_row(name: str) -> None:
+    kinds = set()
+    for builder in catalog.METRICS.values():
+        metric = builder(schema=SCHEMA) if "schema" in inspect.signature(builder).parameters else builder()
+        pairs = [example(kind_measured(metric), index) for index in range(6)]
+        metric.update([one for one, _ in pairs], as_batch([target for _, target in pairs]))
+        metric.compute()
+        kinds |= {type(detail) for detail in metric.details()}
+    assert kinds
+    assert kinds <= set(FOUND[name]), "a detail that would not be shown"
+    assert set(FOUND[name]) <= kinds, "a row for a detail that no metric has"
+
+
+@pytest.mark.parametrize("kind", TARGETS + PREDICTIONS)
+def test_a_kind_is_a_frozen_record_that_moves_and_knows_its_size(kind: type) -> None:
+    thing = made(kind)
+    assert is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen
+    assert thing.size == SIZE
+    moved = thing.to("meta")
+    assert type(moved) is kind
+    tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
+    assert tensors
+    assert all(tensor.device.type == "meta" for tensor in tensors)
+
+
+def test_every_target_is_learned_and_every_prediction_has_an_example() -> None:
+    learned = {kind for problem in catalog.PROBLEMS.values() for kind in problem.targets}
+    assert learned == set(TARGETS)
+    assert set(EXAMPLES) == set(PREDICTIONS)
