@@ -13,12 +13,14 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import pytest
 import torch
 
+from visus.catalog import PROBLEMS
 from visus.ops.boxes import box_area
+from visus.types import Prediction, Target
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -201,6 +203,45 @@ def test_shapes_are_checked_while_tests_run() -> None:
     """The hook that pyproject.toml names is at work: a box of five numbers is refused."""
     with pytest.raises(TypeError, match=r"(?i)type-check"):
         box_area(torch.zeros(3, 5))
+
+
+# --- kinds ---
+
+
+def _names(node: ast.AST) -> set[str]:
+    """The last parts of all names in an expression."""
+    found = (part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute))
+    return {part.id if isinstance(part, ast.Name) else part.attr for part in found}
+
+
+def _asked(node: ast.AST, kinds: set[str], problems: set[str]) -> set[str]:
+    """The kinds and problems by which a node of a syntax tree decides what is done."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "issubclass"}:
+        return _names(node.args[1]) & kinds
+    if isinstance(node, ast.Compare):
+        sides = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+        return {str(part.value) for part in sides if isinstance(part, ast.Constant)} & problems | _names(node) & kinds
+    if isinstance(node, ast.MatchClass):
+        return _names(node.cls) & kinds
+    if isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant):
+        return {str(node.value.value)} & problems
+    return set()
+
+
+def test_nothing_outside_the_problems_asks_for_a_kind() -> None:
+    """What depends on a kind stands in a table (`visus.types.row`), what depends on a problem in its `PROBLEM`."""
+    systems = ROOT / "src/visus/systems"
+    classes = [node for path, tree in TREES.items() if path.is_relative_to(systems) for node in ast.walk(tree)]
+    kinds = {kind.__name__ for kind in (*get_args(Target), *get_args(Prediction))}
+    kinds |= {node.name for node in classes if isinstance(node, ast.ClassDef)}
+    asked = [
+        f"{_where(path, node.lineno)} {', '.join(sorted(found))}"
+        for path, tree in TREES.items()
+        if not path.is_relative_to(systems)
+        for node in ast.walk(tree)
+        if (found := _asked(node, kinds, set(PROBLEMS)))
+    ]
+    assert not asked, f"make these rows of a table, or say them in the problem: {asked}"
 
 
 # --- words ---

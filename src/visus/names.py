@@ -49,10 +49,10 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest one, and all that exist where they are not too many."""
     known = sorted(names)
     near = closest(name, known)
-    hint = f"; did you mean {near}?" if near else ""
-    if near and len(known) > _MOST_LISTED:
-        return hint
-    return f"{hint or ';'} There are: {', '.join(known)}" if known else "; there are none"
+    if near is None:
+        return f"; there are: {', '.join(known)}" if known else "; there are none"
+    listed = f" There are: {', '.join(known)}" if len(known) <= _MOST_LISTED else ""
+    return f"; did you mean {near}?{listed}"
 
 
 def build(

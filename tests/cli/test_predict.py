@@ -5,12 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
+from brightness import SCHEMA, Brightness
 from visus.cli import main
+from visus.predict.predictor import Predictor
 from visus.types import InstancePrediction, Schema, SemanticPrediction
 
 
 class Frames:
-    """Stands for a predictor: one sure and one doubtful object in the middle of every picture."""
+    """Stands for a predictor: one sure and one doubtful object in the middle of every image."""
 
     model = None
     schema = Schema(categories=("cat", "dog"), category_ids=(3, 7))
@@ -164,7 +166,7 @@ def test_a_video_that_breaks_off_keeps_its_frames(tmp_path, monkeypatch, clip):
 
 
 class Pixels:
-    """Stands for a network that finds more and more classes from picture to picture."""
+    """Stands for a network that finds more and more classes from image to image."""
 
     schema = Schema(categories=tuple(f"class {i}" for i in range(9)), category_ids=tuple(range(9)))
     seen = 0
@@ -200,8 +202,22 @@ def test_the_frames_of_a_video_of_pixels_are_of_one_size(tmp_path, monkeypatch, 
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 6
 
 
-def test_several_looks_are_for_classes_of_pixels(tmp_path, capsys):
+def test_several_looks_need_a_problem_that_averages_them(tmp_path, monkeypatch, capsys):
+    model = Predictor(Brightness(num_classes=2, threshold=0.5), SCHEMA, device="cpu")
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: model)
     save(tmp_path / "a.png")
-    words = ["predict", "finder", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--flip"]
-    assert main(words) == 2
-    assert "classes of pixels" in capsys.readouterr().err
+    for words in (["--flip"], ["--scales", "0.5", "1.0"], ["--window", "64", "64"]):
+        assert main(["predict", "finder", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), *words]) == 2
+        assert "need a segmentation model" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_looks_are_asked_of_the_predictor(tmp_path, monkeypatch):
+    asked = {}
+    model = Pixels()
+    model.averaged = lambda **options: asked.update(options) or Pixels()
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: model)
+    save(tmp_path / "a.png")
+    words = ["--out", str(tmp_path / "out"), "--flip", "--scales", "0.5", "1.0", "--window", "64", "96"]
+    assert main(["predict", "m", str(tmp_path / "a.png"), *words]) == 0
+    assert asked == {"scales": (0.5, 1.0), "flip": True, "window": (64, 96)}

@@ -227,4 +227,5 @@ def assert_details_have_rows(metric: Metric) -> list[Any]:
 
 
 def test_details_have_rows_wherever_they_are_shown(case: Case) -> None:
-    assert assert_details_have_rows(case.update(case.build(), right=(0, 1, 4)))
+    metric = case.update(case.build(), right=(0, 1, 4))
+    assert assert_details_have_rows(metric) or type(metric).details is Metric.details

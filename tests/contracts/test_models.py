@@ -14,6 +14,7 @@ import torch
 from visus import catalog
 from visus.nn.model import InputTransform, Model, predict_batch
 from visus.nn.weights import load_state, read_weights, save_weights
+from visus.systems.detection.roi_heads import RoIHeads
 from visus.training.recipe import Recipe
 from visus.types import (
     VOID,
@@ -54,7 +55,11 @@ def build(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     known = inspect.signature(catalog.MODELS[name]).parameters
     wanted = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
-    return catalog.build_model(name, SCHEMA, {key: value for key, value in wanted.items() if key in known})
+    model = catalog.build_model(name, SCHEMA, {key: value for key, value in wanted.items() if key in known})
+    for module in model.modules():
+        if isinstance(module, RoIHeads):  # a hundred detections, each through the mask and keypoint heads, take seconds
+            module.limits = replace(module.limits, count=8)
+    return model
 
 
 def criterion_of(name: str, model: torch.nn.Module) -> Any:

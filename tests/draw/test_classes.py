@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from drawing_scenes import make_image
 
+from drawing_scenes import make_image
 from visus.draw.draw import draw
 from visus.draw.palette import category_colour
 from visus.types import ClassPrediction, ClassTarget, EmbeddingPrediction, Schema
@@ -16,7 +16,7 @@ BOX = torch.tensor([100.0, 150.0, 300.0, 400.0])
 
 
 def strip(picture):
-    """What lies below the picture itself."""
+    """What lies below the image itself."""
     return np.asarray(picture).astype(int)[500:]
 
 
@@ -33,7 +33,7 @@ def test_the_five_most_likely_classes_have_bars_of_their_length():
     assert lengths[5] == lengths[6] == 0
 
 
-def test_the_picture_stays_as_it_is_where_there_is_no_box():
+def test_the_image_stays_as_it_is_where_there_is_no_box():
     assert (np.asarray(draw(make_image(500, 600), FOUND, SCHEMA))[:500] == 90).all()
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from drawing_scenes import SCHEMA, make_image, make_prediction, make_target
 
+from drawing_scenes import SCHEMA, make_image, make_prediction, make_target
 from visus.draw.canvas import enlargement
-from visus.draw.draw import draw
+from visus.draw.draw import DRAWINGS, draw
 from visus.draw.instances import side_colours
 from visus.draw.palette import LEFT, MIDDLE, RIGHT
+from visus.types import NoRowError
 
 
 def changed(picture, scale, value=90):
@@ -18,7 +19,7 @@ def changed(picture, scale, value=90):
     return torch.from_numpy(pixels[scale // 2 :: scale, scale // 2 :: scale].copy())
 
 
-def test_small_pictures_are_enlarged_by_a_whole_number():
+def test_small_images_are_enlarged_by_a_whole_number():
     assert enlargement((192, 192)) == 3
     assert enlargement((1080, 1920)) == 1
     picture = draw(make_image(), make_prediction(), SCHEMA)
@@ -40,7 +41,7 @@ def test_objects_under_the_least_score_are_left_out():
     assert changed(picture, 4)[30:, 75:].sum() > 1000
 
 
-def test_nothing_to_draw_leaves_the_picture_alone():
+def test_nothing_to_draw_leaves_the_image_alone():
     picture = draw(make_image(500, 600), make_target(500, 600)[torch.zeros(2, dtype=torch.bool)], SCHEMA)
     assert picture.size == (600, 500)
     assert (np.asarray(picture) == 90).all()
@@ -77,11 +78,27 @@ def test_sides_have_their_colours():
     assert side_colours(swapped) == [MIDDLE, LEFT, RIGHT]
 
 
-def test_objects_of_another_picture_are_refused():
+def test_objects_of_another_image_are_refused():
     with pytest.raises(ValueError, match=r"\(96, 128\).*96, 100"):
         draw(make_image(96, 100), make_prediction(), SCHEMA)
 
 
-def test_a_box_beyond_the_picture_is_cut():
+def test_a_box_beyond_the_image_is_cut():
     prediction = replace(make_prediction(), masks=None, boxes_xyxy=torch.tensor([[-50.0, -50, 500, 500], [5, 5, 5, 5]]))
     assert isinstance(draw(make_image(), prediction, SCHEMA, min_score=0), Image.Image)
+
+
+def test_an_unknown_kind_is_named():
+    class Cloud:
+        size = (96, 128)
+
+    with pytest.raises(NoRowError, match="drawing knows no Cloud; it knows InstancePrediction, InstanceTarget"):
+        draw(make_image(), Cloud(), SCHEMA)
+
+
+def test_a_kind_is_one_row(monkeypatch):
+    class Cloud:
+        size = (96, 128)
+
+    monkeypatch.setitem(DRAWINGS, Cloud, lambda picture, shown, schema, style: picture.crop((0, 0, style.scale, 7)))
+    assert draw(make_image(), Cloud(), SCHEMA).size == (4, 7)

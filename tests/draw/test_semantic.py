@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from drawing_scenes import make_image
 
+from drawing_scenes import make_image
 from visus.draw.draw import draw
 from visus.draw.palette import category_colour
 from visus.draw.semantic import class_legend
@@ -75,7 +75,7 @@ def test_the_legend_lies_below_or_inside():
     assert np.abs(np.asarray(inside).astype(int) - np.asarray(below)[:500]).max() > 30
 
 
-def test_small_pictures_are_enlarged_with_their_labels():
+def test_small_images_are_enlarged_with_their_labels():
     labels = torch.zeros(60, 80, dtype=torch.uint8)
     labels[:, 40:] = 2
     picture = draw(make_image(60, 80), annotated(labels), SCHEMA, legend="inside")
@@ -84,12 +84,12 @@ def test_small_pictures_are_enlarged_with_their_labels():
     assert pixel(picture, 20, 260).tolist() != [90, 90, 90]
 
 
-def test_a_picture_that_is_all_void():
+def test_an_image_that_is_all_void():
     labels = torch.full((60, 80), VOID, dtype=torch.uint8)
     assert [entry.text for entry in class_legend(labels, SCHEMA)] == ["void"]
     assert draw(make_image(60, 80), annotated(labels), SCHEMA).width == 320
 
 
-def test_labels_of_another_picture_are_refused():
+def test_labels_of_another_image_are_refused():
     with pytest.raises(ValueError, match=r"\(500, 600\).*60, 80"):
         draw(make_image(60, 80), annotated(make_labels()), SCHEMA)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from visus.metrics.clustering import Average, normalised_mutual_information
 from visus.systems.metric_learning.losses import (
     DistanceWeighting,
     clustering_loss,
@@ -28,7 +29,6 @@ from visus.systems.metric_learning.losses.distances import distances_of, positiv
 from visus.systems.metric_learning.losses.facility_location import (
     augmented_medoids,
     class_medoids,
-    normalised_mutual_information,
 )
 from visus.systems.metric_learning.losses.margin import margin_of_triplets
 from visus.systems.metric_learning.losses.triplet import semi_hard_triplets
@@ -331,6 +331,6 @@ def test_clustering_by_hand() -> None:
     ("average", "expected"),
     [("arithmetic", 0.515804), ("geometric", 0.529541), ("max", 0.420620), ("min", 0.666667)],
 )
-def test_nmi_closed_forms(average: str, expected: float) -> None:
-    one, other = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
-    assert normalised_mutual_information(one, other, average) == pytest.approx(expected, abs=1e-6)
+def test_nmi_closed_forms(average: Average, expected: float) -> None:
+    one, other = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 0, 1, 1, 2, 2])
+    assert normalised_mutual_information(one, other, average=average) == pytest.approx(expected, abs=1e-6)

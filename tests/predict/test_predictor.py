@@ -1,5 +1,8 @@
+import inspect
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -33,7 +36,7 @@ def model_in_the_catalog(monkeypatch):
     offer(monkeypatch)
 
 
-def picture(height=20, width=30):
+def bright_image(height=20, width=30):
     image = torch.zeros(3, height, width, dtype=torch.uint8)
     image[:, 5:10, 8:20] = 255
     return image
@@ -45,7 +48,7 @@ def test_a_run_folder_becomes_its_model(tmp_path):
     assert predictor.model.num_classes == 2
     assert predictor.model.threshold == 0.6
     assert not predictor.model.training
-    (found,) = predictor.predict(picture())
+    (found,) = predictor.predict(bright_image())
     assert found.boxes_xyxy.tolist() == [[8, 5, 20, 10]] * 2
     assert found.scores.tolist() == pytest.approx([0.9, 0.4])
     assert found.size == (20, 30)
@@ -56,26 +59,26 @@ def test_a_weights_file_and_a_text_path(tmp_path):
     assert load(str(run / "weights.safetensors")).schema == SCHEMA
 
 
-def test_all_kinds_of_pictures(tmp_path):
+def test_all_kinds_of_images(tmp_path):
     predictor = load(write_run(tmp_path / "run"))
-    as_image = Image.fromarray(picture().permute(1, 2, 0).numpy())
+    as_image = Image.fromarray(bright_image().permute(1, 2, 0).numpy())
     as_image.save(tmp_path / "p.png")
-    found = predictor.predict([picture(), as_image, tmp_path / "p.png", str(tmp_path / "p.png")], batch_size=3)
+    found = predictor.predict([bright_image(), as_image, tmp_path / "p.png", str(tmp_path / "p.png")], batch_size=3)
     assert [p.boxes_xyxy[0].tolist() for p in found] == [[8, 5, 20, 10]] * 4
     assert predictor.model.batches == [3, 1]
     assert len(predictor.predict(as_image.convert("L"))) == 1
 
 
-def test_pictures_of_different_sizes_in_one_batch(tmp_path):
+def test_images_of_different_sizes_in_one_batch(tmp_path):
     predictor = load(write_run(tmp_path / "run"))
-    found = predictor.predict([picture(20, 30), picture(40, 25)], batch_size=2)
+    found = predictor.predict([bright_image(20, 30), bright_image(40, 25)], batch_size=2)
     assert [p.size for p in found] == [(20, 30), (40, 25)]
     assert found[1].boxes_xyxy[0].tolist() == [8, 5, 20, 10]
 
 
 def test_the_least_score(tmp_path):
     predictor = load(write_run(tmp_path / "run"))
-    assert len(predictor.predict(picture(), min_score=0.5)[0]) == 1
+    assert len(predictor.predict(bright_image(), min_score=0.5)[0]) == 1
     assert len(predictor.predict(torch.zeros(3, 8, 8, dtype=torch.uint8))[0]) == 0
 
 
@@ -99,7 +102,7 @@ def test_tensors_that_are_no_images(tmp_path, shape, dtype):
     kind, size = str(dtype).removeprefix("torch."), re.escape(str(list(shape)))
     for look in (predictor.predict, partial(visus.predict, predictor)):
         with pytest.raises(ValueError, match=rf"must be .*uint8.*{kind} of {size}"):
-            look([picture(), torch.zeros(shape, dtype=dtype)])
+            look([bright_image(), torch.zeros(shape, dtype=dtype)])
     assert predictor.model.batches == [1, 1]  # the good one before it, at batch size 1
 
 
@@ -107,21 +110,31 @@ def test_the_public_predict_takes_a_run_or_a_predictor(tmp_path):
     run = write_run(tmp_path / "run")
     predictor = visus.load(run, device="cpu")
     for model in (run, str(run), run / "weights.safetensors", predictor):
-        (found,) = visus.predict(model, picture(), min_score=0.5)
+        (found,) = visus.predict(model, bright_image(), min_score=0.5)
         assert found.scores.tolist() == pytest.approx([0.9])
-    found = visus.predict(predictor, [picture(), picture(40, 25), picture()], batch_size=2)
+    found = visus.predict(predictor, [bright_image(), bright_image(40, 25), bright_image()], batch_size=2)
     assert [prediction.size for prediction in found] == [(20, 30), (40, 25), (20, 30)]
     assert predictor.model.batches[-2:] == [2, 1]
     assert visus.predict(predictor, []) == []
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        visus.predict(predictor, picture(), batch_size=0)
+        visus.predict(predictor, bright_image(), batch_size=0)
     with pytest.raises(VisusError, match="neither a run folder nor published weights"):
-        visus.predict("nothing", picture())
+        visus.predict("nothing", bright_image())
+
+
+def test_the_public_predict_has_the_name_of_a_package_and_its_own_arguments():
+    assert "visus.predict.predictor" in sys.modules
+    parameters = list(inspect.signature(visus.predict.__call__).parameters.values())
+    assert parameters == list(inspect.signature(module.predict).parameters.values())
+    asked = "import visus; first = visus.predict; import visus.predict.sources; print(callable(first), "
+    code = asked + "callable(visus.predict))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_a_model_that_adapts_has_gradients_while_it_predicts(tmp_path, monkeypatch):
     monkeypatch.setattr(Brightness, "adapts", True)  # its forward looks whether gradients are on
-    (found,) = load(write_run(tmp_path / "run")).predict(picture())
+    (found,) = load(write_run(tmp_path / "run")).predict(bright_image())
     assert len(found) == 2
 
 
@@ -266,8 +279,8 @@ KINDS = {
 def test_a_least_score_is_of_objects_only(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(Brightness, "postprocess", lambda self, outputs, sizes: [KINDS[kind]])
     predictor = load(write_run(tmp_path / "run"))
-    (found,) = predictor.predict(picture(), min_score=0.5)
-    (whole,) = predictor.predict(picture())
+    (found,) = predictor.predict(bright_image(), min_score=0.5)
+    (whole,) = predictor.predict(bright_image())
     assert type(found) is type(whole) is type(KINDS[kind])
     if kind == "objects":
         assert found.scores.tolist() == pytest.approx([0.7])
@@ -282,7 +295,7 @@ def test_a_least_score_of_an_unknown_kind_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Brightness, "postprocess", lambda self, outputs, sizes: [target])
     predictor = load(write_run(tmp_path / "run"))
     with pytest.raises(NoRowError, match="a least score knows no SemanticTarget; it knows InstancePrediction"):
-        predictor.predict(picture(), min_score=0.5)
+        predictor.predict(bright_image(), min_score=0.5)
 
 
 def test_published_classifiers_see_what_they_were_measured_on(tmp_path, monkeypatch):
@@ -293,5 +306,5 @@ def test_published_classifiers_see_what_they_were_measured_on(tmp_path, monkeypa
     monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")
     first, second = (load(name, device="cpu") for name in ("mobilenet_v3_large", "mobilenet_v3_large_v2"))
     assert (first.model.transform.shorter, second.model.transform.shorter) == (256, 232)
-    (found,) = second.predict(picture())
+    (found,) = second.predict(bright_image())
     assert found.labels.max() < len(second.schema.categories) == 1000

@@ -4,10 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
-from drawing_scenes import SCHEMA, make_prediction
+from drawing_scenes import SCHEMA, make_prediction, make_target
 from visus.draw.palette import category_colour
 from visus.predict.results import ResultFolder, image_ids
-from visus.types import ClassPrediction, EmbeddingPrediction, SemanticPrediction
+from visus.types import ClassPrediction, EmbeddingPrediction, NoRowError, SemanticPrediction
 
 
 def test_images_named_by_numbers_keep_them():
@@ -81,3 +81,12 @@ def test_an_embedding(tmp_path):
     folder = ResultFolder(tmp_path, SCHEMA)
     folder.add("a.jpg", 1, EmbeddingPrediction(torch.tensor([0.6, -0.8]), (4, 6)))
     assert written(folder) == [{"image_id": 1, "file_name": "a.jpg", "embedding": [0.6, -0.8]}]
+
+
+def test_an_unknown_kind_is_named_and_leaves_nothing(tmp_path):
+    folder = ResultFolder(tmp_path / "out", SCHEMA)
+    with pytest.raises(NoRowError, match="knows no InstanceTarget; it knows InstancePrediction, ClassPrediction"):
+        folder.add("a.jpg", 1, make_target())
+    folder.write_json()
+    assert json.loads((tmp_path / "out" / "images.json").read_text())["images"] == []
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []

@@ -8,13 +8,13 @@ from visus.predict.sources import images_from, list_images
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three good pictures (one in a sub-folder), one broken, one hidden, one text."""
+    """Three good images (one in a sub-folder), one broken, one hidden, one text."""
     for name, value in (("b.png", 20), ("a.JPG", 10), ("deep/c.png", 30), (".thumbs/d.png", 40)):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((6, 8, 3), value, np.uint8)).save(path)
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
-    (tmp_path / "notes.md").write_text("not a picture")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
+    (tmp_path / "notes.md").write_text("not an image")
     return tmp_path
 
 

@@ -25,7 +25,7 @@ def circle(angles: torch.Tensor, labels: torch.Tensor, is_query: torch.Tensor | 
     return Embedded(torch.stack((angles.cos(), angles.sin()), 1), labels, list(range(len(labels))), is_query)
 
 
-def test_queries_are_shown_with_pictures_of_the_gallery_only() -> None:
+def test_queries_are_shown_with_images_of_the_gallery_only() -> None:
     labels = torch.arange(6).repeat_interleave(3)
     asks = torch.tensor([True, False, False]).repeat(6)
     rows, found = nearest(circle(labels.float(), labels, asks), queries=4, neighbours=30)

@@ -102,7 +102,7 @@ def test_all_rows_but_hdc_pool_as_the_setting_says() -> None:
     assert list(frozen_backbones(Setting(pooling="average"))) == ["frozen"]
 
 
-def test_few_classes_fill_a_batch_with_more_pictures_of_each() -> None:
+def test_few_classes_fill_a_batch_with_more_images_of_each() -> None:
     assert [Setting(classes=classes).images_per_class for classes in (11_318, 16, 10, 2)] == [4, 4, 8, 32]
     pairs = metric_table(Setting(classes=10))["npairs"].recipe
     assert (pairs.data.batch_size, pairs.data.images_per_class) == (20, 2)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from visus.catalog import build_task
+from visus.data.augment.mixing import Mix
 from visus.nn.backbones import BACKBONES
 from visus.nn.backbones.body import Body
 from visus.nn.square import SquareTransform
-from visus.systems.classification import MODELS, ClassificationCriterion, ImageClassifier
+from visus.systems.classification import PROBLEM, ClassificationCriterion, ImageClassifier
 from visus.systems.classification.box_head import BoxHead
 from visus.systems.classification.classifier import logits_and_maps
 from visus.systems.classification.losses import box_loss
 from visus.systems.classification.outputs import ClassificationOutputs
-from visus.systems.classification.task import classification_task
 from visus.systems.classification.transforms import CentreCrop
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
 from visus.types import ClassPrediction, ClassTarget, ImageBatch, Schema
@@ -26,7 +28,7 @@ SCHEMA = Schema(("cat", "dog", "owl"), (1, 2, 3))
 
 def small(*, boxes: bool = True, pretrained: bool = False, num_classes: int = 3) -> ImageClassifier:
     torch.manual_seed(0)
-    return MODELS["classifier_lite0"](num_classes=num_classes, pretrained=pretrained, boxes=boxes, size=64)
+    return PROBLEM.models["classifier_lite0"](num_classes=num_classes, pretrained=pretrained, boxes=boxes, size=64)
 
 
 def images() -> ImageBatch:
@@ -137,14 +139,14 @@ def test_box_loss_by_hand_and_in_any_frame() -> None:
 
 
 def test_published_names_get_the_prefix() -> None:
-    model = MODELS["mobilenet_v3_small"](num_classes=5)
+    model = PROBLEM.models["mobilenet_v3_small"](num_classes=5)
     published = BACKBONES["mobilenet_v3_small"](num_classes=5).state_dict()
     assert set(model.state_dict()) == {ImageClassifier.published_prefix + key for key in published}
 
 
 def test_frozen_norms_keep_the_epsilon_and_the_number_of_learning_layers() -> None:
-    frozen = MODELS["mobilenet_v3_small"](num_classes=5, norm="frozen", trainable_layers=1)
-    batch = MODELS["mobilenet_v3_small"](num_classes=5)
+    frozen = PROBLEM.models["mobilenet_v3_small"](num_classes=5, norm="frozen", trainable_layers=1)
+    batch = PROBLEM.models["mobilenet_v3_small"](num_classes=5)
     batch.load_state_dict(frozen.state_dict(), strict=False)
     pixels = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(frozen.eval().network(pixels), batch.eval().network(pixels))
@@ -188,7 +190,7 @@ def test_whole_image_loses_nothing() -> None:
 
 def test_builders_crop_without_boxes_and_stretch_with_them() -> None:
     for boxes, kind in ((False, CentreCrop), (True, SquareTransform)):
-        model = MODELS["mobilenet_v3_small"](num_classes=2, boxes=boxes, size=64)
+        model = PROBLEM.models["mobilenet_v3_small"](num_classes=2, boxes=boxes, size=64)
         assert type(model.transform) is kind
         outputs = model.eval()(model.transform.batch([torch.zeros(3, 50, 80, dtype=torch.uint8)]))
         assert (outputs.boxes_xyxy is None) is not boxes
@@ -221,15 +223,16 @@ def _square(number: int) -> tuple[Tensor, ClassTarget]:
     return picture, target(number % 3, (left, top, left + 30.0, top + 30.0), (64, 64))
 
 
-def test_the_task_takes_the_recipe_s_mixing_and_losses() -> None:
+def test_the_problem_takes_the_recipe_s_mixing_and_losses() -> None:
     model = small()
     mixing = DataRecipe(augment=AugmentRecipe(mixup=0.2, cutmix=1.0))
     recipe = Recipe(name="x", model="classifier_lite0", data=mixing, loss_options={"label_smoothing": 0.2})
-    task = classification_task(model, recipe, SCHEMA)
-    assert task.vary is not None
+    task = build_task(model, recipe, SCHEMA)
+    assert isinstance(task.vary, Mix)
     assert (task.vary.mixup_alpha, task.vary.cutmix_alpha, task.vary.num_classes) == (0.2, 1.0, 3)
     assert task.criterion.label_smoothing == 0.2
     assert task.metric.boxes
-    assert classification_task(model, Recipe(name="x", model="m"), SCHEMA).vary is None
+    plain = Recipe(name="x", model="classifier_lite0")
+    assert build_task(model, plain, SCHEMA).vary is None
     with pytest.raises(RecipeError, match="label_smoothing"):
-        classification_task(model, Recipe(name="x", model="m", loss_options={"smoothing": 0.1}), SCHEMA)
+        build_task(model, replace(plain, loss_options={"smoothing": 0.1}), SCHEMA)

@@ -10,7 +10,7 @@ from visus.nn.transform import ImageTransform
 from visus.ops.boxes import encode_boxes
 from visus.ops.padding import pad_images
 from visus.systems.detection.faster_rcnn import fasterrcnn_lite0_fpn, fasterrcnn_resnet50_fpn
-from visus.systems.detection.losses import AnchorSampling, DetectionCriterion, region_losses, rpn_losses
+from visus.systems.detection.losses import DetectionCriterion, region_losses, rpn_losses
 from visus.systems.detection.outputs import Regions
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
 from visus.types import ImageBatch
@@ -64,9 +64,9 @@ def test_losses_vanish_for_perfect_outputs_and_count_as_published() -> None:
     deltas = torch.zeros(1, 3, 4)
     deltas[0, 0] = encode_boxes(objects, anchors[:1])[0]
     perfect = RPNOutputs(torch.tensor([[40.0, -40, -40]]), deltas, anchors, [])
-    assert [float(x) for x in rpn_losses(perfect, [objects], AnchorSampling())] == pytest.approx([0, 0], abs=1e-6)
+    assert [float(x) for x in rpn_losses(perfect, [objects])] == pytest.approx([0, 0], abs=1e-6)
     off = RPNOutputs(torch.zeros(1, 3), deltas + torch.tensor([1.0, 0, 0, 0]), anchors, [])
-    score, box = rpn_losses(off, [objects], AnchorSampling())
+    score, box = rpn_losses(off, [objects])
     assert float(score) == pytest.approx(0.6931, abs=1e-4)
     # One positive anchor is off by 1 in one delta: smooth L1 is 1 - beta / 2, over the three sampled anchors.
     assert float(box) == pytest.approx((1 - 1 / 18) / 3, abs=1e-5)

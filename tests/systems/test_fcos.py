@@ -150,7 +150,6 @@ def test_assignment_is_that_of_the_slow_reference(radius: float) -> None:
     places = grid(192)
     matched = assign_objects(boxes, places, radius)
     assert matched.tolist() == [slow_assignment(one, places, radius) for one in boxes]
-    assert all((matched >= 0)[:, places.strides == stride].any() for stride in (8, 16))
 
 
 def test_only_the_middle_of_an_object_learns_and_of_two_the_smaller_one() -> None:
@@ -158,7 +157,6 @@ def test_only_the_middle_of_an_object_learns_and_of_two_the_smaller_one() -> Non
     one = torch.tensor([[4.0, 4, 60, 60]])
     middle = assign_objects([one], places, radius=1.5)[0].view(8, 8)
     assert (middle >= 0).nonzero().tolist() == [[row, column] for row in (3, 4, 5) for column in (3, 4, 5)]
-    assert (assign_objects([one], places, radius=100)[0].view(8, 8)[1:, 1:] == 0).all()
     two = torch.cat([one, torch.tensor([[28.0, 28, 45, 36]])])
     for boxes, expected in ((two, [-1, -1, -1, 0, 1, 1, -1, -1]), (two.flip(0), [-1, -1, -1, 1, 0, 0, -1, -1])):
         assert assign_objects([boxes], places, radius=1.5)[0].view(8, 8)[4].tolist() == expected
@@ -237,7 +235,7 @@ def test_losses_by_hand() -> None:
 
 
 def test_perfect_outputs_cost_next_to_nothing_whatever_the_frame_of_the_target() -> None:
-    places = grid(64)
+    places = grid(64, strides=(16,))
     truth = target([[21, 20, 44, 40]], [2])
     positive = (assign_objects([truth.boxes_xyxy], places, 1.5)[0] == 0).nonzero()[:, 0]
     sides = side_distances(places.points_xy[positive], truth.boxes_xyxy)
@@ -295,13 +293,13 @@ def test_crowds_do_not_train(lite: FCOS) -> None:
 
 def test_detect_keeps_classes_and_images_apart_and_the_best_first() -> None:
     outputs = said(grid(64, strides=(8,)), batch=2)
-    for image, place, column, logit in ((0, 27, 1, 2.0), (0, 28, 1, 3.0), (0, 27, 3, 1.0), (1, 27, 2, 0.5)):
+    for image, place, column, logit in ((0, 27, 1, 2.0), (0, 28, 1, 3.0), (0, 27, 3, 1.0), (1, 27, 1, 0.5)):
         outputs.class_logits[image, place, column] = logit
     outputs.distances_ltrb[:, 27] = torch.tensor([1.0, 2, 3, 4])
     outputs.distances_ltrb[:, 28] = torch.tensor([2.0, 2, 2, 4])  # the same box from the next location
     found = detect(outputs, FCOSLimits())
     assert found.image_index.tolist() == [0, 0, 1]
-    assert found.labels.tolist() == [0, 2, 1]
+    assert found.labels.tolist() == [0, 2, 0]
     assert found.boxes_xyxy.tolist() == [[16, 8, 48, 56]] * 3  # location 27 is at (24, 24)
     expected = torch.tensor([3.0, 1.0, 0.5]).sigmoid().sqrt()
     torch.testing.assert_close(found.scores, expected)
@@ -332,6 +330,8 @@ def test_candidates_are_counted_for_each_level_and_boxes_for_each_image() -> Non
     outputs.class_logits[:, :, 2] = torch.linspace(1, 4, len(places.strides))
     found = detect(outputs, FCOSLimits(candidates=3, iou=1.0))
     assert found.image_index.bincount().tolist() == [9, 9]  # three of each of the three levels
+    assert found.scores[0].item() == pytest.approx(math.sqrt(1 / (1 + math.exp(-4))))  # of the last location
+    assert found.boxes_xyxy[0].tolist() == [0, 0, 64, 64]  # two strides of 32 around (32, 32)
     few = detect(outputs, FCOSLimits(candidates=3, iou=1.0, count=4))
     assert few.image_index.tolist() == [0] * 4 + [1] * 4
     assert torch.equal(few.scores[:4], found.scores[:4])

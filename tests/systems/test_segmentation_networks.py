@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from visus.systems.segmentation import LOSSES, MODELS
+from visus.systems.segmentation import PROBLEM, SegmentationCriterion
 from visus.systems.segmentation.bodies import dilated_lite0, dilated_resnet
 from visus.systems.segmentation.segmenter import Segmenter
 from visus.types import VOID, ImageBatch, SemanticTarget
@@ -27,7 +27,7 @@ def build(name: str, **options: int) -> Segmenter:
     torch.manual_seed(0)
     if name.endswith("s_vgg16"):
         options["hidden"] = 8
-    return MODELS[name](num_classes=4, pretrained=False, **options)
+    return PROBLEM.models[name](num_classes=4, pretrained=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def build(name: str, **options: int) -> Segmenter:
 )
 def test_published_numbers_of_parameters_and_keys(name: str, parameters: int, keys: int) -> None:
     with torch.device("meta"):
-        model, without = MODELS[name](), MODELS[name](aux=False)
+        model, without = PROBLEM.models[name](), PROBLEM.models[name](aux=False)
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert len(model.state_dict()) == keys
     assert len(without.state_dict()) == keys - 8
@@ -73,7 +73,7 @@ def test_a_torchvision_network_takes_images_smaller_than_its_stride() -> None:
 def test_every_parameter_learns_even_without_labels(name: str) -> None:
     model = build(name).train()
     labels = torch.full((64, 64), VOID, dtype=torch.uint8)
-    losses = LOSSES["segmentation"]()(model(images((64, 64), (48, 64))), [SemanticTarget(labels, (64, 64))] * 2)
+    losses = SegmentationCriterion()(model(images((64, 64), (48, 64))), [SemanticTarget(labels, (64, 64))] * 2)
     torch.stack(list(losses.values())).sum().backward()
     assert all(torch.isfinite(loss) for loss in losses.values())
     idle = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
@@ -140,6 +140,6 @@ def test_multi_grid_multiplies_the_dilations_of_the_last_stage() -> None:
 
 def test_rates_follow_the_output_stride() -> None:
     with torch.device("meta"):
-        heads = [MODELS["deeplabv3_resnet50"](output_stride=stride).classifier for stride in (8, 16)]
+        heads = [PROBLEM.models["deeplabv3_resnet50"](output_stride=stride).classifier for stride in (8, 16)]
     rates = [[head[0].convs[i][0].dilation[0] for i in (1, 2, 3)] for head in heads]
     assert rates == [[12, 24, 36], [6, 12, 18]]

@@ -1,18 +1,18 @@
-"""Segmentation networks learn: on drawn scenes in the example, and through the task that recipes use."""
+"""Segmentation networks learn: on drawn scenes in the example, and by the loss that a recipe names."""
 
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from visus.systems.segmentation.task import segmentation_task
 
 from visus.data.feed.collate import Collate
 from visus.data.vignettes.semantic import SemanticVignettes
-from visus.systems.segmentation import LOSSES, MODELS
+from visus.systems.segmentation import PROBLEM, SegmentationCriterion
 from visus.training.recipe import Recipe, RecipeError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "segmentation.py"
@@ -30,8 +30,8 @@ def test_small_networks_learn_a_few_scenes(name: str) -> None:
     torch.manual_seed(0)
     scenes = SemanticVignettes("train", length=4, size=64)
     batch = Collate()([scenes[i] for i in range(4)])
-    model = MODELS[name](num_classes=scenes.schema.num_classes, size=64).train()
-    criterion = LOSSES["segmentation"]()
+    model = PROBLEM.models[name](num_classes=scenes.schema.num_classes, size=64).train()
+    criterion = SegmentationCriterion()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     costs = []
     for _ in range(8):
@@ -44,13 +44,14 @@ def test_small_networks_learn_a_few_scenes(name: str) -> None:
     assert costs[-1] < 0.75 * costs[0]
 
 
-def test_the_task_takes_its_loss_from_the_recipe() -> None:
+def test_the_recipe_names_the_loss_and_its_options() -> None:
     scenes = SemanticVignettes("train", length=1, size=64)
-    model = MODELS["fcn_lite0"](num_classes=scenes.schema.num_classes, pretrained=False)
-    task = segmentation_task(model, Recipe(name="r", model="fcn_lite0", loss_options={"dice": 0.5}), scenes.schema)
-    losses = task.criterion(model(Collate()([scenes[0]]).inputs), [scenes[0].target])
+    model = PROBLEM.models["fcn_lite0"](num_classes=scenes.schema.num_classes, pretrained=False)
+    recipe = Recipe(name="r", model="fcn_lite0", loss_options={"dice": 0.5})
+    criterion = PROBLEM.criterion(model, recipe, scenes.schema)
+    losses = criterion(model(Collate()([scenes[0]]).inputs), [scenes[0].target])
     assert list(losses) == ["pixels", "dice"]
-    with pytest.raises(RecipeError, match=r"no 'dise'.*dice"):
-        segmentation_task(model, Recipe(name="r", model="fcn_lite0", loss_options={"dise": 0.5}), scenes.schema)
-    with pytest.raises(RecipeError, match="'segmentation'"):
-        segmentation_task(model, Recipe(name="r", model="fcn_lite0", loss="hinge"), scenes.schema)
+    with pytest.raises(RecipeError, match=r"called 'dise'.*dice"):
+        PROBLEM.criterion(model, replace(recipe, loss_options={"dise": 0.5}), scenes.schema)
+    with pytest.raises(RecipeError, match=r"called 'hinge'.*segmentation"):
+        PROBLEM.criterion(model, replace(recipe, loss="hinge"), scenes.schema)

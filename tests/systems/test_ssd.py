@@ -10,11 +10,13 @@ from torch.nn import functional as F
 
 from visus.nn.square import SquareTransform
 from visus.ops.boxes import box_iou, encode_boxes
+from visus.systems.detection import PROBLEM
 from visus.systems.detection.default_boxes import BoxLevel, box_levels, default_boxes
 from visus.systems.detection.roi_heads import BOX_WEIGHTS
 from visus.systems.detection.ssd import SSDLimits, SSDOutputs, detect
 from visus.systems.detection.ssd_lite import lite_levels, ssd_lite0
 from visus.systems.detection.ssd_losses import SSDCriterion, hard_negatives, match_default_boxes
+from visus.training.recipe import Recipe, RecipeError
 from visus.types import ImageBatch, InstanceTarget, Schema
 
 
@@ -206,13 +208,13 @@ def test_crowds_do_not_train() -> None:
     assert not torch.equal(SSDCriterion()(found, [both])["class"], crowded["class"])
 
 
-def test_the_task_takes_the_losses_of_its_model() -> None:
-    from visus.systems.detection.task import detection_task  # the training engine takes seconds to import
-    from visus.training.recipe import Recipe
-
-    model = ssd_lite0(num_classes=1, pretrained=False, size=64)
-    task = detection_task(model, Recipe(name="trial", model="ssd_lite0"), Schema(("owl",), (1,)))
-    assert isinstance(task.criterion, SSDCriterion)
+def test_it_learns_by_its_own_losses() -> None:
+    model, schema = ssd_lite0(num_classes=1, pretrained=False, size=64), Schema(("owl",), (1,))
+    recipe = Recipe(name="trial", model="ssd_lite0")
+    assert isinstance(PROBLEM.criterion(model, recipe, schema), SSDCriterion)
+    assert isinstance(PROBLEM.criterion(model, replace(recipe, loss="ssd"), schema), SSDCriterion)
+    with pytest.raises(RecipeError, match=r"no loss of ssd_lite0 called 'detection'.*ssd"):
+        PROBLEM.criterion(model, replace(recipe, loss="detection"), schema)
 
 
 def test_lite_learns_one_picture_by_heart() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 from torch.multiprocessing import start_processes
-from training.adversaries import make_adversarial_task
 
+from training.adversaries import make_adversarial_task
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 

@@ -10,8 +10,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from training.adversaries import judged, make_adversarial_task
 
+from training.adversaries import judged, make_adversarial_task
 from visus.nn.weights import read_weights
 from visus.training.fit import FitResult, fit
 from visus.training.pace import Pace, TrainingInterrupted

@@ -6,7 +6,6 @@ Nothing heavy is imported before a verb is chosen: help, version and typing erro
 from __future__ import annotations
 
 import ctypes
-import difflib
 import importlib
 import os
 import sys
@@ -135,8 +134,10 @@ to begin:
 
 def _unknown(word: str) -> str:
     """What to say of a verb that does not exist."""
-    close = difflib.get_close_matches(word, VERBS, n=1)
-    hint = f"did you mean `visus {close[0]}`?" if close else "`visus --help` explains them."
+    from visus.names import closest
+
+    meant = closest(word, VERBS)
+    hint = f"did you mean `visus {meant}`?" if meant else "`visus --help` explains them."
     return f"visus: there is no verb {word!r}; there are {', '.join(VERBS)}; {hint}"
 
 

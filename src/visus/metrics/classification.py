@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
-from visus.metrics.by_image import ImageRecords
-from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
+from visus.metrics.confusion import ConfusionMetric, class_accuracy, confusion_counts, mean_known
+from visus.metrics.metric import Measure
 from visus.ops.boxes import box_iou
 from visus.types import Batch, ClassPrediction, ClassTarget, Schema
 
@@ -36,7 +33,7 @@ class _Judged:
     iou: float | None
 
 
-class ClassificationMetric(ImageRecords):
+class ClassificationMetric(ConfusionMetric):
     """Accuracy over batches and processes.
 
     ``compute`` returns ``top-1``, ``top-5`` (the class is among the first 5; always 1 where there are no more), ``mean
@@ -50,9 +47,8 @@ class ClassificationMetric(ImageRecords):
     """
 
     def __init__(self, *, schema: Schema, boxes: bool = False) -> None:
-        super().__init__()
-        self.schema, self.boxes = schema, boxes
-        self._confusion: Tensor | None = None
+        super().__init__(schema)
+        self.boxes = boxes
 
     @property
     def measures(self) -> Mapping[str, Measure]:
@@ -69,57 +65,25 @@ class ClassificationMetric(ImageRecords):
         Raises:
             ValueError: sizes differ, a label is not in the schema, or two images share an ``image_id``.
         """
-        self._confusion = None
         for prediction, target in zip(predictions, batch.targets, strict=True):
             self.add(target.image_id, self._judged(prediction, target))
 
     def compute(self) -> dict[str, float]:
         """Every number by its name, of all images that were added in any process."""
         judged: list[_Judged] = list(self.records().values())
-        count = self.schema.num_classes
-        confusion = torch.zeros(count, count, dtype=torch.int64)
-        for image in judged:
-            confusion[image.label, image.named[0]] += 1
-        self._confusion = confusion
-        accuracies = [value for value in self.per_category()["accuracy"].values() if value >= 0]
+        pairs = torch.tensor([(image.label, image.named[0]) for image in judged], dtype=torch.int64).view(-1, 2)
+        self._confusion = confusion = confusion_counts(pairs[:, 0], pairs[:, 1], self.schema.num_classes)
         numbers = {
-            "top-1": _mean([image.label == image.named[0] for image in judged]),
-            "top-5": _mean([image.label in image.named[:5] for image in judged]),
-            "mean class accuracy": _mean(accuracies),
+            "top-1": _share([image.label == image.named[0] for image in judged]),
+            "top-5": _share([image.label in image.named[:5] for image in judged]),
+            "mean class accuracy": mean_known(class_accuracy(confusion)),
         }
         if self.boxes:
-            found = _mean(
+            found = _share(
                 [image.label == image.named[0] and image.iou > LOCALISED for image in judged if image.iou is not None]
             )
             numbers |= {"localisation": found, "localisation error": 1 - found if found >= 0 else -1.0}
         return numbers
-
-    @property
-    def confusion_matrix(self) -> Int64[Tensor, "c c"]:
-        """How many images of each class (rows) were named each class (columns), as the last ``compute`` counted.
-
-        Raises:
-            RuntimeError: before ``compute``. It is not called here because all processes have to take part in it.
-        """
-        if self._confusion is None:
-            raise RuntimeError("there is no result: call compute() first")
-        return self._confusion
-
-    def per_category(self) -> dict[str, dict[str, float]]:
-        """Under ``accuracy`` the share of each class's images that are named right; -1 for a class without images."""
-        confusion = self.confusion_matrix
-        totals, right = confusion.sum(1).tolist(), confusion.diagonal().tolist()
-        shares = [hits / total if total else -1.0 for hits, total in zip(right, totals, strict=True)]
-        return {"accuracy": dict(zip(self.schema.categories, shares, strict=True))}
-
-    def details(self) -> list[Any]:
-        """The accuracy of each class, and what is taken for what."""
-        return [PerCategory(self.per_category()), ConfusionMatrix(self.confusion_matrix)]
-
-    def reset(self) -> None:
-        """Forgets all images."""
-        super().reset()
-        self._confusion = None
 
     def same_image(self, known: _Judged, record: _Judged) -> bool:
         """Whether two records hold the same annotation, as far as it is remembered."""
@@ -129,6 +93,11 @@ class ClassificationMetric(ImageRecords):
         label = int(target.label)
         if not 0 <= label < self.schema.num_classes:
             raise ValueError(f"image {target.image_id}: label {label} is none of {self.schema.num_classes} categories")
+        if int(prediction.labels[0]) >= self.schema.num_classes:
+            raise ValueError(
+                f"image {target.image_id}: the prediction names label {int(prediction.labels[0])}, but there are "
+                f"{self.schema.num_classes} categories"
+            )
         if tuple(prediction.size) != tuple(target.size):
             raise ValueError(
                 f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
@@ -141,5 +110,5 @@ class ClassificationMetric(ImageRecords):
         return _Judged(label, tuple(prediction.labels.tolist()), iou)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else -1.0
+def _share(flags: Sequence[bool]) -> float:
+    return mean_known(torch.tensor(flags, dtype=torch.float64))

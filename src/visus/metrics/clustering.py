@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 Average = Literal["arithmetic", "geometric", "max", "min"]
+Sums: TypeAlias = NDArray[np.float64] | float
+_TINY = 1e-12
 
 
 def normalised_mutual_information(
@@ -26,26 +30,43 @@ def normalised_mutual_information(
     """
     if not len(labels):
         raise ValueError("mutual information needs at least one image")
-    _, rows = torch.unique(clusters, return_inverse=True)
-    _, columns = torch.unique(labels, return_inverse=True)
-    wide = int(columns.max()) + 1
-    joint = torch.bincount(rows * wide + columns).double()
-    p_rows, p_columns = (torch.bincount(part).double() / len(labels) for part in (rows, columns))
-    both = joint.nonzero()[:, 0]
-    p = joint[both] / len(labels)
-    information = float((p * (p / (p_rows[both // wide] * p_columns[both % wide])).log()).sum())
-    entropies = [float(-(q * q.log()).sum()) for q in (p_rows, p_columns)]
+    one, other = (np.unique(part.cpu().numpy(), return_inverse=True)[1] for part in (clusters, labels))
+    cells = one * (int(other.max()) + 1) + other
+    sums = [_sum_x_log_x(np.unique(part, return_counts=True)[1]) for part in (cells, one, other)]
+    return float(nmi_of_sums(*sums, items=len(labels), average=average))
+
+
+def nmi_of_sums(cells: Sums, clusters: Sums, classes: Sums, *, items: int, average: Average) -> NDArray[np.float64]:
+    """Normalised mutual information from ``sum x log x`` over the counts x of a contingency table, or of many tables.
+
+    Args:
+        cells: over the cells of the table.
+        clusters: over the sizes of the clusters.
+        classes: over the sizes of the classes.
+        items: how many are clustered.
+        average: as for `normalised_mutual_information`.
+
+    Raises:
+        ValueError: an average that does not exist.
+    """
+    whole = items * np.log(items)
+    information = np.maximum((cells - clusters - classes + whole) / items, 0)
+    one, other = np.asarray((whole - clusters) / items), np.asarray((whole - classes) / items)
     means = {
-        "arithmetic": sum(entropies) / 2,
-        "geometric": (entropies[0] * entropies[1]) ** 0.5,
-        "max": max(entropies),
-        "min": min(entropies),
+        "arithmetic": (one + other) / 2,
+        "geometric": np.sqrt(np.maximum(one * other, 0)),
+        "max": np.maximum(one, other),
+        "min": np.minimum(one, other),
     }
     if average not in means:
-        raise ValueError(f"average must be one of {', '.join(means)}, not {average!r}")
-    if max(entropies) == 0:
-        return 1.0
-    return max(0.0, information / means[average]) if means[average] > 0 else 0.0
+        raise ValueError(f"average must be one of {', '.join(get_args(Average))}, not {average!r}")
+    share = information / np.maximum(means[average], _TINY)
+    both_constant = np.maximum(one, other) <= _TINY
+    return np.where(means[average] > _TINY, share, np.where(both_constant, 1.0, 0.0))
+
+
+def _sum_x_log_x(counts: NDArray[np.int64]) -> float:
+    return float((counts * np.log(counts)).sum())
 
 
 def k_means(points: Float[Tensor, "n d"], clusters: int, *, iterations: int = 50, seed: int = 0) -> Int64[Tensor, " n"]:

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visus.metrics.semantic import class_iou, pixel_confusion
+from visus.metrics.confusion import class_iou
+from visus.metrics.semantic import pixel_confusion
 from visus.ops.boxes import box_area, box_iou
 from visus.ops.masks import mask_iou
 from visus.types import (

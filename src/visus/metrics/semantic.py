@@ -4,18 +4,17 @@ With n[i, j] pixels of class i that are predicted as class j (Long, Shelhamer an
 for semantic segmentation", CVPR 2015, section 5):
 
 - pixel accuracy: the sum of n[i, i] over the sum of all n;
-- mean class accuracy: the mean over i of n[i, i] / sum of row i, over the classes that are annotated anywhere;
-- mIoU: the mean over i of n[i, i] / (sum of row i + sum of column i - n[i, i]), over the classes that are annotated or
-  predicted anywhere. A class that is neither has nothing to measure: its number is -1, and no mean counts it.
+- mean class accuracy: the mean of `class_accuracy` over the classes that are annotated anywhere;
+- mIoU: the mean of `class_iou` over the classes that are annotated or predicted anywhere.
 
-Pixels labelled `VOID` never count. The boundary F1 is explained in `visus.metrics.boundary`.
+A class that is neither has nothing to measure: its number is -1, and no mean counts it. Pixels labelled `VOID` never
+count. The boundary F1 is explained in `visus.metrics.boundary`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visus.metrics.boundary import TOLERANCE, boundary_f1
-from visus.metrics.by_image import ImageRecords
-from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
+from visus.metrics.confusion import ConfusionMetric, class_accuracy, class_iou, confusion_counts, mean_known
+from visus.metrics.metric import Measure
 from visus.types import VOID, Batch, Schema, SemanticPrediction, SemanticTarget
 
 _VALUES = 256  # of a uint8
@@ -39,25 +38,13 @@ def pixel_confusion(
     Raises:
         ValueError: where a label, other than `VOID` in the target, is not below ``num_classes``.
     """
-    pairs = target.flatten().int() * _VALUES + prediction.flatten()
     # Counting all pairs of two bytes needs no pass that picks the valid pixels, and finds the labels that are wrong.
-    counts = torch.bincount(pairs, minlength=_VALUES * _VALUES).view(_VALUES, _VALUES)
+    counts = confusion_counts(target.flatten().int(), prediction.flatten(), _VALUES)
     _check_labels(counts, num_classes)
     return counts[:num_classes, :num_classes]
 
 
-def class_iou(confusion: Int64[Tensor, "c c"]) -> Float[Tensor, " c"]:
-    """The IoU of each class; nan where it is neither annotated nor predicted."""
-    right = confusion.diagonal().double()
-    return right / (confusion.sum(0) + confusion.sum(1) - right)
-
-
-def class_accuracy(confusion: Int64[Tensor, "c c"]) -> Float[Tensor, " c"]:
-    """The share of each class's pixels that is right; nan where it is not annotated."""
-    return confusion.diagonal().double() / confusion.sum(1)
-
-
-class SemanticMetric(ImageRecords):
+class SemanticMetric(ConfusionMetric):
     """ "mIoU", "pixel accuracy", "mean class accuracy" and "boundary F1" over batches and processes.
 
     A number is -1 where there is nothing to measure. The boundary F1 is averaged over the classes of each image, then
@@ -70,11 +57,9 @@ class SemanticMetric(ImageRecords):
     """
 
     def __init__(self, schema: Schema, *, boundary: bool = True, boundary_tolerance: float = TOLERANCE) -> None:
-        super().__init__()
-        self.schema = schema
+        super().__init__(schema)
         self.boundary = boundary
         self.boundary_tolerance = boundary_tolerance
-        self._confusion: Tensor | None = None
 
     @property
     def measures(self) -> Mapping[str, Measure]:
@@ -88,7 +73,6 @@ class SemanticMetric(ImageRecords):
         Raises:
             ValueError: where sizes differ, a label names no class, or two images share an ``image_id``.
         """
-        self._confusion = None
         classes = self.schema.num_classes
         for prediction, target in zip(predictions, batch.targets, strict=True):
             found, true = _comparable(prediction, target)
@@ -106,45 +90,17 @@ class SemanticMetric(ImageRecords):
         images: list[_SegmentedImage] = list(self.records().values())
         self._confusion = confusion = _summed(images, self.schema.num_classes)
         numbers = {
-            "mIoU": _mean(class_iou(confusion)),
-            "pixel accuracy": _mean(confusion.diagonal().sum().double()[None] / confusion.sum()),
-            "mean class accuracy": _mean(class_accuracy(confusion)),
+            "mIoU": mean_known(class_iou(confusion)),
+            "pixel accuracy": mean_known(confusion.diagonal().sum().double()[None] / confusion.sum()),
+            "mean class accuracy": mean_known(class_accuracy(confusion)),
         }
         if self.boundary:
-            numbers["boundary F1"] = _mean(torch.tensor([image.boundary for image in images], dtype=torch.float64))
+            numbers["boundary F1"] = mean_known(torch.tensor([image.boundary for image in images], dtype=torch.float64))
         return numbers
 
-    @property
-    def confusion_matrix(self) -> Int64[Tensor, "c c"]:
-        """Pixels by true class (rows) and predicted class (columns), as the last ``compute`` counted them.
-
-        Raises:
-            RuntimeError: before ``compute``. It is not called here because all processes have to take part in it.
-        """
-        if self._confusion is None:
-            raise RuntimeError("there is no result: call compute() first")
-        return self._confusion
-
-    def per_category(self) -> dict[str, dict[str, float]]:
-        """The "IoU" and the "accuracy" of each class, as the last ``compute`` measured them; -1 where it is absent.
-
-        Raises:
-            RuntimeError: before ``compute``.
-        """
-        measured = {"IoU": class_iou(self.confusion_matrix), "accuracy": class_accuracy(self.confusion_matrix)}
-        return {
-            name: dict(zip(self.schema.categories, values.nan_to_num(-1.0).tolist(), strict=True))
-            for name, values in measured.items()
-        }
-
-    def details(self) -> list[Any]:
-        """IoU and accuracy of each class, and what is taken for what."""
-        return [PerCategory(self.per_category()), ConfusionMatrix(self.confusion_matrix)]
-
-    def reset(self) -> None:
-        """Forgets all images."""
-        super().reset()
-        self._confusion = None
+    def of_classes(self, confusion: Int64[Tensor, "c c"]) -> Mapping[str, Float[Tensor, " c"]]:
+        """The "IoU" and the "accuracy" of each class."""
+        return {"IoU": class_iou(confusion), **super().of_classes(confusion)}
 
     def same_image(self, known: _SegmentedImage, record: _SegmentedImage) -> bool:
         """Whether two records hold as many pixels of every class."""
@@ -198,9 +154,3 @@ def _summed(images: list[_SegmentedImage], num_classes: int) -> Int64[Tensor, "c
     for image in images:
         total[image.cells] += image.counts  # no cell occurs twice in an image
     return torch.from_numpy(total).view(num_classes, num_classes)
-
-
-def _mean(values: Float[Tensor, " n"]) -> float:
-    """The mean over what could be measured, -1 where nothing could."""
-    mean = float(values.nanmean())
-    return mean if mean == mean else -1.0

@@ -101,6 +101,7 @@ PUBLISHED: dict[str, PublishedWeights] = {
     "keypointrcnn_resnet50_fpn_legacy": _coco(
         "keypointrcnn_resnet50_fpn_coco-9f466800.pth", 226.054, 50.6, keypoint=61.1, frozen_eps=1e-5
     ),
+    "fcos_resnet50_fpn": _coco("fcos_resnet50_fpn_coco-99b0c9b7.pth", 123.608, 39.2, frozen_eps=1e-5),
     "ssd300_vgg16": _coco("ssd300_vgg16_coco-b556d3b4.pth", 135.988, 25.1),
     "fcn_resnet50": _voc("fcn_resnet50_coco-1167a1af.pth", 135.009, 60.5, 91.4),
     "fcn_resnet101": _voc("fcn_resnet101_coco-7ecb50ca.pth", 207.711, 63.7, 91.9),

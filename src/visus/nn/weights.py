@@ -159,6 +159,7 @@ _MARKS = (
     ("mask_predictor", "a Mask R-CNN"),
     ("roi_heads.box_predictor", "a Faster R-CNN"),
     ("scale_weight", "an SSD"),
+    ("head.regression_head.bbox_ctrness", "an FCOS"),
     ("head.classification_head", "a one-stage detector such as RetinaNet or SSDlite"),
     ("classifier.0.convs", "a DeepLabv3"),
     ("aux_classifier", "an FCN for segmentation"),

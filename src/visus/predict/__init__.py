@@ -1,1 +1,7 @@
-"""A trained model applied to images, folders and videos."""
+"""Predictions of trained models; the package itself is the public function ``visus.predict(model, images)``."""
+
+import sys
+
+from visus.predict.as_function import PredictPackage
+
+sys.modules[__name__].__class__ = PredictPackage

@@ -59,10 +59,13 @@ class ResultFolder:
         """Takes the prediction of an image; ``details`` are kept in its record (such as a frame's time).
 
         The mask of a `SemanticPrediction` is written at once: a folder of pictures would not fit into memory.
+
+        Raises:
+            NoRowError: a kind of prediction that `ENTRIES` does not know.
         """
+        self.found += row(ENTRIES, prediction, "writing predictions")(self, name, image_id, prediction)
         height, width = prediction.size
         self.images.append({"id": image_id, "file_name": name, "width": width, "height": height, **details})
-        self.found += row(ENTRIES, prediction, "writing predictions")(self, name, image_id, prediction)
 
     def fail(self, name: str, error: Exception) -> None:
         """Notes an image that could not be read."""

@@ -3,6 +3,7 @@
 from visus.recipes.classification import classifier_lite0, classifier_vignettes, resnet50_imagenet
 from visus.recipes.folder import for_folder
 from visus.recipes.metric_learning import METRIC_LEARNING
+from visus.recipes.one_stage import fasterrcnn_bccd, fcos_vignettes, ssd300_vgg16, ssd_bccd, ssd_vignettes
 from visus.recipes.segmentation import (
     deeplabv3_camvid,
     deeplabv3_lite0,
@@ -16,7 +17,6 @@ from visus.recipes.segmentation import (
     segnet_vignettes,
 )
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0, maskrcnn_pennfudan, maskrcnn_vignettes
-from visus.recipes.ssd import fasterrcnn_bccd, ssd300_vgg16, ssd_bccd, ssd_vignettes
 from visus.recipes.torchvision import (
     fasterrcnn_mobilenet_v3_large_fpn,
     fasterrcnn_resnet50_fpn,
@@ -37,6 +37,7 @@ RECIPES = {
     "classifier_lite0": classifier_lite0,
     "resnet50_imagenet": resnet50_imagenet,
     "ssd_vignettes": ssd_vignettes,
+    "fcos_vignettes": fcos_vignettes,
     "ssd_bccd": ssd_bccd,
     "fasterrcnn_bccd": fasterrcnn_bccd,
     "ssd300_vgg16": ssd300_vgg16,

@@ -58,10 +58,15 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
     """Refuses what would train without a word about what it does not do.
 
     Raises:
-        RecipeError: the data has other targets than the model learns from, or an option of the augmentation is set
-            that nothing reads.
+        RecipeError: the data has other targets than the model learns from, an option of the augmentation is set that
+            nothing reads, or the augmentation does not know such targets.
     """
-    kind = type(dataset[0].target)
+    import torch
+
+    from visus.types import NoRowError
+
+    first = dataset[0]
+    kind = type(first.target)
     if kind not in problem.targets:
         wanted = " or ".join(target.__name__ for target in problem.targets)
         raise RecipeError(
@@ -80,6 +85,10 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
         raise RecipeError(
             f"data.augment.{unread[0]} is not used: {recipe.model} with data.augment.kind {asked.kind!r} reads {known}"
         )
+    try:
+        _augmentation(recipe, dataset)(first, torch.Generator())
+    except NoRowError as error:
+        raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
 
 
 def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:

@@ -8,28 +8,28 @@ from visus.data.augment.colour import chroma_matrix, jitter_colour
 from visus.data.feed.loader import generator_for
 
 
-def picture() -> torch.Tensor:
+def image() -> torch.Tensor:
     return torch.randint(60, 190, (3, 30, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def test_strength_zero_changes_nothing() -> None:
-    assert jitter_colour(picture(), 0.0, generator_for(0)) is not None
-    assert torch.equal(jitter_colour(picture(), 0.0, generator_for(0)), picture())
+    assert jitter_colour(image(), 0.0, generator_for(0)) is not None
+    assert torch.equal(jitter_colour(image(), 0.0, generator_for(0)), image())
 
 
 def test_result_is_a_new_image_of_the_same_shape() -> None:
-    before = picture()
+    before = image()
     after = jitter_colour(before, 1.0, generator_for(1))
     assert after.shape == before.shape
     assert after.dtype == torch.uint8
     assert not torch.equal(after, before)
-    assert torch.equal(before, picture())
+    assert torch.equal(before, image())
 
 
 def test_changes_grow_with_strength() -> None:
     def change(strength: float) -> float:
-        varied = [jitter_colour(picture(), strength, generator_for(seed)).float() for seed in range(20)]
-        return float((torch.stack(varied) - picture()).abs().mean())
+        varied = [jitter_colour(image(), strength, generator_for(seed)).float() for seed in range(20)]
+        return float((torch.stack(varied) - image()).abs().mean())
 
     assert 0 < change(0.1) < change(0.4) < change(1.0)
 

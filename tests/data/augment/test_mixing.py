@@ -12,7 +12,7 @@ OTHERS = torch.tensor([1, 0])
 
 
 def batch(count: int = 4, *, boxes: bool = True, size: tuple[int, int] = (32, 48)) -> Batch:
-    """Picture i is all 10 * i, its label i, its box annotated at twice the size of the picture."""
+    """Image i is all 10 * i, its label i, its box annotated at twice the size of the image."""
     pixels = torch.stack([torch.full((3, *size), 10 * i, dtype=torch.uint8) for i in range(count)])
     box = torch.tensor([10.0, 10, 50, 40]) if boxes else None
     doubled = (2 * size[0], 2 * size[1])
@@ -69,7 +69,7 @@ def test_a_box_under_a_patch_is_dropped() -> None:
     for seed in range(40):
         torch.manual_seed(seed)
         mixed = mix(batch(2))
-        other = int(mixed.targets[0].probabilities[1] > 0)  # 0 where a picture was paired with itself
+        other = int(mixed.targets[0].probabilities[1] > 0)  # 0 where an image was paired with itself
         hidden = float((mixed.inputs.pixels[0, 0, 5:20, 5:25] == 10).float().mean()) if other else 0.0
         assert (mixed.targets[0].box_xyxy is None) == (hidden > 0.5)
         kept.append(mixed.targets[0].box_xyxy is not None)
@@ -90,7 +90,7 @@ def test_the_seed_decides() -> None:
     assert kinds == {torch.uint8, torch.float32}  # now CutMix, now mixup
 
 
-def test_pictures_of_different_sizes_get_the_larger_sides() -> None:
+def test_images_of_different_sizes_get_the_larger_sides() -> None:
     images = ImageBatch(torch.ones(2, 3, 8, 8), torch.tensor([[8, 4], [4, 8]]))
     targets = [ClassTarget(torch.tensor(i), (8, 4)) for i in range(2)]
     for seed in range(6):

@@ -144,7 +144,7 @@ def test_an_object_leaves_with_its_centre() -> None:
     assert counts == {(0,), (1,), (0, 1)}
 
 
-def test_pictures_without_objects_stay_whole_and_others_than_objects_are_refused() -> None:
+def test_images_without_objects_stay_whole_and_others_than_objects_are_refused() -> None:
     empty = rectangles(SIZE, [])
     assert SSDAugment(**CALM | {"min_ious": (0.5,)})(empty, generator_for(0)).target.size == SIZE
     semantic = replace(empty, target=SemanticTarget(torch.zeros(SIZE, dtype=torch.uint8), SIZE), path="a.png")

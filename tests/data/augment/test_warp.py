@@ -62,7 +62,7 @@ def test_image_and_masks_agree(warp: Warp) -> None:
     assert image.shape == (3, *warp.canvas)
     mask = warp_maps(sample.target.masks, warp)
     assume(int(mask.sum()) > 100)
-    # The bright rectangle of the picture is the mask, up to the blurred edge.
+    # The bright rectangle of the image is the mask, up to the blurred edge.
     assert float(mask_iou((image[0] > 127)[None], mask)) > 0.75
 
 
@@ -188,7 +188,7 @@ def test_no_objects() -> None:
         assert target.masks.shape == (0, 30, 30)
 
 
-def test_what_is_beyond_the_picture_is_padding() -> None:
+def test_what_is_beyond_the_image_is_padding() -> None:
     image = torch.full((3, 10, 10), 255, dtype=torch.uint8)
     drawn = warp_image(image, place((10, 10), (30, 40), 1.0, (5, 8)))
     assert drawn[:, 5:15, 8:18].eq(255).all()
@@ -200,7 +200,7 @@ def test_what_is_beyond_the_picture_is_padding() -> None:
 
 
 @pytest.mark.parametrize("offset", [(31.0, 0.0), (-31.0, 0.0), (0.0, 45.0), (0.0, -45.0)])
-def test_a_picture_beyond_the_canvas_leaves_padding(offset: tuple[float, float]) -> None:
+def test_an_image_beyond_the_canvas_leaves_padding(offset: tuple[float, float]) -> None:
     sample = rectangles((10, 10), [(0, 0, 10, 10)])
     warped = warp_sample(sample, place((10, 10), (30, 40), 3.0, offset), keypoints=PAIR)
     assert (warped.input == torch.tensor(PADDING_COLOUR)[:, None, None]).all()

@@ -24,17 +24,17 @@ def _classes(batch: list[int]) -> Counter[int]:
     return Counter(LABELS[batch].tolist())
 
 
-def test_classes_are_p_times_k_different_pictures() -> None:
+def test_classes_are_p_times_k_different_images() -> None:
     for batch in _epoch(class_batches("classes", LABELS, batch_size=16, images_per_class=4)):
         assert sorted(_classes(batch).values()) == [4] * 4
         assert len(set(batch)) == 16
 
 
-def test_pictures_repeat_only_where_a_class_has_too_few() -> None:
+def test_images_repeat_only_where_a_class_has_too_few() -> None:
     labels = torch.tensor([0, 0, 0, 1, 1, 1, 1, 1, 1, 2])
     for batch in _epoch(class_batches("classes", labels, batch_size=8, images_per_class=4, batches_per_epoch=20)):
         counts = Counter(batch)
-        assert set(labels[batch].tolist()) == {0, 1}  # the class of one picture is never compared
+        assert set(labels[batch].tolist()) == {0, 1}  # the class of one image is never compared
         assert sorted(counts[i] for i in (0, 1, 2)) == [1, 1, 2]
         assert max(counts[i] for i in range(3, 9)) == 1
 
@@ -45,8 +45,8 @@ def test_pairs_hold_two_of_each_class() -> None:
         assert (LABELS[batch[0::2]] == LABELS[batch[1::2]]).all()
 
 
-def test_lifted_has_positive_pairs_by_their_number_and_pictures_of_other_classes() -> None:
-    labels = torch.tensor([0] * 9 + [1] * 3 + list(range(2, 30)))  # 36 and 3 positive pairs, and 28 single pictures
+def test_lifted_has_positive_pairs_by_their_number_and_images_of_other_classes() -> None:
+    labels = torch.tensor([0] * 9 + [1] * 3 + list(range(2, 30)))  # 36 and 3 positive pairs, and 28 single images
     pairs: Counter[int] = Counter()
     for batch in _epoch(class_batches("lifted", labels, batch_size=8, batches_per_epoch=400)):
         drawn = labels[batch].view(-1, 2)
@@ -73,7 +73,7 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(kind: str) -> None:
     assert first == _epoch(made(0))
     assert first != _epoch(made(0), epoch=1)
     assert first != _epoch(made(1))
-    assert len(first) == len(made(0)) == 8  # 60 pictures in batches of 8
+    assert len(first) == len(made(0)) == 8  # 60 images in batches of 8
     assert len({tuple(batch) for batch in first}) == 8
 
 

@@ -17,7 +17,7 @@ from visus.types import Batch, Sample, Schema
 
 
 class Rectangles:
-    """Ten samples whose pictures lie in memory."""
+    """Ten samples whose images lie in memory."""
 
     schema = Schema(categories=("a", "b", "c"), category_ids=(1, 2, 3), has_masks=True, keypoints=PAIR)
 

@@ -73,7 +73,8 @@ def test_drop_last() -> None:
 
 def test_epoch_is_passed_on() -> None:
     seen: list[int] = []
-    batches = EpochBatches(length=4, batch_size=2, on_epoch=seen.append)
+    batches = EpochBatches(length=4, batch_size=2)
+    batches.on_epoch = seen.append
     batches.sampler.set_epoch(7)
     assert seen == [7]
 

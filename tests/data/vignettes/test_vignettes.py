@@ -145,7 +145,7 @@ def test_left_and_right_change_sides_with_the_view() -> None:
     assert turned.shoulders[0][0] < turned.shoulders[1][0]
 
 
-def test_a_face_that_is_seen_has_its_left_eye_on_the_right_of_the_picture() -> None:
+def test_a_face_that_is_seen_has_its_left_eye_on_the_right_of_the_image() -> None:
     """Whichever way a figure looks: with both eyes in view and upright, its left is the viewer's right."""
     dataset = Vignettes(split="val", length=200)
     agree, total = 0, 0

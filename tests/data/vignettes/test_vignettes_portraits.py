@@ -1,4 +1,4 @@
-"""Pictures of one object, and of individuals met again: balanced, repeatable, and what they say they are."""
+"""Images of one object, and of individuals met again: balanced, repeatable, and what they say they are."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_category_comes_equally_often(objects: list[Sample]) -> None:
     assert labels.bincount(minlength=len(CATEGORIES)).tolist() == [2] * len(CATEGORIES)
 
 
-def test_a_picture_is_the_same_whoever_asks_and_others_differ(objects: list[Sample]) -> None:
+def test_an_image_is_the_same_whoever_asks_and_others_differ(objects: list[Sample]) -> None:
     again = VignetteObjects(split="train", length=1000)[5]
     assert torch.equal(again.input, objects[5].input)
     assert torch.equal(again.target.box_xyxy, objects[5].target.box_xyxy)

@@ -8,7 +8,7 @@ from tiny_networks import idle, images, targets, transform, trunk
 from torch import nn
 from torch.nn import functional as F
 
-from visus.systems.metric_learning import MODELS
+from visus.systems.metric_learning import PROBLEM
 from visus.systems.metric_learning.abe import ABE, ABECriterion, Attention, divergence_loss
 from visus.systems.metric_learning.trunks import SplitTrunk
 from visus.types import ImageBatch
@@ -95,7 +95,7 @@ def test_batches_of_one_class_or_without_pairs_of_one_give_finite_losses(labels:
 
 @pytest.mark.parametrize(("name", "learners"), [("abe2_lite0", 2), ("abe4_lite0", 4), ("abe8_lite0", 8)])
 def test_learners_share_512_dimensions_and_attention_starts_from_the_body(name: str, learners: int) -> None:
-    model = MODELS[name](size=64)
+    model = PROBLEM.models[name](size=64)
     outputs = model(ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64)))
     assert [part.shape for part in outputs.parts] == [(2, 512 // learners)] * learners
     state = model.state_dict()
@@ -105,7 +105,7 @@ def test_learners_share_512_dimensions_and_attention_starts_from_the_body(name: 
 
 
 def test_the_paper_s_network_is_cut_behind_the_third_pooling() -> None:
-    model = MODELS["abe8_googlenet"](size=64).eval()
+    model = PROBLEM.models["abe8_googlenet"](size=64).eval()
     with torch.no_grad():
         lower = model.backbone.lower(torch.rand(1, 3, 224, 224))
         outputs = model(ImageBatch(torch.rand(1, 3, 64, 64), torch.full((1, 2), 64)))

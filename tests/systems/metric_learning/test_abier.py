@@ -10,7 +10,7 @@ import torch
 from tiny_networks import idle, images, targets, transform, trunk
 from torch.nn import functional as F
 
-from visus.systems.metric_learning import MODELS
+from visus.systems.metric_learning import PROBLEM
 from visus.systems.metric_learning.abier import (
     ABIER,
     ABIERCriterion,
@@ -164,7 +164,7 @@ def test_batches_of_one_class_or_without_pairs_of_one_give_finite_losses(labels:
 
 @pytest.mark.parametrize("name", ["abier_lite0", "abier_googlenet"])
 def test_the_published_dimensions(name: str) -> None:
-    model = MODELS[name](size=64, pretrained=False).eval()
+    model = PROBLEM.models[name](size=64, pretrained=False).eval()
     with torch.no_grad():
         outputs = model(ImageBatch(torch.rand(1, 3, 64, 64), torch.full((1, 2), 64)))
     assert [part.shape[1] for part in outputs.parts] == [96, 160, 256]

@@ -8,7 +8,7 @@ from tiny_networks import idle, images, targets, transform, trunk
 from torch import nn
 
 from visus.nn.square import SquareTransform
-from visus.systems.metric_learning import MODELS
+from visus.systems.metric_learning import PROBLEM
 from visus.systems.metric_learning.descriptor import Descriptor, descriptor_lite0
 from visus.systems.metric_learning.pooling import POOLINGS, AveragePooling, GeM, LayoutPooling, Pooling, make_pooling
 from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, lite0_trunk
@@ -68,7 +68,7 @@ def test_layout_pooling_tells_where_things_are() -> None:
 def test_networks_pool_as_they_are_told(name: str) -> None:
     widths = {}
     for pooling in POOLINGS:
-        model = MODELS[name](size=64, pooling=pooling, pretrained=False)
+        model = PROBLEM.models[name](size=64, pooling=pooling, pretrained=False)
         linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
         widths[pooling] = {layer.in_features for layer in linear}
         batch = ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64))
@@ -156,7 +156,7 @@ def test_unknown_poolings_and_heads_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["descriptor_bn_inception", "descriptor_googlenet"])
 def test_bodies_from_scratch_describe(name: str) -> None:
-    model = MODELS[name](size=64, embedding_dim=16)
+    model = PROBLEM.models[name](size=64, embedding_dim=16)
     outputs = model.train()(ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64)), targets(0, 1))
     assert outputs.embeddings.shape == (2, 16)
     outputs.embeddings[:, 0].sum().backward()

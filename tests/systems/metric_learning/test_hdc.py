@@ -10,7 +10,7 @@ from tiny_networks import idle, images, targets, transform, trunk
 from torch import nn
 from torch.nn import functional as F
 
-from visus.systems.metric_learning import MODELS
+from visus.systems.metric_learning import PROBLEM
 from visus.systems.metric_learning.hard_pairs import contrastive_terms, hard_pair_losses, hardest, pairs_of
 from visus.systems.metric_learning.hdc import HDC, HDCCriterion, LastHead
 from visus.systems.metric_learning.outputs import EmbeddingOutputs
@@ -131,7 +131,7 @@ def test_retrieval_compares_all_levels_in_one_row_and_every_parameter_learns() -
 
 @pytest.mark.parametrize(("name", "size"), [("hdc_lite0", 64), ("hdc_googlenet", 64), ("hdc_googlenet", 224)])
 def test_the_published_dimensions(name: str, size: int) -> None:
-    model = MODELS[name](size=size, pretrained=False).eval()
+    model = PROBLEM.models[name](size=size, pretrained=False).eval()
     with torch.no_grad():
         outputs = model(ImageBatch(torch.rand(1, 3, size, size), torch.full((1, 2), size)))
     assert [part.shape[1] for part in outputs.parts] == [128, 128, 128]
@@ -147,4 +147,4 @@ def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="2 hard ratios need an embedding each"):
         hard_pair_losses([torch.zeros(2, 2)], torch.tensor([0, 1]), (1.0, 0.5))
     with pytest.raises(ValueError, match="multiple of 3"):
-        MODELS["hdc_lite0"](embedding_dim=100, pretrained=False)
+        PROBLEM.models["hdc_lite0"](embedding_dim=100, pretrained=False)

@@ -72,6 +72,9 @@ def _pair_problems(pairs: SemanticPairs, index: int, decode: bool, seen: set[int
 def _set_problems(root: Path, splits: dict[str, SemanticPairs], seen: set[int]) -> list[Problem]:
     """Problems that only all pairs together show."""
     problems = []
+    for split, pairs in splits.items():
+        if not len(pairs):
+            problems.append(Problem("empty split", "error", str(root), f"no image is in the split {split!r}"))
     paths = Counter(pairs.path(i) for pairs in splits.values() for i in range(len(pairs)))
     if not paths:
         problems.append(Problem("empty data set", "error", str(root), "its splits name no picture"))

@@ -7,33 +7,30 @@ where it was cut, and no two epochs repeat each other.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Int64
 from torch import Tensor
-from torch.utils.data import Sampler
 
-from visus.data.feed.samplers import share_of_this_process
+from visus.data.feed.samplers import EpochSampler
 
 SUPER_CLASSES = 2  # of a batch, as in the released training of hard-aware deeply cascaded embedding on products
 BatchKind: TypeAlias = Literal["classes", "pairs", "lifted", "super_classes"]
 _Draw: TypeAlias = Callable[[np.random.Generator], list[int]]
 
 
-class ClassBatches(Sampler[list[int]]):
-    """A batch sampler whose batches come from ``draw``, in the interface of `EpochBatches`.
+class ClassBatches(EpochSampler):
+    """A batch sampler whose batches come from ``draw``.
 
-    The batches of one turn of all processes are neighbours in one sequence, so that all have the same number of them
-    and none is drawn twice.
+    The batches of one turn of all processes are neighbours in one sequence, so that none is drawn twice.
 
     Args:
         draw: makes a batch, all its randomness from the generator that it is given.
         batches: tells how many there are in an epoch on each process, from the number of processes.
         seed: of everything.
-        share: (rank, number of processes); None asks torch.distributed when iterated.
-        on_epoch: called with the epoch by `set_epoch`, for a data set whose augmentation depends on it.
+        share: as for `EpochSampler`.
     """
 
     def __init__(
@@ -43,37 +40,19 @@ class ClassBatches(Sampler[list[int]]):
         batches: Callable[[int], int],
         seed: int = 0,
         share: tuple[int, int] | None = None,
-        on_epoch: Callable[[int], None] | None = None,
     ) -> None:
+        super().__init__(seed=seed, share=share)
         self.draw = draw
         self.batches = batches
-        self.seed = seed
-        self.share = share
-        self.on_epoch = on_epoch
-        self.epoch = 0
-        self._start = 0
 
-    @property
-    def sampler(self) -> ClassBatches:
-        """Itself: trainers look for ``set_epoch`` at ``loader.batch_sampler.sampler``."""
-        return self
+    def batches_each(self, processes: int) -> int:
+        """What ``batches`` says."""
+        return self.batches(processes)
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the epoch of the next iteration; ``start`` leaves out batches that an interrupted epoch has done."""
-        self.epoch = epoch
-        self._start = start
-        if self.on_epoch is not None:
-            self.on_epoch(epoch)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rank, processes = self.share or share_of_this_process()
-        for turn in range(self._start, self.batches(processes)):
-            yield self.draw(np.random.default_rng((self.seed, self.epoch, turn * processes + rank)))
-        self._start = 0
-
-    def __len__(self) -> int:
-        _, processes = self.share or share_of_this_process()
-        return self.batches(processes) - self._start
+    def draw_batches(self, numbers: Iterable[int]) -> Iterator[list[int]]:
+        """The batches of these numbers, each drawn by a generator of its own."""
+        for number in numbers:
+            yield self.draw(np.random.default_rng((self.seed, self.epoch, number)))
 
 
 def class_batches(

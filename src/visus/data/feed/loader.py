@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from visus.data.feed.collate import Collate
-from visus.data.feed.samplers import EpochBatches, aspect_ratio_groups
+from visus.data.feed.samplers import EpochBatches, EpochSampler, aspect_ratio_groups
 from visus.data.feed.transport import InOnePiece
 from visus.types import Batch, Sample, Schema
 
@@ -41,20 +40,6 @@ class Transform(Protocol):
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
         """The changed sample; ``sample`` itself stays as it is."""
-
-
-@runtime_checkable
-class EpochSampler(Protocol):
-    """Batches of indices that are a function of (seed, epoch), such as `visus.data.feed.samplers.EpochBatches`."""
-
-    on_epoch: Callable[[int], None] | None
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[list[int]]: ...
-
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the epoch of the next iteration, and how many of its batches are left out."""
 
 
 class Transformed(Dataset[Sample]):

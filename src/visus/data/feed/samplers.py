@@ -7,7 +7,7 @@ are disjoint, complete and independent of timing, and a run resumed at epoch k s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 import torch.distributed
@@ -15,52 +15,28 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 
-class EpochBatches(Sampler[list[int]]):
+class EpochSampler(Sampler[list[int]]):
     """A batch sampler that is a function of (seed, epoch) alone.
 
-    All processes yield the same number of batches, as collective operations need; where the number does not divide, the
-    first batches are repeated (measures leave out images they have seen).
+    All processes yield the same number of batches, as collective operations need. A subclass says how many, and which.
 
     Args:
-        length: the number of images.
-        batch_size: images of a batch, on each process.
-        shuffle: draw a new order every epoch; otherwise the order of the data set.
-        seed: of the order.
-        drop_last: leave out the batch that is not full.
-        groups: the group of each image; a batch mixes groups only for what remains at the end of the epoch.
+        seed: of everything that is random.
         share: (rank, number of processes); None asks torch.distributed when iterated.
+
+    Attributes:
         on_epoch: called with the epoch by `set_epoch`, for a data set whose augmentation depends on it.
     """
 
-    def __init__(
-        self,
-        *,
-        length: int,
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        drop_last: bool = False,
-        groups: Sequence[int] | None = None,
-        share: tuple[int, int] | None = None,
-        on_epoch: Callable[[int], None] | None = None,
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        if groups is not None and len(groups) != length:
-            raise ValueError(f"groups names {len(groups)} images, the data set has {length}")
-        self.length = length
-        self.batch_size = batch_size
-        self.shuffle = shuffle
+    def __init__(self, *, seed: int = 0, share: tuple[int, int] | None = None) -> None:
         self.seed = seed
-        self.drop_last = drop_last
-        self.groups = None if groups is None else torch.as_tensor(groups)
         self.share = share
-        self.on_epoch = on_epoch
+        self.on_epoch: Callable[[int], None] | None = None
         self.epoch = 0
         self._start = 0
 
     @property
-    def sampler(self) -> EpochBatches:
+    def sampler(self) -> EpochSampler:
         """Itself: trainers look for ``set_epoch`` at ``loader.batch_sampler.sampler``."""
         return self
 
@@ -73,20 +49,72 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rank, processes = self.share or share_of_this_process()
-        batches = self._all_batches()
-        count = self._batches_each(processes)
-        for turn in range(self._start, count):
-            yield batches[(turn * processes + rank) % len(batches)]
+        turns = range(self._start, self.batches_each(processes))
+        yield from self.draw_batches(turn * processes + rank for turn in turns)
         self._start = 0
 
     def __len__(self) -> int:
         _, processes = self.share or share_of_this_process()
-        return self._batches_each(processes) - self._start
+        return self.batches_each(processes) - self._start
 
-    def _batches_each(self, processes: int) -> int:
+    def batches_each(self, processes: int) -> int:
+        """How many batches of an epoch each of so many processes gets."""
+        raise NotImplementedError
+
+    def draw_batches(self, numbers: Iterable[int]) -> Iterator[list[int]]:
+        """The batches of these numbers in the sequence of the epoch."""
+        raise NotImplementedError
+
+
+class EpochBatches(EpochSampler):
+    """Every image once an epoch.
+
+    Where the number of batches does not divide among the processes, the first ones are repeated (measures leave out
+    images they have seen).
+
+    Args:
+        length: the number of images.
+        batch_size: images of a batch, on each process.
+        shuffle: draw a new order every epoch; otherwise the order of the data set.
+        seed: of the order.
+        drop_last: leave out the batch that is not full.
+        groups: the group of each image; a batch mixes groups only for what remains at the end of the epoch.
+        share: as for `EpochSampler`.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        groups: Sequence[int] | None = None,
+        share: tuple[int, int] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if groups is not None and len(groups) != length:
+            raise ValueError(f"groups names {len(groups)} images, the data set has {length}")
+        super().__init__(seed=seed, share=share)
+        self.length = length
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.groups = None if groups is None else torch.as_tensor(groups)
+
+    def batches_each(self, processes: int) -> int:
+        """As many as hold every image."""
         whole, rest = divmod(self.length, self.batch_size)
         count = whole if self.drop_last or not rest else whole + 1
         return math.ceil(count / processes)
+
+    def draw_batches(self, numbers: Iterable[int]) -> Iterator[list[int]]:
+        """The batches of these numbers; after the last comes the first."""
+        batches = self._all_batches()
+        for number in numbers:
+            yield batches[number % len(batches)]
 
     def _all_batches(self) -> list[list[int]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)

@@ -29,6 +29,13 @@ def segmentation_of(annotation: Record) -> Segmentation | None:
     return segmentation or None
 
 
+def polygon_area(polygon: Sequence[float]) -> float:
+    """The area of a polygon that does not cross itself, from its x and y in turn (shoelace formula)."""
+    across, down = polygon[::2], polygon[1::2]
+    turned = zip(across, down, [*across[1:], across[0]], [*down[1:], down[0]], strict=True)
+    return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turned)) / 2
+
+
 def rle_of(segmentation: Any, size: tuple[int, int]) -> Record:
     """Run lengths of polygons (their union) or of run lengths in either form, drawn as pycocotools draws them.
 

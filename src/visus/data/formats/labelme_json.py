@@ -25,7 +25,7 @@ from torch import Tensor
 from visus.data.errors import AnnotationError
 from visus.data.files.images import SUFFIXES, ImageError, decode_image, image_size, read_image
 from visus.data.files.json_file import read_json
-from visus.data.formats.coco_segments import draw_segments
+from visus.data.formats.coco_segments import draw_segments, polygon_area
 from visus.data.formats.coco_values import are_numbers, is_finite, is_side
 from visus.ops.masks import masks_to_boxes, rle_encode
 
@@ -217,7 +217,7 @@ def labelme_image_size(path: str | Path) -> tuple[int, int]:
 
 
 def coco_object(file: LabelmeFile, thing: LabelmeObject) -> Record:
-    """The box of an object and, where it is more than rectangles, its outline, as in COCO's format.
+    """The box, the area and, where it is more than rectangles, the outline of an object, as in COCO's format.
 
     Raises:
         AnnotationError: a mask that cannot be read.
@@ -235,7 +235,11 @@ def coco_object(file: LabelmeFile, thing: LabelmeObject) -> Record:
     across = [x for polygon in polygons for x in polygon[::2]]
     down = [y for polygon in polygons for y in polygon[1::2]]
     box = [min(across), min(down), max(across) - min(across), max(down) - min(down)]
-    return {"bbox": box, "segmentation": polygons} if thing.outlined else {"bbox": box}
+    if not thing.outlined:
+        return {"bbox": box, "area": box[2] * box[3]}
+    # The pixels of several polygons, which may overlap, are counted later.
+    area = {"area": polygon_area(polygons[0])} if len(polygons) == 1 else {}
+    return {"bbox": box, "segmentation": polygons, **area}
 
 
 def _polygon(shape: Record) -> list[float]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from visus.data.errors import AnnotationError
 from visus.data.files.listed_files import read_lines
+from visus.data.formats.coco_segments import polygon_area
 
 Record = dict[str, Any]
 _DECIMALS = 6  # of a pixel: what was a round number before it became a fraction is one again
@@ -106,13 +107,7 @@ def _outline(kind: int, values: Sequence[float], size: tuple[int, int]) -> Recor
     down = [round(value * height, _DECIMALS) for value in values[1::2]]
     box = [min(across), min(down), max(across) - min(across), max(down) - min(down)]
     polygon = [value for corner in zip(across, down, strict=True) for value in corner]
-    return {"category_id": kind, "bbox": box, "area": _area(across, down), "iscrowd": 0, "segmentation": [polygon]}
-
-
-def _area(across: Sequence[float], down: Sequence[float]) -> float:
-    """The area of a polygon (shoelace formula)."""
-    turned = zip(across, down, [*across[1:], across[0]], [*down[1:], down[0]], strict=True)
-    return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turned)) / 2
+    return {"category_id": kind, "bbox": box, "area": polygon_area(polygon), "iscrowd": 0, "segmentation": [polygon]}
 
 
 def _joined(polygons: Sequence[list[tuple[float, float]]]) -> list[tuple[float, float]]:

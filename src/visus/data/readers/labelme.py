@@ -25,6 +25,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -83,13 +84,8 @@ def open_labelme(root: Path, split: str, *, for_training: bool = False) -> Index
     if not found.splits.get(split):
         present = ", ".join(name for name, places in found.splits.items() if places)
         raise DatasetNotFoundError(f"{root}: no file of the split {split!r}; there are {present}")
-    index = build_index(
-        _content(found),
-        root,
-        size_of=labelme_image_size,
-        for_training=for_training,
-        keep={place + 1 for place in found.splits[split]},
-    )
+    keep = {place + 1 for place in found.splits[split]}
+    index = build_index(_content(found), root, size_of=labelme_image_size, for_training=for_training, keep=keep)
     return IndexedDataset(images=Path(), source=root, index=index, read=read_labelme_image)
 
 
@@ -191,7 +187,7 @@ def _listed(root: Path, listing: Path, found: _Survey) -> list[int]:
     try:
         lines = read_lines(listing)
     except AnnotationError as error:
-        found.complain("unreadable annotations", listing, str(error).removeprefix(f"{listing}: "))
+        found.complain("unreadable annotations", listing, str(error))
         return []
     for line in lines:
         said = PureWindowsPath(line)
@@ -231,10 +227,9 @@ def recognise_labelme(root: Path) -> bool:
 
 
 def _looks_right(path: Path) -> bool:
-    try:
+    with suppress(AnnotationError):
         return is_labelme(read_json(path))
-    except AnnotationError:
-        return False
+    return False
 
 
 def check_labelme(root: Path, *, decode: bool = True) -> CheckReport:
@@ -247,16 +242,16 @@ def check_labelme(root: Path, *, decode: bool = True) -> CheckReport:
     root = Path(root)
     found = _survey(root)
     if not found.files:
-        nothing = no_data(root, DatasetNotFoundError("no JSON file of labelme"))
-        return CheckReport(tuple(found.problems), 0, 0) + nothing
+        return CheckReport(tuple(found.problems), 0, 0) + no_data(root, DatasetNotFoundError("no JSON file of labelme"))
     outlined = any(thing.outlined for file in found.files for thing in file.objects)
     found.problems += in_parallel(partial(_file_problems, outlined, decode), found.files)
     images = Counter(Path(os.path.realpath(file.image)) for file in found.files if file.image != file.path)
     for image, times in images.items():
         if times > 1:
             found.complain("duplicate image", image, f"{times} JSON files are about it")
-    near = {one for folder in {image.parent for image in images} for one in folder.glob("*")}
-    for image in sorted(one for one in near - set(images) if one.suffix.lower() in SUFFIXES):
+    folders = {image.parent for image in images} | {Path(os.path.realpath(file.path.parent)) for file in found.files}
+    near = {image for folder in folders for image in folder.glob("*") if image.suffix.lower() in SUFFIXES}
+    for image in sorted(near - set(images)):
         found.complain("image without annotations", image, "no JSON file is about it: left out", "warning")
     return CheckReport(tuple(found.problems), len(found.files), sum(len(file.objects) for file in found.files))
 
@@ -279,8 +274,8 @@ def _file_problems(outlined: bool, decode: bool, file: LabelmeFile) -> list[Prob
             continue
         except ImageError:  # told already
             continue
-        said: Record = {"id": thing.number, "image_id": 1, "category_id": 1, "area": 1, "iscrowd": 0}
-        problems += annotation_problems({**annotation, **said}, {1: file.size}, {1: 0}, outlined, name)
+        said: Record = {"id": thing.number, "image_id": 1, "category_id": 1, "area": 0, "iscrowd": 0}
+        problems += annotation_problems({**said, **annotation}, {1: file.size}, {1: 0}, outlined, name)
         for point, (x, y, _) in thing.points.items():
             if file.size and not (0 <= x <= file.size[1] and 0 <= y <= file.size[0]):
                 message = f"{point} of object {thing.number} at ({x:g}, {y:g}), (h, w) = {file.size}"

@@ -12,13 +12,16 @@ without a palette) or the colours of the list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from visus.data.check.records import Problem
+from visus.data.check.report import CheckReport
 from visus.data.check.semantic import check_semantic
 from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
@@ -73,6 +76,27 @@ def recognise_mask_folder(root: Path) -> bool:
     """Whether a folder has a list of classes and masks."""
     places = (root / "masks", *(root / alias / "masks" for names in ALIASES.values() for alias in names))
     return find_class_list(root) is not None and any(place.is_dir() for place in places)
+
+
+def check_mask_folder(root: Path, *, decode: bool = True) -> CheckReport:
+    """Check the list of classes, every image and every mask; arguments as for `check_semantic`."""
+    root = Path(root)
+    report = check_semantic(root, open_split=open_mask_folder, decode=decode)
+    return replace(report, problems=(*report.problems, *_stray_masks(root)))
+
+
+def _stray_masks(root: Path) -> Iterator[Problem]:
+    """Masks whose image is not there, where folders and not lists say what there is."""
+    places = set()
+    for split in SPLITS:
+        with suppress(DatasetNotFoundError):  # told already
+            found = _find(root, split)
+            places.add((found.images, found.masks))
+    for images, masks in sorted(places):
+        known = FolderListing(images, SUFFIXES)
+        for name in FolderListing(masks, _MASK_SUFFIXES).stems():
+            if name not in known and name.removesuffix("_mask") not in known and not split_lists(root):
+                yield Problem("mask without an image", "warning", str(masks / name), f"{images} has no {name}")
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
@@ -142,7 +166,7 @@ ENTRY = DatasetEntry(
     write_fake=write_fake,
     recognise=recognise_mask_folder,
     mark="images/ with masks/ and classes.txt, .csv or .json (classes of pixels)",
-    check=partial(check_semantic, open_split=open_mask_folder),
+    check=check_mask_folder,
     summary="images/ and masks/ (paletted or class-number PNG) and a class list",
     licence=OF_THE_OWNER,
     size="any",

@@ -135,7 +135,10 @@ def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
     names: list[str] = []
     for listing in (root / "train.txt", root / "test.txt"):
         if listing.is_file():
-            names += _listed(listing)
+            listed = _listed(listing)
+            names += listed
+            if not listed:
+                problems.append(Problem("empty split", "error", str(listing), "names no image"))
         else:
             problems.append(Problem("missing list", "error", str(listing), "no such file"))
     if not names:

@@ -155,6 +155,8 @@ def _list_problems(folder: Path) -> Iterator[Problem]:
         except DatasetNotFoundError:
             yield Problem("missing list", "warning", str(lists / f"{split}.txt"), "no such file")
     for split, names in parts.items():
+        if not names:
+            yield Problem("empty split", "error", str(lists / f"{split}.txt"), "names no image")
         for name in names:
             if name not in annotated:
                 message = f"names {name}, which has no annotation file"

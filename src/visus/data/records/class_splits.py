@@ -74,8 +74,8 @@ class ClassSubset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[int(self.indices[index])]
-        assert isinstance(sample.target, ClassTarget)
-        return replace(sample, target=replace(sample.target, label=self.labels[index].clone()))
+        target: ClassTarget = sample.target
+        return replace(sample, target=replace(target, label=self.labels[index].clone()))
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, without decoding it."""

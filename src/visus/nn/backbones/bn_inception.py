@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from visus.download import fetch
 from visus.nn.backbones.body import Body, init_convolutions
-from visus.nn.backbones.named import NamedBody
+from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
 from visus.nn.weights import read_weights
 
@@ -86,8 +86,7 @@ class BNInception(NamedBody):
         taps: Sequence[str] = BN_INCEPTION_TAPS,
         num_classes: int | None = 1000,
     ) -> None:
-        layers, channels, strides = _row(norm)
-        super().__init__(layers, taps=taps, channels=channels, strides=strides)
+        super().__init__(_row(norm), taps=taps)
         self.fc = nn.Identity() if num_classes is None else nn.Linear(1024, num_classes)
         init_convolutions(self)
 
@@ -153,22 +152,21 @@ class ConvNormReLU(nn.Module):
         return F.relu_(conv_norm(x, self.conv, self.norm))
 
 
-def _row(norm: MakeNorm) -> tuple[dict[str, nn.Module], dict[str, int], dict[str, int]]:
-    """The layers, and the channels and the stride behind each of them."""
-    row: dict[str, tuple[nn.Module, int, int]] = {
-        "conv1_7x7_s2": (ConvNormReLU(3, 64, 7, stride=2, norm=norm), 64, 2),
-        "pool1_3x3_s2": (nn.MaxPool2d(3, stride=2, ceil_mode=True), 64, 4),
-        "conv2_3x3_reduce": (ConvNormReLU(64, 64, 1, norm=norm), 64, 4),
-        "conv2_3x3": (ConvNormReLU(64, 192, 3, norm=norm), 192, 4),
-        "pool2_3x3_s2": (nn.MaxPool2d(3, stride=2, ceil_mode=True), 192, 8),
+def _row(norm: MakeNorm) -> dict[str, NamedLayer]:
+    """All layers below the classifier."""
+    row = {
+        "conv1_7x7_s2": NamedLayer(ConvNormReLU(3, 64, 7, stride=2, norm=norm), 64, 2),
+        "pool1_3x3_s2": NamedLayer(nn.MaxPool2d(3, stride=2, ceil_mode=True), 64, 4),
+        "conv2_3x3_reduce": NamedLayer(ConvNormReLU(64, 64, 1, norm=norm), 64, 4),
+        "conv2_3x3": NamedLayer(ConvNormReLU(64, 192, 3, norm=norm), 192, 4),
+        "pool2_3x3_s2": NamedLayer(nn.MaxPool2d(3, stride=2, ceil_mode=True), 192, 8),
     }
     channels, stride = 192, 8
     for name, shape in BLOCKS.items():
         block, stride = Block(channels, shape, norm), stride * shape.stride
         channels = shape.width(channels)
-        row[name] = (block, channels, stride)
-    layers = {name: layer for name, (layer, _, _) in row.items()}
-    return layers, {name: c for name, (_, c, _) in row.items()}, {name: s for name, (_, _, s) in row.items()}
+        row[name] = NamedLayer(block, channels, stride)
+    return row
 
 
 def bn_inception(

@@ -7,7 +7,7 @@ is what `mean` and `std` say; torchvision calls it ``transform_input``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.nn.backbones.body import Body
-from visus.nn.backbones.named import NamedBody
+from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
 
 EPS = 1e-3
@@ -61,8 +61,7 @@ class GoogLeNet(NamedBody):
         num_classes: int | None = 1000,
         aux: bool = False,
     ) -> None:
-        layers, channels, strides = _row(norm)
-        super().__init__(layers, taps=taps, channels=channels, strides=strides)
+        super().__init__(_row(norm), taps=taps)
         if aux and num_classes is None:
             raise ValueError("auxiliary classifiers need num_classes")
         self.aux1 = AuxiliaryClassifier(512, num_classes, norm) if aux and num_classes else None
@@ -133,26 +132,25 @@ class AuxiliaryClassifier(nn.Module):
         return self.fc2(y)  # type: ignore[no-any-return]
 
 
-def _row(norm: MakeNorm) -> tuple[dict[str, nn.Module], Mapping[str, int], Mapping[str, int]]:
-    """The layers, and the channels and the stride behind each of them."""
-    row: dict[str, tuple[nn.Module, int, int]] = {
-        "conv1": (ConvNormReLU(3, 64, 7, stride=2, norm=norm), 64, 2),
-        "maxpool1": (nn.MaxPool2d(3, stride=2, ceil_mode=True), 64, 4),
-        "conv2": (ConvNormReLU(64, 64, 1, norm=norm), 64, 4),
-        "conv3": (ConvNormReLU(64, 192, 3, norm=norm), 192, 4),
-        "maxpool2": (nn.MaxPool2d(3, stride=2, ceil_mode=True), 192, 8),
+def _row(norm: MakeNorm) -> dict[str, NamedLayer]:
+    """All layers below the classifier."""
+    row = {
+        "conv1": NamedLayer(ConvNormReLU(3, 64, 7, stride=2, norm=norm), 64, 2),
+        "maxpool1": NamedLayer(nn.MaxPool2d(3, stride=2, ceil_mode=True), 64, 4),
+        "conv2": NamedLayer(ConvNormReLU(64, 64, 1, norm=norm), 64, 4),
+        "conv3": NamedLayer(ConvNormReLU(64, 192, 3, norm=norm), 192, 4),
+        "maxpool2": NamedLayer(nn.MaxPool2d(3, stride=2, ceil_mode=True), 192, 8),
     }
     channels, stride = 192, 8
     for name, widths in BLOCKS.items():
         if name in ("inception4a", "inception5a"):
             stride *= 2
             pool = nn.MaxPool2d(3 if stride == 16 else 2, stride=2, ceil_mode=True)
-            row[f"maxpool{3 if stride == 16 else 4}"] = (pool, channels, stride)
+            row[f"maxpool{3 if stride == 16 else 4}"] = NamedLayer(pool, channels, stride)
         block = Inception(channels, widths, norm)
         channels = widths[0] + widths[2] + widths[4] + widths[5]
-        row[name] = (block, channels, stride)
-    layers = {name: layer for name, (layer, _, _) in row.items()}
-    return layers, {name: c for name, (_, c, _) in row.items()}, {name: s for name, (_, _, s) in row.items()}
+        row[name] = NamedLayer(block, channels, stride)
+    return row
 
 
 def init_truncated(network: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,41 +11,40 @@ from torch import Tensor, nn
 from visus.nn.backbones.body import Body
 
 
+class NamedLayer(NamedTuple):
+    """A layer, and the channels and the stride behind it."""
+
+    layer: nn.Module
+    channels: int
+    stride: int
+
+
 class NamedBody(Body):
     """A row of layers under their names.
 
     Args:
-        layers: the row.
+        row: the layers.
         taps: the names of the layers whose outputs are the stages; the last one is the last of the row.
-        channels: the channels behind each layer.
-        strides: the stride behind each layer.
 
     Raises:
         ValueError: a tap is the name of no layer, or the taps are not in the order of the row.
     """
 
-    def __init__(
-        self,
-        layers: Mapping[str, nn.Module],
-        *,
-        taps: Sequence[str],
-        channels: Mapping[str, int],
-        strides: Mapping[str, int],
-    ) -> None:
+    def __init__(self, row: Mapping[str, NamedLayer], *, taps: Sequence[str]) -> None:
         super().__init__()
-        names = list(layers)
+        names = list(row)
         if [name for name in names if name in taps] != list(taps) or not taps or taps[-1] != names[-1]:
             raise ValueError(
                 f"taps must be layers of this body in their order, the last one {names[-1]}; these are "
                 f"{', '.join(taps)}, and there are: {', '.join(names)}"
             )
-        for name, layer in layers.items():
-            self.add_module(name, layer)
+        for name, one in row.items():
+            self.add_module(name, one.layer)
         self.taps = tuple(taps)
-        self.channels = tuple(channels[tap] for tap in taps)
-        self.strides = tuple(strides[tap] for tap in taps)
+        self.channels = tuple(row[tap].channels for tap in taps)
+        self.strides = tuple(row[tap].stride for tap in taps)
         self._names = names
-        self._stem = sum(strides[name] <= 2 for name in names)
+        self._stem = sum(one.stride <= 2 for one in row.values())
 
     def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
         """The outputs of the tapped layers, finest first."""

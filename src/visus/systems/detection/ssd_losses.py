@@ -22,7 +22,7 @@ from visus.systems.detection.ssd import SSDOutputs
 from visus.types import InstanceTarget
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SSDCriterion:
     """Losses ``class`` and ``box``, each divided by the number of default boxes of the batch that cover an object.
 

@@ -6,7 +6,8 @@ left. Parameter names are torchvision's. It has SSD300 only; SSD512's maps and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,12 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.names import find, named
 from visus.nn.backbones.body import Body, freeze
 from visus.nn.backbones.build import pretrained_state
 from visus.nn.backbones.vgg import vgg16
 from visus.nn.square import SquareTransform
 from visus.nn.weights import load_state
-from visus.systems.detection.default_boxes import BoxLevel, box_levels
+from visus.systems.detection.default_boxes import box_levels
 from visus.systems.detection.ssd import SSD, SSDHead
 
 MEAN = (0.48235, 0.45882, 0.40784)
@@ -31,15 +33,6 @@ POOL3, POOL4, POOL5 = 16, 23, 30
 
 NORM_SCALE = 20.0
 """The length that the features of conv4_3 have at each cell in the beginning."""
-
-SSD300_SCALES: dict[str, tuple[float, ...]] = {
-    "coco": (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05),
-    "voc": (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05),
-}
-SSD512_SCALES: dict[str, tuple[float, ...]] = {
-    "coco": (0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06),
-    "voc": (0.07, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05),
-}
 
 
 class VGGFeatures(nn.Module):
@@ -69,61 +62,79 @@ class VGGFeatures(nn.Module):
         return maps
 
 
-def ssd300_vgg16(
+@dataclass(frozen=True)
+class Layout:
+    """The maps of a network and their default boxes.
+
+    Args:
+        size: both sides of the image in pixels.
+        grids: rows and columns of each map.
+        steps: pixels from one centre to the next on each map.
+        scales: the sizes of the default boxes as shares of the image, one more than there are maps: those for COCO and
+            those for Pascal VOC.
+        aspect_ratios: of the boxes of each map.
+        extra: the blocks behind fc7.
+    """
+
+    size: int
+    grids: tuple[int, ...]
+    steps: tuple[int, ...]
+    scales: dict[str, tuple[float, ...]]
+    aspect_ratios: tuple[tuple[float, ...], ...]
+    extra: Callable[[], list[nn.Module]]
+
+
+SSD300 = Layout(
+    size=300,
+    grids=(38, 19, 10, 5, 3, 1),
+    steps=(8, 16, 32, 64, 100, 300),
+    scales={
+        "coco": (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05),
+        "voc": (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05),
+    },
+    aspect_ratios=((2,), (2, 3), (2, 3), (2, 3), (2,), (2,)),
+    extra=lambda: [_block(1024, 512, 2), _block(512, 256, 2), _block(256, 256), _block(256, 256)],
+)
+SSD512 = Layout(
+    size=512,
+    grids=(64, 32, 16, 8, 4, 2, 1),
+    steps=(8, 16, 32, 64, 128, 256, 512),
+    scales={
+        "coco": (0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06),
+        "voc": (0.07, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05),
+    },
+    aspect_ratios=((2,), (2, 3), (2, 3), (2, 3), (2, 3), (2,), (2,)),
+    extra=lambda: [_block(1024, 512, 2), *(_block(inputs, 256, 2) for inputs in (512, 256, 256)), _last_block()],
+)
+
+
+def _vgg16(
+    layout: Layout,
+    /,
     *,
     num_classes: int = 90,
     pretrained: bool = False,
     trainable_layers: int | None = None,
     scales: Literal["coco", "voc"] = "coco",
 ) -> SSD:
-    """torchvision's SSD for images of 300 pixels (COCO box AP 25.1): 8732 default boxes.
+    """SSD on VGG-16.
 
     Args:
         num_classes: categories without the background.
         pretrained: start from the ImageNet weights that the paper's authors took (fetched once).
         trainable_layers: how many of VGG's five groups of layers learn, counted from the last; 4 if pretrained, else 5.
-        scales: the sizes of the default boxes: those for COCO, or the paper's larger ones for Pascal VOC.
+        scales: the sizes of the default boxes: those for COCO, or those for Pascal VOC, whose objects are larger.
     """
     levels = box_levels(
-        grids=(38, 19, 10, 5, 3, 1),
-        steps=(8, 16, 32, 64, 100, 300),
-        scales=_scales(SSD300_SCALES, scales),
-        aspect_ratios=((2,), (2, 3), (2, 3), (2, 3), (2,), (2,)),
+        grids=layout.grids,
+        steps=layout.steps,
+        scales=find(layout.scales, scales, "set of scales"),
+        aspect_ratios=layout.aspect_ratios,
     )
-    extra = [_block(1024, 512, 2), _block(512, 256, 2), _block(256, 256), _block(256, 256)]
-    return _ssd(300, levels, extra, num_classes, _body(pretrained, trainable_layers))
-
-
-def ssd512_vgg16(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    trainable_layers: int | None = None,
-    scales: Literal["coco", "voc"] = "coco",
-) -> SSD:
-    """The paper's SSD for images of 512 pixels, with one map more: 24564 default boxes.
-
-    Args:
-        num_classes: categories without the background.
-        pretrained: start from the ImageNet weights that the paper's authors took (fetched once).
-        trainable_layers: as for `ssd300_vgg16`.
-        scales: the sizes of the default boxes: the paper's for COCO or those for Pascal VOC.
-    """
-    levels = box_levels(
-        grids=(64, 32, 16, 8, 4, 2, 1),
-        steps=(8, 16, 32, 64, 128, 256, 512),
-        scales=_scales(SSD512_SCALES, scales),
-        aspect_ratios=((2,), *[(2, 3)] * 4, (2,), (2,)),
-    )
-    halving = [_block(1024, 512, 2), *(_block(inputs, 256, 2) for inputs in (512, 256, 256))]
-    return _ssd(512, levels, [*halving, _last_block()], num_classes, _body(pretrained, trainable_layers))
-
-
-def _ssd(size: int, levels: Sequence[BoxLevel], extra: Sequence[nn.Module], num_classes: int, body: Body) -> SSD:
-    """The network once its maps are decided."""
+    extra, body = layout.extra(), _body(pretrained, trainable_layers)
     channels = (512, 1024, 512, *[256] * (len(levels) - 3))
     return SSD(
-        transform=SquareTransform(size=size, mean=MEAN, std=STD),
+        transform=SquareTransform(size=layout.size, mean=MEAN, std=STD),
         backbone=VGGFeatures(body, extra),
         head=SSDHead(channels=channels, levels=levels, num_classes=num_classes, predictor=_convolution),
         levels=levels,
@@ -141,12 +152,6 @@ def _body(pretrained: bool, trainable_layers: int | None) -> Body:
         trainable_layers = 4 if pretrained else len(body.groups())
     freeze(body, trainable_layers)
     return body
-
-
-def _scales(known: dict[str, tuple[float, ...]], name: str) -> tuple[float, ...]:
-    if name not in known:
-        raise ValueError(f"scales must be one of {', '.join(known)}, not {name!r}")
-    return known[name]
 
 
 def _fully_connected() -> nn.Sequential:
@@ -184,3 +189,17 @@ def _convolution(
     nn.init.xavier_uniform_(conv.weight)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
+
+
+ssd300_vgg16 = named(
+    "ssd300_vgg16",
+    _vgg16,
+    SSD300,
+    "torchvision's SSD for images of 300 pixels (COCO box AP 25.1): 8732 default boxes.",
+)
+ssd512_vgg16 = named(
+    "ssd512_vgg16",
+    _vgg16,
+    SSD512,
+    "The paper's SSD for images of 512 pixels, with one map more: 24564 default boxes.",
+)

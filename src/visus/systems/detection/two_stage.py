@@ -29,12 +29,12 @@ BOX_CANONICAL_SHARE = 0.6
 DETAIL_CANONICAL_SHARE = 2.4
 """The same for outlines and keypoints, which need fine cells more than context: all but large regions use stride 4."""
 
-_Detector = TypeVar("_Detector")
-_Pyramid = TypeVar("_Pyramid", bound=PyramidBackbone)
+Detector = TypeVar("Detector")
+Pyramid = TypeVar("Pyramid", bound=PyramidBackbone)
 
 
 @dataclass(frozen=True)
-class Published(Generic[_Pyramid, _Detector]):
+class Published(Generic[Pyramid, Detector]):
     """A published detector.
 
     Args:
@@ -42,12 +42,12 @@ class Published(Generic[_Pyramid, _Detector]):
         assemble: makes it from its transform, its pyramid and the number of categories.
     """
 
-    pyramid: Callable[..., _Pyramid]
-    assemble: Callable[[ImageTransform, _Pyramid, int], _Detector]
+    pyramid: Callable[..., Pyramid]
+    assemble: Callable[[ImageTransform, Pyramid, int], Detector]
 
 
 def published(
-    parts: Published[_Pyramid, _Detector],
+    parts: Published[Pyramid, Detector],
     /,
     *,
     num_classes: int = 90,
@@ -56,7 +56,7 @@ def published(
     trainable_layers: int | None = None,
     min_size: int = 800,
     max_size: int = 1333,
-) -> _Detector:
+) -> Detector:
     """A published detector for images of any shape.
 
     Args:
@@ -73,7 +73,7 @@ def published(
 
 
 def published_v2(
-    assemble: Callable[[ImageTransform, PyramidBackbone, int], _Detector],
+    assemble: Callable[[ImageTransform, PyramidBackbone, int], Detector],
     /,
     *,
     num_classes: int = 90,
@@ -81,7 +81,7 @@ def published_v2(
     trainable_layers: int | None = None,
     min_size: int = 800,
     max_size: int = 1333,
-) -> _Detector:
+) -> Detector:
     """A detector of torchvision's second recipes: always with batch norm, behind the pyramid's convolutions too.
 
     Args:

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from visus.metrics.clustering import Average, normalised_mutual_information
 from visus.systems.metric_learning.losses.distances import (
     Distances,
     checked_embeddings,
@@ -23,11 +24,9 @@ from visus.systems.metric_learning.losses.distances import (
     safe_root,
 )
 from visus.systems.metric_learning.losses.facility_location import (
-    Average,
     augmented_medoids,
     class_medoids,
     nearest_medoids,
-    normalised_mutual_information,
 )
 
 
@@ -61,7 +60,10 @@ def clustering_loss(
     classes = np.unique(labels.cpu().numpy(), return_inverse=True)[1]
     medoids = augmented_medoids(distances, classes, gamma, pam_iterations, nmi_average)
     clusters = nearest_medoids(distances, medoids)
-    margin = gamma * (1 - normalised_mutual_information(classes, clusters, nmi_average))
+    agreement = normalised_mutual_information(
+        torch.from_numpy(classes), torch.from_numpy(clusters), average=nmi_average
+    )
+    margin = gamma * (1 - agreement)
     violating = _sum_to_medoids(found, torch.from_numpy(medoids[clusters]))
     truth = _sum_to_medoids(found, torch.from_numpy(class_medoids(distances, classes)[classes]))
     return torch.relu(truth - violating + margin)

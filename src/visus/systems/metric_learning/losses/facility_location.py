@@ -10,12 +10,13 @@ than ``sum x log x`` over the cells, the classes and the clusters.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Average = Literal["arithmetic", "geometric", "min", "max"]
+from visus.metrics.clustering import Average, nmi_of_sums
+
 Reals: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -30,7 +31,7 @@ def augmented_medoids(
         classes: [n], the class of each item, counted from 0 without gaps.
         gamma: weight of ``1 - NMI``.
         pam_iterations: rounds of refinement; they end early once a round changes nothing.
-        average: see ``normalised_mutual_information``.
+        average: see `visus.metrics.clustering.normalised_mutual_information`.
     """
     agreement = _Agreement(classes, average)
     medoids = _grow(distances, classes, gamma, agreement)
@@ -56,48 +57,15 @@ def class_medoids(distances: Reals, classes: Indices) -> Indices:
     return order[np.searchsorted(classes[order], np.arange(classes.max() + 1))]
 
 
-def normalised_mutual_information(one: Indices, other: Indices, average: Average = "geometric") -> float:
-    """Mutual information of two clusterings, divided by an average of their entropies.
-
-    Evaluations usually take the arithmetic mean. That the paper's loss takes the geometric one is [unverified]. Two
-    clusterings that both have a single cluster agree: 1.
-
-    Raises:
-        ValueError: ``average`` is no such name.
-    """
-    agreement = _Agreement(np.unique(one, return_inverse=True)[1], average)
-    other = np.unique(other, return_inverse=True)[1]
-    cells = np.bincount(agreement.classes * (other.max() + 1) + other)
-    table = agreement.x_log_x
-    return float(agreement.nmi(table[cells].sum(), table[np.bincount(other)].sum()))
-
-
 class _Agreement:
     """NMI with the true classes."""
 
     def __init__(self, classes: Indices, average: Average) -> None:
-        if average not in get_args(Average):
-            raise ValueError(f"nmi_average={average!r} is not one of {get_args(Average)}")
         self.classes, self.average = classes, average
         counts = np.arange(len(classes) + 1, dtype=np.float64)
         self.x_log_x = counts * np.log(np.maximum(counts, 1))
         self.one_hot = (classes[:, None] == np.arange(classes.max() + 1)).astype(np.float32)
         self.sum_of_classes = self.x_log_x[np.bincount(classes)].sum()
-
-    def nmi(self, sum_of_cells: Reals | float, sum_of_clusters: Reals | float) -> Reals:
-        """NMI from ``sum x log x`` over the cells of the contingency table and over the sizes of the clusters."""
-        n, whole = len(self.classes), self.x_log_x[-1]
-        information = np.maximum((sum_of_cells - self.sum_of_classes - sum_of_clusters + whole) / n, 0)
-        one, other = (whole - self.sum_of_classes) / n, np.asarray((whole - sum_of_clusters) / n)
-        means = {
-            "arithmetic": (one + other) / 2,
-            "geometric": np.sqrt(np.maximum(one * other, 0)),
-            "min": np.minimum(one, other),
-            "max": np.maximum(one, other),
-        }
-        mean, tiny = means[self.average], 1e-12
-        alone = np.where(np.maximum(one, other) > tiny, 0.0, 1.0)
-        return np.where(mean > tiny, information / np.maximum(mean, tiny), alone)
 
     def with_one_more(self, clusters: Indices, moved: NDArray[np.bool_]) -> Reals:
         """NMI after candidate i gathers the items ``moved[:, i]`` in a cluster of its own."""
@@ -113,7 +81,9 @@ class _Agreement:
         sum_of_cells = lookup[left.astype(np.intp)].sum(axis=1) + lookup[gathered.astype(np.intp)].sum(axis=1)
         sum_of_clusters = lookup[left_of_clusters.astype(np.intp)].sum(axis=1)
         sum_of_clusters += lookup[moved.sum(axis=0).astype(np.intp)]
-        return self.nmi(sum_of_cells, sum_of_clusters)
+        return nmi_of_sums(
+            sum_of_cells, sum_of_clusters, self.sum_of_classes, items=len(self.classes), average=self.average
+        )
 
 
 def _grow(distances: Reals, classes: Indices, gamma: float, agreement: _Agreement) -> Indices:

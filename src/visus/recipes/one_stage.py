@@ -1,4 +1,4 @@
-"""Recipes for SSD, and blood cells for both small detectors."""
+"""Recipes for the one-stage detectors SSD and FCOS, and blood cells for two small detectors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def ssd_vignettes() -> Recipe:
     base = maskrcnn_vignettes()
     data = replace(base.data, augment=AugmentRecipe(flip=0.5))
     return replace(base, name="ssd_vignettes", model="ssd_lite0", data=data)
+
+
+def fcos_vignettes() -> Recipe:
+    """FCOS on drawn scenes, in five minutes: ``visus train fcos_vignettes``."""
+    return replace(ssd_vignettes(), name="fcos_vignettes", model="fcos_lite0_fpn")
 
 
 def ssd_bccd() -> Recipe:
