@@ -1,4 +1,4 @@
-"""A classifier that also says where: drawn pictures with one object each, train, measure, look at one.
+"""A classifier that also says where: drawn images with one object each, train, measure, look at one.
 
 python examples/classification.py --steps 200 --out found.png
 """
@@ -10,9 +10,11 @@ import argparse
 import torch
 from PIL import Image, ImageDraw
 
-from visus.catalog import MODELS
+from visus.catalog import build_model
+from visus.data.feed.collate import Collate
 from visus.data.vignettes import Vignettes
 from visus.metrics.classification import ClassificationMetric
+from visus.nn.model import predict_batch
 from visus.systems.classification import ClassificationCriterion
 from visus.types import ClassTarget, Sample
 
@@ -32,7 +34,7 @@ def one_object(scenes: Vignettes, index: int) -> Sample:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Trains, prints what the unseen pictures score, and draws the box found in one of them."""
+    """Trains, prints what the unseen images score, and draws the box found in one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--size", type=int, default=128)
@@ -42,16 +44,16 @@ def main(argv: list[str] | None = None) -> None:
     torch.manual_seed(0)
     train = Vignettes(split="train", length=16 * options.steps)
     test = Vignettes(split="test", length=64)
-    model = MODELS["classifier_lite0"](num_classes=train.schema.num_classes, boxes=True, size=options.size)
+    model = build_model("classifier_lite0", train.schema, {"boxes": True, "size": options.size})
+    collate = Collate(batcher=model.transform.batch)
     criterion = ClassificationCriterion(label_smoothing=0.1)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=6e-4, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=6e-4, total_steps=options.steps)
 
     model.train()
     for step in range(options.steps):
-        samples = [one_object(train, 16 * step + i) for i in range(16)]
-        targets = [sample.target for sample in samples]
-        losses = criterion(model(model.transform.batch([sample.input for sample in samples]), targets), targets)
+        batch = collate([one_object(train, 16 * step + i) for i in range(16)])
+        losses = criterion(model(batch.inputs, batch.targets), batch.targets)
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimiser.step()
@@ -63,15 +65,14 @@ def main(argv: list[str] | None = None) -> None:
     metric = ClassificationMetric(schema=test.schema, boxes=True)
     for index in range(len(test)):
         sample = one_object(test, index)
-        with torch.no_grad():
-            outputs = model(model.transform.batch([sample.input]))
-        [found] = model.postprocess(outputs, [sample.target.size])
-        metric.update([found], [sample.target])
+        batch = collate([sample])
+        _, [found] = predict_batch(model, batch.inputs)
+        metric.update([found], batch)
     print({name: round(value, 3) for name, value in metric.compute().items()})
 
-    picture = Image.fromarray(sample.input.permute(1, 2, 0).numpy())
-    ImageDraw.Draw(picture).rectangle(found.box_xyxy.tolist(), outline="red", width=2)
-    picture.save(options.out)
+    image = Image.fromarray(sample.input.permute(1, 2, 0).numpy())
+    ImageDraw.Draw(image).rectangle(found.box_xyxy.tolist(), outline="red", width=2)
+    image.save(options.out)
     print(options.out, test.schema.categories[int(found.labels[0])], f"{float(found.scores[0]):.2f}")
 
 

@@ -14,13 +14,13 @@ from visus.recipes import RECIPES
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Trains on ``--root``, prints COCO's numbers, and finds the objects of one picture."""
+    """Trains on ``--root``, prints COCO's numbers, and finds the objects of one image."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--run", type=Path, default=Path("runs/example"))
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--image", type=Path)
     options = parser.parse_args(argv)
 
     recipe = RECIPES["fasterrcnn_lite0"]()
@@ -35,8 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     run = visus.train(recipe, run=options.run)
 
     predictor = visus.load(run)
-    if options.picture:
-        [found] = predictor.predict(options.picture)
+    if options.image:
+        [found] = predictor.predict(options.image)
         for box, label, score in zip(found.boxes_xyxy, found.labels, found.scores, strict=True):
             print(predictor.schema.categories[label], f"{score:.2f}", [round(x) for x in box.tolist()])
 

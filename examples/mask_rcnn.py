@@ -9,11 +9,13 @@ import argparse
 
 import torch
 
-from visus.catalog import LOSSES, build_model
+from visus.catalog import build_model
 from visus.data.feed.collate import Collate
 from visus.data.feed.loader import make_loader
 from visus.data.vignettes import Vignettes
 from visus.draw.draw import draw
+from visus.nn.model import predict_batch
+from visus.systems.instances import InstanceCriterion
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
 
     scenes = Vignettes(split="train", length=8 * options.steps, size=options.size)
     model = build_model("maskrcnn_lite0_fpn", scenes.schema, {"size": options.size})
-    criterion = LOSSES["instances"]()
+    criterion = InstanceCriterion()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
 
     model.train()
@@ -39,9 +41,8 @@ def main(argv: list[str] | None = None) -> None:
         print(step, "  ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items()), flush=True)
 
     model.eval()
-    image = Vignettes(split="val", length=1, size=options.size)[0].image
-    with torch.inference_mode():
-        [found] = model.postprocess(model(model.transform.batch([image])), [image.shape[-2:]])
+    image = Vignettes(split="val", length=1, size=options.size)[0].input
+    _, [found] = predict_batch(model, model.transform.batch([image]))
     draw(image, found, scenes.schema, min_score=0.3).save(options.out)
     print(f"{len(found)} objects, drawn to {options.out}")
 

@@ -10,10 +10,12 @@ import argparse
 import torch
 from torch import nn
 
+from visus.data.feed.collate import Collate
 from visus.data.vignettes.identities import VignetteIdentities
 from visus.metrics.retrieval import RetrievalMetric
-from visus.systems.metric_learning import MODELS
-from visus.systems.metric_learning.criterion import build_criterion
+from visus.nn.model import predict_batch
+from visus.systems.metric_learning import PROBLEM
+from visus.training.recipe import Recipe
 from visus.types import Sample, Schema
 
 CATEGORIES = ("person", "dog", "cat", "car")
@@ -22,20 +24,18 @@ VIEWS = 6
 
 def draw(split: str, individuals: int, size: int) -> list[Sample]:
     """Some views of each of some individuals."""
-    pictures = VignetteIdentities(split=split, individuals=individuals, views=VIEWS, size=size, categories=CATEGORIES)
-    return [pictures[i] for i in range(len(pictures))]
+    images = VignetteIdentities(split=split, individuals=individuals, views=VIEWS, size=size, categories=CATEGORIES)
+    return [images[i] for i in range(len(images))]
 
 
 def recall(model: nn.Module, samples: list[Sample], batch_size: int) -> dict[str, float]:
-    """Recall@K: every picture looks for another one of the same individual."""
-    metric = RetrievalMetric(ks=(1, 2, 4, 8))
+    """Recall@K: every image looks for another one of the same individual."""
+    metric, collate = RetrievalMetric(ks=(1, 2, 4, 8)), Collate(batcher=model.transform.batch)
     model.eval()
     for start in range(0, len(samples), batch_size):
-        batch = samples[start : start + batch_size]
-        targets = [sample.target for sample in batch]
-        with torch.inference_mode():
-            outputs = model(model.transform.batch([sample.input for sample in batch]))
-        metric.update(model.postprocess(outputs, [target.size for target in targets]), targets)
+        batch = collate(samples[start : start + batch_size])
+        _, predictions = predict_batch(model, batch.inputs)
+        metric.update(predictions, batch)
     model.train()
     return metric.compute()
 
@@ -43,7 +43,7 @@ def recall(model: nn.Module, samples: list[Sample], batch_size: int) -> dict[str
 def main(argv: list[str] | None = None) -> None:
     """Draws, trains, and measures before and after."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=sorted(MODELS), default="descriptor_lite0")
+    parser.add_argument("--model", choices=sorted(PROBLEM.models), default="descriptor_lite0")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--individuals", type=int, default=40, help="of each category")
     parser.add_argument("--classes", type=int, default=16, help="of a batch, four views each")
@@ -52,9 +52,11 @@ def main(argv: list[str] | None = None) -> None:
 
     learned, unseen = (draw(split, options.individuals, options.size) for split in ("train", "test"))
     torch.manual_seed(0)
-    model = MODELS[options.model](size=options.size)
+    model = PROBLEM.models[options.model](size=options.size)
     names = tuple(str(i) for i in range(len(learned) // VIEWS))
-    criterion = build_criterion(model, Schema(categories=names, category_ids=tuple(range(len(names)))))
+    schema = Schema(categories=names, category_ids=tuple(range(len(names))))
+    criterion = PROBLEM.criterion(model, Recipe(name="example", model=options.model), schema)  # its usual loss
+    collate = Collate(batcher=model.transform.batch)
     parameters = [p for p in (*model.parameters(), *criterion.parameters()) if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=5e-4, weight_decay=0.02)
     print("before", {name: round(value, 3) for name, value in recall(model, unseen, 64).items()})
@@ -63,9 +65,8 @@ def main(argv: list[str] | None = None) -> None:
     for step in range(options.steps):
         classes = torch.randperm(len(learned) // VIEWS)[: options.classes]
         views = torch.stack([torch.randperm(VIEWS)[:4] for _ in classes])
-        batch = [learned[i] for i in (classes[:, None] * VIEWS + views).flatten().tolist()]
-        targets = [sample.target for sample in batch]
-        losses = criterion(model(model.transform.batch([sample.input for sample in batch]), targets), targets)
+        batch = collate([learned[i] for i in (classes[:, None] * VIEWS + views).flatten().tolist()])
+        losses = criterion(model(batch.inputs, batch.targets), batch.targets)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()

@@ -13,22 +13,23 @@ from visus.data.feed.collate import Collate
 from visus.data.feed.loader import make_loader
 from visus.data.vignettes.semantic import SemanticVignettes
 from visus.draw.draw import draw
-from visus.systems.segmentation import LOSSES, MODELS
+from visus.nn.model import predict_batch
+from visus.systems.segmentation import PROBLEM, SegmentationCriterion
 from visus.systems.segmentation.inference import AveragedSegmenter
 
 
 def main(argv: list[str] | None = None) -> None:
     """Trains, predicts, draws."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="deeplabv3_lite0", choices=sorted(MODELS))
+    parser.add_argument("--model", default="deeplabv3_lite0", choices=sorted(PROBLEM.models))
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--out", default="classes.png")
     options = parser.parse_args(argv)
 
     scenes = SemanticVignettes("train", length=8 * options.steps, size=options.size)
-    model = MODELS[options.model](num_classes=scenes.schema.num_classes)
-    criterion = LOSSES["segmentation"]()
+    model = PROBLEM.models[options.model](num_classes=scenes.schema.num_classes)
+    criterion = SegmentationCriterion()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
 
     model.train()
@@ -42,9 +43,7 @@ def main(argv: list[str] | None = None) -> None:
 
     both_ways = AveragedSegmenter(model.eval(), flip=True)
     sample = SemanticVignettes("val", length=1, size=options.size)[0]
-    with torch.inference_mode():
-        outputs = both_ways(Collate()([sample]).inputs)
-        [found] = both_ways.postprocess(outputs, [sample.target.size])
+    _, [found] = predict_batch(both_ways, Collate()([sample]).inputs)
     right = (found.labels == sample.target.labels).float().mean().item()
     draw(sample.input, found, scenes.schema).save(options.out)
     print(f"{right:.0%} of the pixels are right, drawn to {options.out}")

@@ -13,7 +13,7 @@ from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRec
 
 
 def recipe(root: Path, size: int, epochs: int) -> Recipe:
-    """The small SSD on pictures of ``size`` by ``size`` pixels."""
+    """The small SSD on images of ``size`` by ``size`` pixels."""
     return Recipe(
         name="ssd_example",
         model="ssd_lite0",
@@ -27,20 +27,20 @@ def recipe(root: Path, size: int, epochs: int) -> Recipe:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Trains on ``--root``, prints COCO's numbers, and finds the objects of one picture."""
+    """Trains on ``--root``, prints COCO's numbers, and finds the objects of one image."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--run", type=Path, default=Path("runs/ssd_example"))
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--image", type=Path)
     options = parser.parse_args(argv)
 
     run = visus.train(recipe(options.root, options.size, options.epochs), run=options.run)
 
     predictor = visus.load(run)
-    if options.picture:
-        [found] = predictor.predict(options.picture, min_score=0.3)
+    if options.image:
+        [found] = predictor.predict(options.image, min_score=0.3)
         for box, label, score in zip(found.boxes_xyxy, found.labels, found.scores, strict=True):
             print(predictor.schema.categories[label], f"{score:.2f}", [round(x) for x in box.tolist()])
 

@@ -71,7 +71,7 @@ class Schema:
         colours: the red, green and blue in 0..255 that the data set gives to each category; empty where it gives none.
         attributes: the name of each attribute that an object may have.
         predicates: the name of each relationship that two objects may be in.
-        parts: the names of the parts of each category, by its name, for the segmentation of parts.
+        parts: pairs of a category and the names of its parts, for the segmentation of parts.
     """
 
     categories: tuple[str, ...]
@@ -81,7 +81,7 @@ class Schema:
     colours: tuple[tuple[int, int, int], ...] = ()
     attributes: tuple[str, ...] = ()
     predicates: tuple[str, ...] = ()
-    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def num_classes(self) -> int:

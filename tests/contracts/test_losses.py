@@ -138,6 +138,7 @@ def test_losses_are_finite_named_scalars_and_teach_every_parameter(case: Case) -
         assert value.ndim == 0, name
         assert value.dtype == torch.float32, name
         assert value.isfinite(), name
+        assert value.requires_grad, f"{name} teaches nothing"
     total(losses).backward()
     idle = IDLE.get(case.loss, (r"(?!)", ""))[0]
     for name, parameter in parameters(case, criterion).items():

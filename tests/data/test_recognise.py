@@ -46,6 +46,9 @@ def test_retrieval_sets_are_no_folder_of_classes(tmp_path: Path) -> None:
     assert check_folder(tmp_path / "cars").errors == 1
     fake("class_folder", tmp_path / "plain")
     assert layout_of(tmp_path / "plain") == "image_folder"
+    fake("class_folder", tmp_path / "one", classes=1)
+    with pytest.raises(DatasetNotFoundError, match="a folder for each of two classes"):
+        layout_of(tmp_path / "one")
     (tmp_path / "orl_faces" / "other").mkdir()
     assert layout_of(tmp_path / "orl_faces") == "image_folder"
 
@@ -158,7 +161,7 @@ def test_check_of_yolo(tmp_path: Path) -> None:
         "box outside the image": 1,
         "degenerate box": 1,
         "duplicate object": 1,
-        "labels without a picture": 1,
+        "labels without an image": 1,
         "unreadable annotations": 1,
         "empty image file": 1,
     }

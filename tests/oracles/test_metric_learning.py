@@ -15,7 +15,6 @@ from torch import Tensor
 
 from visus.metrics.clustering import Average, normalised_mutual_information
 from visus.systems.metric_learning.losses import (
-    DistanceWeighting,
     clustering_loss,
     contrastive_loss,
     lifted_structure_loss,
@@ -241,8 +240,8 @@ def test_margin_closed_form() -> None:
 def test_distance_weights_closed_form(dimensions: int, table: tuple[float, ...]) -> None:
     squared = torch.zeros(6, 6, dtype=torch.float64)
     squared[0, 1:] = torch.tensor([0.5, 0.7, 1.0, 1.3, math.sqrt(2)], dtype=torch.float64).square()
-    weighting = DistanceWeighting(nonzero_loss_cutoff=1.5)
-    row = negative_log_weights(squared, torch.tensor([0, 1, 1, 1, 1, 1]), dimensions, weighting)[0, 1:]
+    labels = torch.tensor([0, 1, 1, 1, 1, 1])
+    row = negative_log_weights(squared, labels, dimensions, nonzero_loss_cutoff=1.5)[0, 1:]
     expected = torch.tensor(table, dtype=torch.float64)
     torch.testing.assert_close(
         row - row[-1], expected - expected[-1], rtol=0, atol=0.06 if dimensions == 512 else 0.011
@@ -258,7 +257,7 @@ def test_margin_equals_the_published_one(pml: ModuleType) -> None:
         anchors, positives = positive_pairs(labels, ordered=True)
         torch.manual_seed(7)
         squared = distances_of(unit_length(embeddings)).squared
-        negatives = sample_negatives(negative_log_weights(squared, labels, 8, DistanceWeighting()), anchors)
+        negatives = sample_negatives(negative_log_weights(squared, labels, 8), anchors)
 
         def ours(x: Tensor, nu: float = nu, beta: Tensor = beta) -> Tensor:
             torch.manual_seed(7)

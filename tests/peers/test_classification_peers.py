@@ -11,8 +11,9 @@ from torch import Tensor
 
 from visus.data.formats.imagenet_names import IMAGENET_SCHEMA
 from visus.nn.backbones.build import BACKBONES
+from visus.nn.published import PUBLISHED
 from visus.nn.weights import load_state
-from visus.systems.classification import MODELS, ImageClassifier
+from visus.systems.classification import PROBLEM
 from visus.systems.classification.transforms import CentreCrop
 from visus.types import ImageBatch
 
@@ -69,9 +70,9 @@ def picture(height: int, width: int) -> Tensor:
 def test_from_picture_to_logits(name: str, tmp_path: Path) -> None:
     image = picture(300, 420)
     results = run_peer(CLASSIFIER.format(name=name, weights=NETWORKS[name]), {"picture": image}, tmp_path)
-    model = MODELS[name]()
+    model = PROBLEM.models[name]()
     state = {key.removeprefix("state."): value for key, value in results.items() if key.startswith("state.")}
-    published = {ImageClassifier.published_prefix + key: value for key, value in state.items()}
+    published = {PUBLISHED[name].prefix + key: value for key, value in state.items()}
     load_state(model, published, source="the peer")
     model.eval()
     with torch.no_grad():
@@ -93,7 +94,7 @@ def test_presets(version: str, resize: int, tmp_path: Path) -> None:
     sizes = [(300, 420), (481, 333), (224, 224), (100, 90), (375, 500), (513, 257)]
     pictures = {f"{h}x{w}": picture(h, w) for h, w in sizes}
     results = run_peer(PRESETS.format(version=version), pictures, tmp_path)
-    transform = CentreCrop(size=224, body=BACKBONES["resnet18"](num_classes=None), resize=resize)
+    transform = CentreCrop(size=224, body=BACKBONES["resnet18"](num_classes=None).body, resize=resize)
     for key, image in pictures.items():
         found = transform(transform.batch([image]))[0]
         assert float((found - results[key]).abs().max()) < 0.55 * STEP, key

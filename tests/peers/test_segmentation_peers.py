@@ -14,7 +14,7 @@ import torch
 from peer import run_peer
 
 from visus.nn.weights import load_state
-from visus.systems.segmentation import MODELS
+from visus.systems.segmentation import PROBLEM
 from visus.systems.segmentation.upsampling import enlarge
 from visus.types import ImageBatch
 
@@ -47,7 +47,7 @@ BUILDERS = ["fcn_resnet50", "deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large"
 @pytest.mark.parametrize("name", BUILDERS)
 def test_equal_weights_give_equal_maps(name: str, aux: bool, size: tuple[int, int], tmp_path: Path) -> None:
     pixels = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    ours = MODELS[name](num_classes=5, aux=aux).double().eval()
+    ours = PROBLEM.models[name](num_classes=5, aux=aux).double().eval()
     normalised = ours.transform(ImageBatch(pixels, torch.tensor([size])))
     theirs = run_peer(SCRIPT.format(name=name, aux=aux), {"pixels": normalised}, tmp_path)
     state = {key.removeprefix("state."): value for key, value in theirs.items() if key.startswith("state.")}

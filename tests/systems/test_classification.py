@@ -13,6 +13,7 @@ from visus.catalog import build_task
 from visus.data.augment.mixing import Mix
 from visus.nn.backbones import BACKBONES
 from visus.nn.backbones.body import Body
+from visus.nn.published import PUBLISHED
 from visus.nn.square import SquareTransform
 from visus.systems.classification import PROBLEM, ClassificationCriterion, ImageClassifier
 from visus.systems.classification.box_head import BoxHead
@@ -136,12 +137,14 @@ def test_box_loss_by_hand_and_in_any_frame() -> None:
     )
     assert float(weighted["box"]) == pytest.approx(3 * expected, abs=1e-5)
     assert float(weighted["class"]) == pytest.approx(math.log(2))
+    with pytest.raises(ValueError, match="box_weight is read for networks that find boxes"):
+        ClassificationCriterion(box_weight=1.0)(ClassificationOutputs(sizes, torch.zeros(2, 2)), [half, target(1)])
 
 
 def test_published_names_get_the_prefix() -> None:
     model = PROBLEM.models["mobilenet_v3_small"](num_classes=5)
     published = BACKBONES["mobilenet_v3_small"](num_classes=5).state_dict()
-    assert set(model.state_dict()) == {ImageClassifier.published_prefix + key for key in published}
+    assert set(model.state_dict()) == {PUBLISHED["mobilenet_v3_small"].prefix + key for key in published}
 
 
 def test_frozen_norms_keep_the_epsilon_and_the_number_of_learning_layers() -> None:
@@ -164,7 +167,7 @@ def test_the_packaged_weights_classify_or_start_a_new_classifier() -> None:
 
 
 def test_centre_crop_takes_the_middle() -> None:
-    body = BACKBONES["mobilenet_v3_small"](num_classes=None).without_classifier()
+    body = BACKBONES["mobilenet_v3_small"](num_classes=None).body
     crop = CentreCrop(size=28, body=body, resize=32)
     ramp = torch.arange(64, dtype=torch.uint8).expand(3, 32, 64)
     batch = crop.batch([ramp, ramp.transpose(1, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from visus.names import build
 from visus.nn.rpn import ProposalLimits, RegionProposalNetwork, RPNOutputs
 from visus.nn.transform import ImageTransform
 from visus.ops.boxes import encode_boxes
@@ -85,6 +86,14 @@ def test_region_losses_look_only_at_the_deltas_of_the_right_class() -> None:
         box_deltas=deltas.flatten(1),
     )
     assert [float(x) for x in region_losses(regions, [truth])] == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_the_numbers_of_the_criterion_are_options_of_a_recipe() -> None:
+    chosen = {"anchors": 64, "positive_fraction": 0.25, "positive_iou": 0.6, "negative_iou": 0.2}
+    assert build(DetectionCriterion, chosen, what="the loss detection") == DetectionCriterion(**chosen)
+    for wrong in ({"anchors": 0}, {"positive_fraction": 2.0}, {"positive_iou": 0.2}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            build(DetectionCriterion, wrong, what="the loss detection")
 
 
 def test_criterion_without_targets_says_what_to_do() -> None:

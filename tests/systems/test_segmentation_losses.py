@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from visus.names import build
 from visus.systems.segmentation.losses import (
     SegmentationCriterion,
     class_counts,
@@ -146,13 +148,19 @@ def test_a_second_head_counts_half() -> None:
     outputs = SegmentationOutputs(logits, logits, torch.tensor([[4, 4]]), (4, 4))
     losses = SegmentationCriterion()(outputs, [target_of(labels)])
     assert losses["aux"].item() == pytest.approx(losses["pixels"].item() / 2)
+    losses = SegmentationCriterion(aux_weight=0.25)(outputs, [target_of(labels)])
+    assert losses["aux"].item() == pytest.approx(losses["pixels"].item() / 4)
+    with pytest.raises(ValueError, match="aux_weight is read for networks with a second head"):
+        SegmentationCriterion(aux_weight=0.5)(replace(outputs, aux_logits=None), [target_of(labels)])
 
 
 def test_options_that_contradict_are_refused() -> None:
     with pytest.raises(ValueError, match="leave class_weights out"):
         SegmentationCriterion(balance=1.0, class_weights=(1.0,))
     with pytest.raises(ValueError, match="'hinge'"):
-        SegmentationCriterion(pixel_loss="hinge")
+        build(SegmentationCriterion, {"pixel_loss": "hinge"}, what="the loss segmentation")
+    with pytest.raises(ValueError, match='gamma is read by pixel_loss "focal" alone'):
+        SegmentationCriterion(gamma=2.0)
     criterion = SegmentationCriterion(class_weights=(1.0, 2.0))
     with pytest.raises(ValueError, match="2 class_weights do not fit 3 classes"):
         criterion(outputs_of(some_logits(1, 4, 4), [(4, 4)], (4, 4)), [target_of(some_labels(4, 4))])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from visus.names import build
 from visus.systems.detection.ssd_losses import SSDCriterion
-from visus.systems.detection.ssd_vgg import SSD512_SCALES, _scales, ssd300_vgg16, ssd512_vgg16
+from visus.systems.detection.ssd_vgg import ssd300_vgg16, ssd512_vgg16
 from visus.types import ImageBatch, InstanceTarget
 
 BUILDERS = {300: ssd300_vgg16, 512: ssd512_vgg16}
@@ -50,8 +51,8 @@ def test_scales_for_pascal_voc_are_larger_and_others_are_refused() -> None:
         model = BUILDERS[size](num_classes=2, scales="voc")
         first = model.default_boxes[0]
         assert (first[2] - first[0]).item() == pytest.approx(side, rel=1e-5)
-    with pytest.raises(ValueError, match="coco, voc"):
-        _scales(SSD512_SCALES, "open_images")
+    with pytest.raises(ValueError, match=r"scales .*coco.*voc"):
+        build(ssd512_vgg16, {"scales": "open_images"}, what="ssd512_vgg16")
 
 
 def test_conv4_3_has_length_twenty_at_every_cell(ssd300) -> None:

@@ -24,15 +24,15 @@ _PATIENCE = 2.0  # seconds without a bar
 
 @dataclass(frozen=True)
 class CheckArguments:
-    """Report everything that is wrong with a data set: pictures, boxes, outlines, keypoints, masks, identifiers.
+    """Report everything that is wrong with a data set: images, boxes, outlines, keypoints, masks, identifiers.
 
     The exit status is 1 where there are errors; warnings are tolerated by the readers.
 
     Args:
         data: a folder in a known layout, or one annotation file of COCO's format.
         dataset: a name of `visus list datasets`; default: recognised by its files.
-        images: the folder of the pictures of an annotation file; default: looked for near it.
-        decode: decode every picture; --no-decode reads only the heads of the files.
+        images: the folder of the images of an annotation file; default: looked for near it.
+        decode: decode every image; --no-decode reads only the heads of the files.
         all: list every problem, not only the first of each kind.
     """
 
@@ -45,14 +45,14 @@ class CheckArguments:
 
 @dataclass(frozen=True)
 class ShowArguments:
-    """Draw boxes, outlines and skeletons on the pictures of a data set, and a contact sheet of them.
+    """Draw boxes, outlines and skeletons on the images of a data set, and a contact sheet of them.
 
     Args:
         data: a folder in a known layout, or the name of a generated data set such as vignettes.
         out: the folder to write to.
         dataset: what the folder holds, a name of `visus list datasets`; default: recognised by its files.
         split: train, val or test.
-        count: how many pictures, spread evenly over the split.
+        count: how many images, spread evenly over the split.
         keypoints: prefer COCO's annotations with keypoints where there are two files.
     """
 
@@ -75,7 +75,7 @@ class ConvertArguments:
         target: the folder to write to, new or empty.
         to: the format.
         split: those to convert; default: all that there are.
-        link: make hard links to the pictures where the file system can, instead of copies.
+        link: make hard links to the images where the file system can, instead of copies.
     """
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
@@ -118,7 +118,7 @@ def _check(arguments: CheckArguments) -> int:
 
 
 def _show(arguments: ShowArguments) -> int:
-    """Draw the annotations of a data set on its pictures."""
+    """Draw the annotations of a data set on its images."""
     from rich.console import Console
 
     from visus.cli.tables import target_words
@@ -128,18 +128,18 @@ def _show(arguments: ShowArguments) -> int:
     dataset = _open(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     count = min(arguments.count, len(dataset))
-    pictures, captions = [], []
+    images, captions = [], []
     for turn in range(count):
         index = turn * len(dataset) // count
         sample = dataset[index]
-        picture = draw(sample.input, sample.target, dataset.schema)
+        image = draw(sample.input, sample.target, dataset.schema)
         name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
-        picture.save(arguments.out / f"{name}.png")
-        pictures.append(picture)
+        image.save(arguments.out / f"{name}.png")
+        images.append(image)
         captions.append(f"{Path(sample.path).name or index}: {target_words(sample.target, dataset.schema)}")
-    if pictures:
-        contact_sheet(pictures, captions=captions).save(arguments.out / "sheet.png")
-    Console().print(f"{count} of {len(dataset)} pictures drawn; all at a glance: {arguments.out / 'sheet.png'}")
+    if images:
+        contact_sheet(images, captions=captions).save(arguments.out / "sheet.png")
+    Console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {arguments.out / 'sheet.png'}")
     return 0
 
 
@@ -152,7 +152,7 @@ def _convert(arguments: ConvertArguments) -> int:
 
     console, begin = Console(), time.monotonic()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("pictures", total=None, visible=False)
+        bar = progress.add_task("images", total=None, visible=False)
 
         def advance(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total, visible=time.monotonic() - begin > _PATIENCE)
@@ -163,7 +163,7 @@ def _convert(arguments: ConvertArguments) -> int:
             to=arguments.to,
             splits=arguments.split,
             link=arguments.link,
-            on_picture=advance,
+            on_image=advance,
         )
     console.print(f"{result.images} images, {result.objects} objects written to {arguments.target}")
     if result.left_out:

@@ -44,7 +44,9 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     if not isinstance(recipe, Recipe):
         recipe = find_recipe(recipe)
     console = Console(quiet=process_rank() > 0)
-    folder = _run_folder(Path(run) if run else Path("runs") / recipe.name, resume, console)
+    wanted = Path(run) if run else Path("runs") / recipe.name
+    if resume:
+        resumable_run(wanted)
     train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
     schema = train_data.schema
     import torch
@@ -56,10 +58,11 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
     task = catalog.build_task(model, recipe, schema)
+    loaders = train_loader(recipe, train_data, model), val_loader(recipe, val_data, model)
+    folder = _run_folder(wanted, resume, console)  # made once nothing is refused any more
     if process_rank() == 0:
         folder.create(recipe)
     _announce(recipe, schema, (len(train_data), len(val_data)), model, console)
-    loaders = train_loader(recipe, train_data, model), val_loader(recipe, val_data, model)
     done = len(folder.history()) if resume else 0
     result = fit(task, *loaders, recipe, folder, schema=schema, resume=resume)
     if not result.is_main:
@@ -139,7 +142,9 @@ def find_recipe(name: str | Path) -> Recipe:
         return for_folder(Path(name))
     if Path(name).is_file():
         return read_recipe(Path(name))
-    raise VisusError(f"{str(name)!r} is neither a recipe nor a recipe.json nor a folder of data{suggestion(str(name), RECIPES)}")
+    raise VisusError(
+        f"{str(name)!r} is neither a recipe nor a recipe.json nor a folder of data{suggestion(str(name), RECIPES)}"
+    )
 
 
 def read_recipe(file: Path) -> Recipe:

@@ -108,10 +108,10 @@ def jpeg() -> bytes:
     ("content", "cause"),
     [
         (b"", "empty"),
-        (b"hello", "not a picture"),
+        (b"hello", "not an image"),
         (jpeg()[: len(jpeg()) // 2], "incomplete"),
-        (jpeg()[:30], "picture"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(40), "picture"),
+        (jpeg()[:30], "image of a known|incomplete image"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "image"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: bytes, cause: str) -> None:

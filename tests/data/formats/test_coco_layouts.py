@@ -64,7 +64,7 @@ def test_what_was_looked_for_is_listed(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFoundError, match=r"(?s)instances_train.*_annotations\.coco\.json.*annotations\.json"):
         find_coco(tmp_path, "train")
     annotation_file(tmp_path / "annotations" / "instances_train2017.json")
-    with pytest.raises(DatasetNotFoundError, match=r"no folder of its pictures.*train2017"):
+    with pytest.raises(DatasetNotFoundError, match=r"no folder of its images.*train2017"):
         find_coco(tmp_path, "train")
     with pytest.raises(ValueError, match="'dev' is unknown; the splits are train, val, test"):
         find_coco(tmp_path, "dev")

@@ -134,7 +134,7 @@ def test_images_that_are_turned_or_of_another_size(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20)).save(folder / "a.jpg", exif=exif)
     assert tuple(open_labelme(tmp_path, "train")[0].input.shape) == (3, 30, 20)  # as labelme shows it
     file(folder, "a", [shape("cat", SQUARE)], image=False, imagePath="a.jpg")
-    with pytest.raises(AnnotationError, match=r"a.jpg: the picture has \(h, w\) = \(30, 20\), .* says \(20, 30\)"):
+    with pytest.raises(AnnotationError, match=r"a.jpg: the image has \(h, w\) = \(30, 20\), .* says \(20, 30\)"):
         open_labelme(tmp_path, "train")[0]
     report = check_labelme(tmp_path)
     assert report.counts == {"missing split": 2, "wrong image size": 1}

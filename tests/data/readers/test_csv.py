@@ -63,7 +63,7 @@ def test_one_table_can_be_read_both_ways(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"line 3 has no box, which a table of objects needs \(b\.png\)"):
         open_csv(tmp_path, "train", kind="objects")
     text = "image,label,x1,y1,x2,y2\na.png,dog,1,2,3,4\n" + "a.png,dog,1,2,3,4\n"
-    with pytest.raises(AnnotationError, match=r"line 3: one class of each picture"):
+    with pytest.raises(AnnotationError, match=r"line 3: one class of each image"):
         open_csv(table(tmp_path, text), "train", kind="classes")
 
 
@@ -104,7 +104,7 @@ def test_splits_by_column_by_file_and_divided(tmp_path: Path) -> None:
         ("image,label,split\na.png,cat,dev\n", "line 2 has the split 'dev'; known are train"),
         ("image,label,split\na.png,cat,train\nb.png,cat,\n", "line 3 has no split"),
         ("image,label,split\na.png,cat,train\na.png,cat,val\n", "line 3 has a.png in a second split"),
-        ("image,label\na.png,cat\na.png,dog\n", "line 2 has no box, which a picture with several rows needs"),
+        ("image,label\na.png,cat\na.png,dog\n", "line 2 has no box, which an image with several rows needs"),
         ("image,label,x1,y1,x2,y2\na.png,cat,1,1,2,2\na.png,,,,,\n", "line 3 has no label, but a.png has other rows"),
     ],
 )

@@ -86,8 +86,8 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     write_fake(tmp_path, images=1)
     shutil.rmtree(tmp_path / "val" / "square")
     assert open_image_folder(tmp_path, "val").labels.tolist() == [0, 2]
-    with pytest.raises(AnnotationError, match="class square without a picture in the split 'val'"):
+    with pytest.raises(AnnotationError, match="class square without an image in the split 'val'"):
         open_image_folder(tmp_path, "val", for_training=True)
     (tmp_path / "train" / "owl").mkdir()
-    with pytest.raises(AnnotationError, match=r"class owl without a picture; add"):
+    with pytest.raises(AnnotationError, match=r"class owl without an image; add"):
         open_image_folder(tmp_path, "train")

@@ -267,6 +267,8 @@ def test_only_labelme_is_recognised(tmp_path: Path) -> None:
         Image.new("RGB", (30, 20)).save(folder / "a.png")
         (folder / "a.json").write_text(json.dumps(content))
         (folder / "cut.json").write_text("{")
+        (tmp_path / name / "dogs").mkdir()
+        Image.new("RGB", (30, 20)).save(tmp_path / name / "dogs" / "a.png")
         assert not recognise_labelme(tmp_path / name)
         assert layout_of(tmp_path / name) == "image_folder"
         file(folder, "b", [])

@@ -132,7 +132,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"class_id must be a whole number, not 'six'"):
         sop.open_sop(tmp_path, "train")
     listing.write_text(text.splitlines()[0])
-    with pytest.raises(AnnotationError, match="no picture"):
+    with pytest.raises(AnnotationError, match="no image"):
         sop.open_sop(tmp_path, "train")
 
 

@@ -7,20 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from visus.systems.metric_learning.losses import DistanceWeighting
 from visus.systems.metric_learning.losses.distance_weighted import negative_log_weights, sample_negatives
 from visus.systems.metric_learning.losses.distances import distances_of, unit_length
 
-WEIGHTING = DistanceWeighting()
 
-
-def row_of(
-    distances: list[float], labels: list[int], dimensions: int, weighting: DistanceWeighting = WEIGHTING
-) -> Tensor:
+def row_of(distances: list[float], labels: list[int], dimensions: int, **limits: float) -> Tensor:
     """The weights of an anchor of class 0 at these distances from items of these labels."""
     squared = torch.zeros(len(distances) + 1, len(distances) + 1)
     squared[0, 1:] = squared[1:, 0] = torch.tensor(distances).square()
-    return negative_log_weights(squared, torch.tensor([0, *labels]), dimensions, weighting)[0]
+    return negative_log_weights(squared, torch.tensor([0, *labels]), dimensions, **limits)[0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -39,7 +34,7 @@ def test_only_negatives_are_drawn_and_weights_are_probabilities(
     points = torch.ones(16, dimensions) + spread * torch.randn(16, dimensions, generator=generator)
     points[::5] *= -1
     found = distances_of(unit_length(points))
-    log_weights = negative_log_weights(found.squared, labels, dimensions, WEIGHTING)
+    log_weights = negative_log_weights(found.squared, labels, dimensions)
     assert not log_weights.isnan().any()
     same = labels[:, None] == labels
     assert (log_weights[same] == -torch.inf).all()
@@ -61,7 +56,7 @@ def test_far_negatives_are_drawn_only_where_there_are_no_others() -> None:
 
 
 def test_distances_zero_and_two_are_finite() -> None:
-    row = row_of([0.0, 0.5, 2.0], [1, 1, 1], 512, DistanceWeighting(nonzero_loss_cutoff=3.0))
+    row = row_of([0.0, 0.5, 2.0], [1, 1, 1], 512, nonzero_loss_cutoff=3.0)
     assert row[1:3].isfinite().all()
     torch.testing.assert_close(row[1], row[2])  # both at the cutoff
     assert row[3] == 0 or row[3].isfinite()
@@ -71,7 +66,7 @@ def test_an_easy_row_is_not_silenced_by_a_hard_one() -> None:
     """In 512 dimensions weights at 0.5 and 1.35 differ by e^368: each row is normalised by itself."""
     squared = torch.full((4, 4), 1.35**2).fill_diagonal_(0)
     squared[0, 2] = squared[2, 0] = 0.25
-    rows = negative_log_weights(squared, torch.tensor([0, 0, 1, 1]), 512, WEIGHTING).exp()
+    rows = negative_log_weights(squared, torch.tensor([0, 0, 1, 1]), 512).exp()
     torch.testing.assert_close(rows[1], torch.tensor([0, 0, 0.5, 0.5]))
     torch.testing.assert_close(rows[0], torch.tensor([0, 0, 1.0, 0]))
 
@@ -91,7 +86,7 @@ def test_distances_on_a_sphere_are_drawn_evenly() -> None:
     generator = torch.Generator().manual_seed(1)
     points = unit_length(torch.randn(1500, dimensions, generator=generator, dtype=torch.float64))
     squared = distances_of(points).squared
-    log_weights = negative_log_weights(squared, torch.arange(1500), dimensions, WEIGHTING)
+    log_weights = negative_log_weights(squared, torch.arange(1500), dimensions)
     place = torch.bucketize(squared.sqrt().flatten(), edges.double())
     shares = torch.zeros(8, dtype=torch.float64).index_add_(0, place, log_weights.exp().flatten())[1:7]
     counts = torch.bincount(place, minlength=8)[1:7]

@@ -1,4 +1,4 @@
-"""Every loss of the room: gradients against finite differences, symmetries, extreme and bad input, half precision."""
+"""Every loss: gradients against finite differences, symmetries, extreme and bad input, half precision."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from visus.names import build
+from visus.systems.metric_learning.abe import ABECriterion
+from visus.systems.metric_learning.abier import ABIERCriterion
 from visus.systems.metric_learning.losses import (
     LOSSES,
+    MarginLoss,
+    circle_loss,
     clustering_loss,
     contrastive_loss,
     lifted_structure_loss,
@@ -253,7 +258,7 @@ def test_float32_agrees_with_float64(loss: Loss) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_modules_are_their_functions(name: str) -> None:
     functions = {"lifted_structure": lifted_structure_loss, "npairs": npairs_loss, "clustering": clustering_loss}
-    functions |= {"contrastive": contrastive_loss, "triplet": triplet_loss}
+    functions |= {"contrastive": contrastive_loss, "triplet": triplet_loss, "circle": circle_loss}
     embeddings, labels = batch()
     embeddings = embeddings.float()
     if name == "proxy_nca":
@@ -285,6 +290,16 @@ def test_modules_are_their_functions(name: str) -> None:
 def test_unknown_names_say_which_exist(call: Loss, words: str) -> None:
     with pytest.raises(Exception, match=f"(?i){words}|type-check"):
         call(*batch())
+
+
+def test_options_that_nothing_reads_are_refused() -> None:
+    with pytest.raises(ValueError, match="nu pulls at boundaries that learn"):
+        MarginLoss(num_classes=3, learn_beta=False, nu=0.1)
+    with pytest.raises(ValueError, match="divergence_margin is read by the divergence loss alone"):
+        ABECriterion(divergence_weight=0.0, divergence_margin=1.0)
+    for option in ("unit_weight", "hidden"):
+        with pytest.raises(ValueError, match="read by the diversity loss alone"):
+            build(ABIERCriterion, {"diversity": 0.0, option: 64}, what="the loss abier")
 
 
 def test_labels_without_a_proxy_or_boundary_are_refused() -> None:

@@ -69,12 +69,12 @@ def image_problems(
         return [Problem(_kind_of_failure(path), "error", name, str(error).removeprefix(f"{name}: "))]
     problems = []
     if decode and is_damaged_jpeg(path):
-        message = "readable, but libjpeg-turbo complains: parts of the picture may be wrong"
+        message = "readable, but libjpeg-turbo complains: parts of the image may be wrong"
         problems.append(Problem("damaged JPEG", "warning", name, message))
     said = (record.get("height"), record.get("width"))
     if None not in said and said != (height, width):
         turned = " (turned by its EXIF orientation?)" if said == (width, height) else ""
-        message = f"the picture has (h, w) = {(height, width)}, the annotations say {said}{turned}"
+        message = f"the image has (h, w) = {(height, width)}, the annotations say {said}{turned}"
         problems.append(Problem("wrong image size", "error", name, message))
     if min(height, width) < 8 or max(height, width) > 16 * min(height, width):
         problems.append(Problem("extreme image size", "warning", name, f"(h, w) = {(height, width)}"))

@@ -1,4 +1,4 @@
-"""Looks through a data set of pictures with one mask of classes each."""
+"""Looks through a data set of images with one mask of classes each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from visus.types import VOID
 
 
 def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPairs], decode: bool = True) -> CheckReport:
-    """Check every picture and every mask of all splits.
+    """Check every image and every mask of all splits.
 
     Args:
         root: the folder.
         open_split: opens one split of it.
-        decode: read every picture completely; otherwise only the heads of the files. Masks are always read.
+        decode: read every image completely; otherwise only the heads of the files. Masks are always read.
     """
     problems: list[Problem] = []
     splits: dict[str, SemanticPairs] = {}
@@ -44,22 +44,22 @@ def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPair
 
 
 def _pair_problems(pairs: SemanticPairs, index: int, decode: bool, seen: set[int]) -> list[Problem]:
-    """What is wrong with a picture and its mask; the classes of the mask are marked in ``seen``."""
-    picture, mask = Path(pairs.path(index)), pairs.mask_path(index)
-    record = {"file_name": picture.name}
+    """What is wrong with an image and its mask; the classes of the mask are marked in ``seen``."""
+    image, mask = Path(pairs.path(index)), pairs.mask_path(index)
+    record = {"file_name": image.name}
     try:
         target = pairs.target(index)
     except (ImageError, AnnotationError) as error:
         missing = "unreadable mask" if Path(mask).exists() else "missing mask"
         kind = "unknown class" if isinstance(error, AnnotationError) else missing
         problem = Problem(kind, "error", mask, str(error).removeprefix(f"{mask}: "))
-        return [problem, *image_problems(picture.parent, record, decode=decode)]
+        return [problem, *image_problems(image.parent, record, decode=decode)]
     problems = [
         Problem("mask of another size", "error", mask, f"{problem.message} (h, w)")
         if problem.kind == "wrong image size"
         else problem
         for problem in image_problems(
-            picture.parent, {**record, "height": target.size[0], "width": target.size[1]}, decode=decode
+            image.parent, {**record, "height": target.size[0], "width": target.size[1]}, decode=decode
         )
     ]
     present = target.labels.flatten().bincount().nonzero().flatten().tolist()
@@ -77,7 +77,7 @@ def _set_problems(root: Path, splits: dict[str, SemanticPairs], seen: set[int]) 
             problems.append(Problem("empty split", "error", str(root), f"no image is in the split {split!r}"))
     paths = Counter(pairs.path(i) for pairs in splits.values() for i in range(len(pairs)))
     if not paths:
-        problems.append(Problem("empty data set", "error", str(root), "its splits name no picture"))
+        problems.append(Problem("empty data set", "error", str(root), "its splits name no image"))
     for path, times in paths.items():
         if times > 1:
             problems.append(Problem("duplicate image", "error", path, f"is listed {times} times"))

@@ -1,6 +1,6 @@
 """From one format of annotations to another: COCO, Pascal VOC and YOLO, through records in COCO's format.
 
-Boxes, classes and pictures without objects survive every way; what a format has no words for is left out and counted.
+Boxes, classes and images without objects survive every way; what a format has no words for is left out and counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visus.data.convert.writers import WRITERS, Picture
+from visus.data.convert.writers import WRITERS, AnnotatedImage
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
@@ -48,7 +48,7 @@ def convert(
     to: str,
     splits: Sequence[str] = (),
     link: bool = False,
-    on_picture: Callable[[int, int], None] = lambda done, total: None,
+    on_image: Callable[[int, int], None] = lambda done, total: None,
 ) -> Conversion:
     """Write a data set in another format.
 
@@ -61,26 +61,26 @@ def convert(
         target: a folder that does not exist or is empty.
         to: "coco", "voc" or "yolo".
         splits: those to convert; empty converts all that there are.
-        link: make hard links to the pictures where the file system can, instead of copies.
-        on_picture: told the number of pictures done and of all.
+        link: make hard links to the images where the file system can, instead of copies.
+        on_image: told the number of images done and of all.
 
     Raises:
         ConversionError: the target holds something already, or the source is in no such format, or in that one.
         DatasetNotFoundError: the source holds no data set, or not the split.
         AnnotationError: annotations that cannot be used.
-        ImageError: a picture is missing.
+        ImageError: an image is missing.
     """
     source, target = Path(source), Path(target)
     layout = layout_of(source)
     _refuse(source, layout, target, to)
     contents = _contents(source, layout, splits)
     names = _names(source, contents)
-    pictures = {split: _pictures(source, content) for split, content in contents.items()}
-    plan = WRITERS[to](target, names, pictures)
-    total = sum(map(len, pictures.values()))
+    annotated = {split: _annotated(source, content) for split, content in contents.items()}
+    plan = WRITERS[to](target, names, annotated)
+    total = sum(map(len, annotated.values()))
     for done, (origin, copy) in enumerate(plan.copies, start=1):
         _bring(origin, copy, link)
-        on_picture(done, total)
+        on_image(done, total)
     for file, text in plan.files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -99,7 +99,7 @@ def _refuse(source: Path, layout: str, target: Path, to: str) -> None:
 
 
 def _contents(source: Path, layout: str, splits: Sequence[str]) -> dict[str, tuple[Path, Record]]:
-    """The folder of the pictures and the content of each split."""
+    """The folder of the images and the content of each split."""
     read = {"coco": _read_coco, "voc": _read_voc, "yolo": _read_yolo}[layout]
     contents: dict[str, tuple[Path, Record]] = {}
     for split in splits or SPLITS:
@@ -150,20 +150,20 @@ def _names(source: Path, contents: dict[str, tuple[Path, Record]]) -> dict[int, 
     return dict(sorted(names.items()))
 
 
-def _pictures(source: Path, read: tuple[Path, Record]) -> list[Picture]:
-    """The pictures of a split with their objects, all of which exist."""
+def _annotated(source: Path, read: tuple[Path, Record]) -> list[AnnotatedImage]:
+    """The images of a split with their objects, all of which exist."""
     folder, content = read
     objects: dict[int, list[Record]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
         objects[annotation["image_id"]].append(annotation)
-    pictures = []
+    found = []
     for image in sorted(content["images"], key=lambda image: image["id"]):
         file = folder / image["file_name"]
         if not file.is_file():
             raise ImageError(f"{file}: no such file (`visus data check {source}` lists all problems)")
         size = (image.get("height"), image.get("width"))
-        pictures.append(Picture(file, image_size(file) if None in size else size, objects[image["id"]]))
-    return pictures
+        found.append(AnnotatedImage(file, image_size(file) if None in size else size, objects[image["id"]]))
+    return found
 
 
 def _bring(origin: Path, copy: Path, link: bool) -> None:

@@ -18,8 +18,8 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture: its file, its (h, w), and its objects in COCO's format."""
+class AnnotatedImage:
+    """An image: its file, its (h, w), and its objects in COCO's format."""
 
     file: Path
     size: tuple[int, int]
@@ -28,7 +28,7 @@ class Picture:
 
 @dataclass
 class Plan:
-    """What a conversion will do: which picture goes where, and what the text files hold."""
+    """What a conversion will do: which image goes where, and what the text files hold."""
 
     copies: list[tuple[Path, Path]] = field(default_factory=list)
     files: dict[Path, str] = field(default_factory=dict)
@@ -36,25 +36,25 @@ class Plan:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-Pictures = Mapping[str, Sequence[Picture]]
+Splits = Mapping[str, Sequence[AnnotatedImage]]
 
 
-def plan_coco(target: Path, names: Mapping[int, str], pictures: Pictures) -> Plan:
-    """``annotations/instances_{split}.json`` with the pictures in ``{split}/``; categories are numbered from 1."""
+def plan_coco(target: Path, names: Mapping[int, str], splits: Splits) -> Plan:
+    """``annotations/instances_{split}.json`` with the images in ``{split}/``; categories are numbered from 1."""
     plan, image_id = Plan(), 0
     numbers = {identifier: number for number, identifier in enumerate(names, start=1)}
     categories = [{"id": numbers[identifier], "name": name} for identifier, name in names.items()]
-    for split, ones in pictures.items():
+    for split, ones in splits.items():
         images: list[Record] = []
         annotations: list[Record] = []
         taken: set[str] = set()
-        for picture in ones:
+        for one in ones:
             image_id += 1
-            name = _free_name(picture.file, taken)
-            plan.copies.append((picture.file, target / split / name))
-            height, width = picture.size
+            name = _free_name(one.file, taken)
+            plan.copies.append((one.file, target / split / name))
+            height, width = one.size
             images.append({"id": image_id, "file_name": name, "height": height, "width": width})
-            for thing in picture.objects:
+            for thing in one.objects:
                 plan.objects += 1
                 kept: Record = {key: thing[key] for key in ("bbox", "area", "iscrowd", "segmentation") if key in thing}
                 place: Record = {"id": plan.objects, "image_id": image_id, "category_id": numbers[thing["category_id"]]}
@@ -64,21 +64,21 @@ def plan_coco(target: Path, names: Mapping[int, str], pictures: Pictures) -> Pla
     return plan
 
 
-def plan_voc(target: Path, names: Mapping[int, str], pictures: Pictures) -> Plan:
+def plan_voc(target: Path, names: Mapping[int, str], splits: Splits) -> Plan:
     """``JPEGImages``, ``Annotations``, ``ImageSets/Main``, and the order of the classes in ``classes.txt``."""
     plan = Plan()
     taken: set[str] = set()
     lists: dict[str, list[str]] = {}
-    for split, ones in pictures.items():
+    for split, ones in splits.items():
         lists[split] = []
-        for picture in ones:
-            name = _free_name(picture.file, taken)
+        for one in ones:
+            name = _free_name(one.file, taken)
             stem = Path(name).stem
-            plan.copies.append((picture.file, target / "JPEGImages" / name))
-            plan.objects += len(picture.objects)
-            _count_lost(plan, picture.objects, outlines=True)
-            things = [{**thing, "name": names[thing["category_id"]]} for thing in picture.objects]
-            text = voc_xml(picture=name, size=picture.size, objects=things)
+            plan.copies.append((one.file, target / "JPEGImages" / name))
+            plan.objects += len(one.objects)
+            _count_lost(plan, one.objects, outlines=True)
+            things = [{**thing, "name": names[thing["category_id"]]} for thing in one.objects]
+            text = voc_xml(image=name, size=one.size, objects=things)
             plan.files[target / "Annotations" / f"{stem}.xml"] = text
             lists[split].append(stem)
     if {"train", "val"} <= set(lists):
@@ -89,36 +89,36 @@ def plan_voc(target: Path, names: Mapping[int, str], pictures: Pictures) -> Plan
     return plan
 
 
-def plan_yolo(target: Path, names: Mapping[int, str], pictures: Pictures) -> Plan:
-    """``data.yaml``, ``images/{split}/`` and ``labels/{split}/``; a file of labels for every picture, empty or not."""
+def plan_yolo(target: Path, names: Mapping[int, str], splits: Splits) -> Plan:
+    """``data.yaml``, ``images/{split}/`` and ``labels/{split}/``; a file of labels for every image, empty or not."""
     plan = Plan()
     numbers = {identifier: number for number, identifier in enumerate(names)}
-    for split, ones in pictures.items():
+    for split, ones in splits.items():
         taken: set[str] = set()
-        for picture in ones:
-            name = _free_name(picture.file, taken)
-            plan.copies.append((picture.file, target / "images" / split / name))
-            _count_lost(plan, picture.objects, outlines=False)
+        for one in ones:
+            name = _free_name(one.file, taken)
+            plan.copies.append((one.file, target / "images" / split / name))
+            _count_lost(plan, one.objects, outlines=False)
             lines = []
-            for thing in picture.objects:
-                cut = _cut(thing, picture.size)
+            for thing in one.objects:
+                cut = _cut(thing, one.size)
                 if thing.get("iscrowd"):
                     plan.left_out["crowds"] += 1
                 elif cut is None:
                     plan.left_out["boxes without area"] += 1
                 else:
-                    lines.append(write_label(cut, numbers[thing["category_id"]], picture.size))
+                    lines.append(write_label(cut, numbers[thing["category_id"]], one.size))
                     plan.left_out["run-length outlines"] += isinstance(segmentation_of(thing), dict)
             plan.objects += len(lines)
             plan.files[target / "labels" / split / f"{Path(name).stem}.txt"] = "".join(f"{line}\n" for line in lines)
     plan.files[target / "data.yaml"] = yaml_text(
         {numbers[identifier]: name for identifier, name in names.items()},
-        {split: f"images/{split}" for split in pictures},
+        {split: f"images/{split}" for split in splits},
     )
     return plan
 
 
-WRITERS: dict[str, Callable[[Path, Mapping[int, str], Pictures], Plan]] = {
+WRITERS: dict[str, Callable[[Path, Mapping[int, str], Splits], Plan]] = {
     "coco": plan_coco,
     "voc": plan_voc,
     "yolo": plan_yolo,
@@ -126,7 +126,7 @@ WRITERS: dict[str, Callable[[Path, Mapping[int, str], Pictures], Plan]] = {
 
 
 def _free_name(file: Path, taken: set[str]) -> str:
-    """The name of a picture, with its folder or a number in front where another has it (but for the ending)."""
+    """The name of an image, with its folder or a number in front where another has it (but for the ending)."""
     names = [file.name, f"{file.parent.name}_{file.name}"]
     number = 0
     while Path(names[0]).stem in taken:
@@ -145,7 +145,7 @@ def _count_lost(plan: Plan, objects: Sequence[Record], *, outlines: bool) -> Non
 
 
 def _cut(thing: Record, size: tuple[int, int]) -> Record | None:
-    """An object within its picture, as fractions beyond 0..1 are refused; None where nothing is left."""
+    """An object within its image, as fractions beyond 0..1 are refused; None where nothing is left."""
     height, width = size
     x, y, wide, high = thing["bbox"]
     left, right = (min(max(edge, 0), width) for edge in (x, x + wide))

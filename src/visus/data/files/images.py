@@ -1,8 +1,8 @@
-"""Image files to uint8 tensors: the one place where pictures are decoded.
+"""Image files to uint8 tensors: the one place where images are decoded.
 
 JPEG goes through libjpeg-turbo; everything else, and every JPEG that libjpeg-turbo is unhappy with, through Pillow.
 Whatever the file holds (grey, palette, transparency, 16 bits, CMYK, a turned camera), the result is upright RGB of
-8 bits. A file that ends early or is no picture raises `ImageError`, which names the file and the cause.
+8 bits. A file that ends early or is no image raises `ImageError`, which names the file and the cause.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _JPEG_START = b"\xff\xd8\xff"
 
 
 class ImageError(VisusError, ValueError):
-    """A picture that cannot be read; the message names the file and the cause."""
+    """An image that cannot be read; the message names the file and the cause."""
 
 
 def read_image(path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor, "3 h w"]:
-    """Read a picture as upright RGB.
+    """Read an image as upright RGB.
 
     Transparent pixels are laid on white, as a viewer shows them. 16-bit grey keeps its upper 8 bits.
 
@@ -40,13 +40,13 @@ def read_image(path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor
             several times faster, but the pixels differ a little from a full decode and a resize. For training only.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, corrupt, or not a picture.
+        ImageError: the file is missing, empty, truncated, corrupt, or not an image.
     """
     return decode_image(_read_bytes(path), path, min_side=min_side)
 
 
 def decode_image(data: bytes, path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor, "3 h w"]:
-    """The picture in the content of a file, as `read_image` gives it.
+    """The image in the content of a file, as `read_image` gives it.
 
     Args:
         data: the content.
@@ -54,7 +54,7 @@ def decode_image(data: bytes, path: str | Path, *, min_side: int | None = None) 
         min_side: as for `read_image`.
 
     Raises:
-        ImageError: truncated, corrupt, or not a picture.
+        ImageError: truncated, corrupt, or not an image.
     """
     if data.startswith(_JPEG_START):
         pixels = _decode_jpeg(data, min_side)
@@ -67,7 +67,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """The (h, w) that `read_image` will return, from the head of the file alone.
 
     Raises:
-        ImageError: the file is missing, empty or not a picture.
+        ImageError: the file is missing, empty or not an image.
     """
     try:
         with Image.open(path) as image:
@@ -77,7 +77,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
             return height, width
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         _read_bytes(path)  # raises with the plainer cause where the file is missing or empty
-        raise ImageError(f"{path}: not a readable picture ({_cause(error)})") from error
+        raise ImageError(f"{path}: not a readable image ({_cause(error)})") from error
 
 
 def is_damaged_jpeg(path: str | Path) -> bool:
@@ -148,9 +148,9 @@ def _decode_with_pillow(data: bytes, path: str | Path) -> np.ndarray:
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not a picture of a known format") from error
+        raise ImageError(f"{path}: not an image of a known format") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: damaged or incomplete picture ({_cause(error)})") from error
+        raise ImageError(f"{path}: damaged or incomplete image ({_cause(error)})") from error
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
@@ -161,7 +161,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
         grey = (grey >> 8 if image.mode != "I" or grey.max(initial=0) > 255 else grey).clip(0, 255)
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no defined white: save the picture with 8 or 16 bits")
+        raise ValueError("floating-point pixels have no defined white: save the image with 8 or 16 bits")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

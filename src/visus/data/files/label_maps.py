@@ -1,4 +1,4 @@
-"""Pictures of classes: PNG files whose pixels say, by a number or by a colour, what each pixel of a picture shows.
+"""Label maps: PNG files whose pixels say, by a number or by a colour, what each pixel of an image shows.
 
 Every reader of semantic masks goes through `LabelTable`, which says which values mean which class, and refuses all
 others. Numbers may have 1 to 16 bits or be the indices of a palette; the palette itself, and any transparency, only
@@ -31,11 +31,11 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 class LabelTable:
-    """Which label each value of a picture of classes has.
+    """Which label each value of a label map has.
 
     Args:
-        ids: the label, or `VOID`, of each number that a picture of one channel may hold.
-        colours: the label, or `VOID`, of each colour that an RGB picture may hold.
+        ids: the label, or `VOID`, of each number that an image of one channel may hold.
+        colours: the label, or `VOID`, of each colour that an RGB image may hold.
 
     Raises:
         ValueError: a number has more than 16 bits, or a label is none of 0 to 255.
@@ -54,7 +54,7 @@ class LabelTable:
         self._of_code = np.array([label for _, label in packed], dtype=np.int16)
 
     def read(self, path: Path) -> UInt8[Tensor, "h w"]:
-        """The label of each pixel of a picture of classes.
+        """The label of each pixel of a label map.
 
         Raises:
             ImageError: the file cannot be read.
@@ -69,7 +69,7 @@ class LabelTable:
 
     def _of_colours(self, values: NDArray[np.integer[Any]], path: Path) -> NDArray[np.int16]:
         if not len(self._codes):
-            raise AnnotationError(f"{path}: a colour picture, but no class has a colour; save numbers or a palette")
+            raise AnnotationError(f"{path}: a colour image, but no class has a colour; save numbers or a palette")
         codes = _packed(values)
         places = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
         labels: NDArray[np.int16] = np.where(self._codes[places] == codes, self._of_code[places], _UNKNOWN)
@@ -87,7 +87,7 @@ class LabelTable:
 
 
 def read_values(path: Path) -> NDArray[np.integer[Any]]:
-    """The numbers [h w] or the colours [h w 3] of a picture of classes, without its palette and transparency.
+    """The numbers [h w] or the colours [h w 3] of a label map, without its palette and transparency.
 
     Raises:
         ImageError: the file cannot be read, or holds neither whole numbers nor colours.
@@ -100,7 +100,7 @@ def read_values(path: Path) -> NDArray[np.integer[Any]]:
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such file") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not a picture of a known format") from error
+        raise ImageError(f"{path}: not an image of a known format") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not a readable mask ({error})") from error
     if values.ndim == 2 and values.dtype.itemsize > 2 and (values.min() < 0 or values.max() >= _IDS):

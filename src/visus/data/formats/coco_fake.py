@@ -24,14 +24,14 @@ Record = dict[str, Any]
 
 
 def write_fake(root: Path, *, images: int = 8, seed: int = 0) -> None:
-    """Write a miniature COCO: ``annotations/instances_{split}.json``, ``person_keypoints_{split}.json`` and pictures.
+    """Write a miniature COCO: ``annotations/instances_{split}.json``, ``person_keypoints_{split}.json`` and images.
 
-    Every split has ``images`` pictures of 96 x 128; the last of each has no object, the first has a crowd. Identifiers
+    Every split has ``images`` of 96 x 128; the last of each has no object, the first has a crowd. Identifiers
     are sparse and begin with 0, as the format allows.
 
     Args:
         root: the folder, made where needed.
-        images: pictures of each split.
+        images: how many each split has.
         seed: of the drawings.
     """
     for number, split in enumerate(("train", "val", "test")):
@@ -47,24 +47,24 @@ def write_fake(root: Path, *, images: int = 8, seed: int = 0) -> None:
 def _write_image(
     folder: Path, index: int, *, empty: bool, generator: np.random.Generator
 ) -> tuple[Record, list[Record]]:
-    """Draw one picture; returns its record and those of its objects."""
+    """Draw one image; returns its record and those of its objects."""
     noise = generator.integers(150, 230, (_HEIGHT // 8, _WIDTH // 8, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((_WIDTH, _HEIGHT), Image.Resampling.BICUBIC)
+    image = Image.fromarray(noise).resize((_WIDTH, _HEIGHT), Image.Resampling.BICUBIC)
     image_id = 7 * index
     record: Record = {"id": image_id, "file_name": f"{image_id:06d}.jpg", "height": _HEIGHT, "width": _WIDTH}
     objects: list[Record] = []
     if not empty:
         kinds = [1, *generator.choice(list(_CATEGORIES), size=int(generator.integers(1, 4))).tolist()]
-        objects = [_draw_object(picture, kind, generator) for kind in kinds]
+        objects = [_draw_object(image, kind, generator) for kind in kinds]
         if index == 0:
             objects.append(_crowd())
     for annotation in objects:
         annotation["image_id"] = image_id
-    picture.save(folder / record["file_name"], quality=95)
+    image.save(folder / record["file_name"], quality=95)
     return record, objects
 
 
-def _draw_object(picture: Image.Image, kind: int, generator: np.random.Generator) -> Record:
+def _draw_object(image: Image.Image, kind: int, generator: np.random.Generator) -> Record:
     """Draw an ellipse of one category and describe it."""
     width, height = (int(side) for side in generator.integers(20, 56, 2))
     left = int(generator.integers(0, _WIDTH - width))
@@ -73,7 +73,7 @@ def _draw_object(picture: Image.Image, kind: int, generator: np.random.Generator
     x = left + width / 2 * (1 + np.cos(angles))
     y = top + height / 2 * (1 + np.sin(angles))
     polygon = np.stack([x, y], axis=1).round(2)
-    pen = ImageDraw.Draw(picture)
+    pen = ImageDraw.Draw(image)
     pen.polygon([(float(px), float(py)) for px, py in polygon], fill=_CATEGORIES[kind][1], outline=(30, 30, 30))
     annotation: Record = {
         "category_id": kind,
@@ -106,17 +106,17 @@ def _write_annotations(folder: Path, split: str, records: list[tuple[Record, lis
     annotations = [annotation for _, objects in records for annotation in objects]
     for number, annotation in enumerate(annotations):
         annotation["id"] = 3 * number
-    pictures = [record for record, _ in records]
+    images = [record for record, _ in records]
     categories = [{"id": kind, "name": name, "supercategory": "thing"} for kind, (name, _) in _CATEGORIES.items()]
     plain = [{k: v for k, v in a.items() if "keypoints" not in k} for a in annotations]
-    _write(folder / f"instances_{split}.json", images=pictures, annotations=plain, categories=categories)
+    _write(folder / f"instances_{split}.json", images=images, annotations=plain, categories=categories)
     person = {
         **categories[0],
         "keypoints": list(COCO_PERSON_KEYPOINTS.names),
         "skeleton": [[start + 1, end + 1] for start, end in COCO_PERSON_KEYPOINTS.skeleton],
     }
     people = [annotation for annotation in annotations if annotation["category_id"] == 1]
-    _write(folder / f"person_keypoints_{split}.json", images=pictures, annotations=people, categories=[person])
+    _write(folder / f"person_keypoints_{split}.json", images=images, annotations=people, categories=[person])
 
 
 def _write(path: Path, **content: list[Record]) -> None:

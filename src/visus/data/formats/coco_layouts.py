@@ -12,7 +12,7 @@ from visus.data.formats.coco_index import read_coco_json
 
 @dataclass(frozen=True)
 class CocoFiles:
-    """The folder of the pictures, the annotation file, and which of its images belong to the split (None: all)."""
+    """The folder of the images, the annotation file, and which of its images belong to the split (None: all)."""
 
     images: Path
     annotations: Path
@@ -29,15 +29,15 @@ def find_coco(root: Path, split: str, *, keypoints: bool = False) -> CocoFiles:
     check_split(split)
     if not root.is_dir():
         raise DatasetNotFoundError(f"{root}: no such folder")
-    found = _official(root, split, keypoints) or _beside_pictures(root, split) or _undivided(root, split)
+    found = _official(root, split, keypoints) or _beside_images(root, split) or _undivided(root, split)
     if found is None:
         names = "|".join(ALIASES[split])
         raise DatasetNotFoundError(
             f"{root}: found no COCO annotations of the split {split!r}. Looked for\n"
             f"  annotations/instances_{split}*.json or annotations/person_keypoints_{split}*.json, "
-            f"with pictures in {split}*/ or images/{split}*/\n"
-            f"  ({names})/_annotations.coco.json, with pictures beside it\n"
-            f"  annotations.json or _annotations.coco.json, with pictures in images/ or beside it"
+            f"with images in {split}*/ or images/{split}*/\n"
+            f"  ({names})/_annotations.coco.json, with images beside it\n"
+            f"  annotations.json or _annotations.coco.json, with images in images/ or beside it"
         )
     return found
 
@@ -47,7 +47,7 @@ def all_coco(root: Path) -> list[CocoFiles]:
     found = [CocoFiles(images=file.parent, annotations=file) for file in sorted(root.glob("*/_annotations.coco.json"))]
     for file in sorted((root / "annotations").glob("*.json")):
         if file.name.startswith(("instances_", "person_keypoints_")):
-            found.append(CocoFiles(images=_pictures_of(root, file) or root, annotations=file))
+            found.append(CocoFiles(images=_images_of(root, file) or root, annotations=file))
     if single := _single_file(root):
         found.append(CocoFiles(images=_single_folder(root), annotations=single))
     return found
@@ -58,24 +58,24 @@ def _official(root: Path, split: str, keypoints: bool) -> CocoFiles | None:
     kinds = ("person_keypoints", "instances") if keypoints else ("instances", "person_keypoints")
     for kind in kinds:
         for file in sorted((root / "annotations").glob(f"{kind}_{split}*.json")):
-            if images := _pictures_of(root, file):
+            if images := _images_of(root, file):
                 return CocoFiles(images=images, annotations=file)
             name = file.stem.removeprefix(f"{kind}_")
             raise DatasetNotFoundError(
-                f"{file}: found no folder of its pictures; looked for {root / name} and {root / 'images' / name}"
+                f"{file}: found no folder of its images; looked for {root / name} and {root / 'images' / name}"
             )
     return None
 
 
-def _pictures_of(root: Path, file: Path) -> Path | None:
-    """The pictures of ``annotations/instances_train2017.json`` lie in ``train2017``, ``train`` or ``images``."""
+def _images_of(root: Path, file: Path) -> Path | None:
+    """The images of ``annotations/instances_train2017.json`` lie in ``train2017``, ``train`` or ``images``."""
     name = file.stem.removeprefix("instances_").removeprefix("person_keypoints_")
     split = name.rstrip("0123456789")
     candidates = (parent / part for part in (name, split) for parent in (root, root / "images"))
     return next((folder for folder in (*candidates, root / "images") if folder.is_dir()), None)
 
 
-def _beside_pictures(root: Path, split: str) -> CocoFiles | None:
+def _beside_images(root: Path, split: str) -> CocoFiles | None:
     """The layout of exports: each split a folder with its own annotation file."""
     for alias in ALIASES[split]:
         annotations = root / alias / "_annotations.coco.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, TypeGuard
 
-_LARGEST = 1e9  # of a coordinate or a number of pixels: far beyond any picture, and exact enough in float32 arithmetic
+_LARGEST = 1e9  # of a coordinate or a number of pixels: far beyond any image, and exact enough in float32 arithmetic
 
 
 def is_identifier(value: Any) -> TypeGuard[int]:
@@ -14,7 +14,7 @@ def is_identifier(value: Any) -> TypeGuard[int]:
 
 
 def is_side(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the height or width of a picture."""
+    """Whether a value can be the height or width of an image."""
     return isinstance(value, int) and 0 < value <= 1_000_000
 
 

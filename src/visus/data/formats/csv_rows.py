@@ -1,4 +1,4 @@
-"""The rows of a table of labelled pictures: tolerant about the names of its columns, strict about what they hold."""
+"""The rows of a table of labelled images: tolerant about the names of its columns, strict about what they hold."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Row:
     """One line of a table.
 
     Args:
-        image: the picture's file as it is written.
-        label: what it shows; empty for a picture without objects.
+        image: the image's file as it is written.
+        label: what it shows; empty for an image without objects.
         box: its box (x1, y1, x2, y2) in pixels, None where there is none.
         split: "train", "val", "test", or empty where the table does not say.
         line: the number of the line in the file, from 1.

@@ -16,9 +16,9 @@ _KINDS = ("bus", "dog", "person")
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
-    """Write a miniature VOC with boxes and classes of pixels: ``images`` pictures of 96 x 128 in each split.
+    """Write a miniature VOC with boxes and classes of pixels: ``images`` of 96 x 128 in each split.
 
-    The last picture of each split has no object; the last object of each first picture is difficult.
+    The last image of each split has no object; the last object of each first image is difficult.
     """
     root = Path(root)
     for folder in ("JPEGImages", "Annotations", "SegmentationClass", "ImageSets/Main", "ImageSets/Segmentation"):
@@ -28,7 +28,7 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
         for turn in range(images):
             name = f"2012_{number * images + turn + 1:06d}"
             count = 0 if turn == images - 1 and images > 1 else 1 + (turn + number) % 3
-            _write_picture(root, name, count, np.random.default_rng((seed, number, turn)), hard=turn == 0)
+            _write_image(root, name, count, np.random.default_rng((seed, number, turn)), hard=turn == 0)
             names.append(name)
     listed["trainval"] = listed["train"] + listed["val"]
     for kind in ("Main", "Segmentation"):
@@ -36,10 +36,10 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
             (root / "ImageSets" / kind / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
 
 
-def _write_picture(root: Path, name: str, count: int, generator: np.random.Generator, *, hard: bool) -> None:
+def _write_image(root: Path, name: str, count: int, generator: np.random.Generator, *, hard: bool) -> None:
     """Draw ``count`` ellipses side by side, and write the three files about them."""
     noise = generator.integers(110, 160, (_HEIGHT // 8, _WIDTH // 8, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((_WIDTH, _HEIGHT), Image.Resampling.BICUBIC)
+    image = Image.fromarray(noise).resize((_WIDTH, _HEIGHT), Image.Resampling.BICUBIC)
     classes = Image.new("P", (_WIDTH, _HEIGHT))
     classes.putpalette(voc_palette())
     objects: list[Record] = []
@@ -50,11 +50,11 @@ def _write_picture(root: Path, name: str, count: int, generator: np.random.Gener
         top = int(generator.integers(0, _HEIGHT - height))
         corners = (left, top, left + width - 1, top + height - 1)  # Pillow includes both ends, too
         label = VOC_NAMES.index(kind) + 1
-        ImageDraw.Draw(picture).ellipse(corners, fill=voc_colour(label))
+        ImageDraw.Draw(image).ellipse(corners, fill=voc_colour(label))
         ImageDraw.Draw(classes).ellipse(corners, fill=label, outline=VOID)
         difficult = int(hard and turn == count - 1)
         objects.append({"name": kind, "bbox": [left, top, width, height], "iscrowd": difficult})
-    picture.save(root / "JPEGImages" / f"{name}.jpg", quality=95)
+    image.save(root / "JPEGImages" / f"{name}.jpg", quality=95)
     classes.save(root / "SegmentationClass" / f"{name}.png")
-    text = voc_xml(picture=f"{name}.jpg", size=(_HEIGHT, _WIDTH), objects=objects)
+    text = voc_xml(image=f"{name}.jpg", size=(_HEIGHT, _WIDTH), objects=objects)
     (root / "Annotations" / f"{name}.xml").write_text(text)

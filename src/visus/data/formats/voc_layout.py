@@ -32,7 +32,7 @@ def find_voc(root: Path) -> Path:
 
 
 def is_voc(root: Path) -> bool:
-    """Whether a folder holds pictures and annotations as VOC's layout has them."""
+    """Whether a folder holds images and annotations as VOC's layout has them."""
     return (root / "JPEGImages").is_dir() and any(
         (root / name).is_dir() for name in ("Annotations", "SegmentationClass")
     )

@@ -1,7 +1,7 @@
 """One annotation file of Pascal VOC, read and written.
 
 The reader is tolerant: only the name and the box of an object are needed, coordinates may have fractions, and a size
-that is missing or zero is left to the picture.
+that is missing or zero is left to the image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class VocRecord:
-    """What an annotation file says: the name of its picture, its (h, w) if given, and its objects.
+    """What an annotation file says: the name of its image, its (h, w) if given, and its objects.
 
     An object has its ``name`` and, as in COCO's format, ``bbox`` (x, y, width, height counted from 0), ``area`` and
     ``iscrowd``, which is 1 for a difficult one.
@@ -64,7 +64,7 @@ def read_tree(path: Path) -> Element:
 
 
 def record_of(tree: Element) -> VocRecord:
-    """What an annotation says of its picture, without the objects."""
+    """What an annotation says of its image, without the objects."""
     return VocRecord(filename=_text(tree, "filename"), size=_size(tree), objects=())
 
 
@@ -95,17 +95,17 @@ def object_record(element: Element) -> Record:
     }
 
 
-def voc_xml(*, picture: str, size: tuple[int, int], objects: Sequence[Record]) -> str:
+def voc_xml(*, image: str, size: tuple[int, int], objects: Sequence[Record]) -> str:
     """The text of an annotation file.
 
     Args:
-        picture: the name of the picture.
-        size: (h, w) of the picture.
+        image: the name of the image.
+        size: (h, w) of the image.
         objects: records as in `VocRecord`.
     """
     root = Element("annotation")
     SubElement(root, "folder").text = "JPEGImages"
-    SubElement(root, "filename").text = picture
+    SubElement(root, "filename").text = image
     _add(SubElement(root, "size"), width=size[1], height=size[0], depth=3)
     for thing in objects:
         element = SubElement(root, "object")

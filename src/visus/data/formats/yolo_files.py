@@ -1,7 +1,7 @@
-"""The text files of the YOLO format: one object a line, everything a fraction of the picture's width and height.
+"""The text files of the YOLO format: one object a line, everything a fraction of the image's width and height.
 
 ``class x y width height`` is a box about its centre, ``class x1 y1 x2 y2 x3 y3 ...`` an outline of three corners or
-more. A file that is empty or missing means a picture without objects.
+more. A file that is empty or missing means an image without objects.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from visus.data.formats.coco_segments import polygon_area
 
 Record = dict[str, Any]
 _DECIMALS = 6  # of a pixel: what was a round number before it became a fraction is one again
-_BORDER = 0.01  # coordinates may leave the picture by this fraction of it: rounding does that
+_BORDER = 0.01  # coordinates may leave the image by this fraction of it: rounding does that
 
 
 def read_labels(path: Path, num_classes: int, size: tuple[int, int]) -> list[Record]:
-    """The objects of a picture, as annotations in COCO's format whose ``category_id`` is the class.
+    """The objects of an image, as annotations in COCO's format whose ``category_id`` is the class.
 
     Args:
         path: the text file.
         num_classes: classes are 0 to ``num_classes - 1``.
-        size: (h, w) of the picture.
+        size: (h, w) of the image.
 
     Raises:
         AnnotationError: a line that cannot be used; names the file, the line and the cause.
@@ -69,7 +69,7 @@ def parse_label(line: str, num_classes: int, size: tuple[int, int]) -> Record:
         raise ValueError(f"the class is {words[0]}; classes are 0 to {num_classes - 1}")
     if min(values) < -_BORDER or max(values) > 1 + _BORDER:
         wrong = next(value for value in values if not -_BORDER <= value <= 1 + _BORDER)
-        raise ValueError(f"{wrong:g} is no fraction of the picture: coordinates go from 0 to 1")
+        raise ValueError(f"{wrong:g} is no fraction of the image: coordinates go from 0 to 1")
     return _box(int(kind), values, size) if len(words) == 5 else _outline(int(kind), values, size)
 
 
@@ -81,7 +81,7 @@ def write_label(annotation: Record, number: int, size: tuple[int, int]) -> str:
     Args:
         annotation: in COCO's format.
         number: of the class.
-        size: (h, w) of the picture.
+        size: (h, w) of the image.
     """
     height, width = size
     outline = annotation.get("segmentation")
@@ -119,7 +119,7 @@ def _joined(polygons: Sequence[list[tuple[float, float]]]) -> list[tuple[float, 
 
 
 def _written(value: float) -> str:
-    """Ten decimals: exact to a millionth of a pixel in any picture."""
+    """Ten decimals: exact to a millionth of a pixel in any image."""
     return f"{value:.10f}".rstrip("0").rstrip(".") or "0"
 
 

@@ -70,7 +70,7 @@ def read_yaml(path: Path) -> YoloFile:
         value: Any = next((content[alias] for alias in aliases if content.get(alias)), [])
         paths = value if isinstance(value, list) else [value]
         if not all(isinstance(entry, str) for entry in paths):
-            raise AnnotationError(f"{path}: {split} is {value!r}; a folder, a list of pictures or several are needed")
+            raise AnnotationError(f"{path}: {split} is {value!r}; a folder, a list of images or several are needed")
         splits[split] = tuple(paths)
     said = content.get("path")
     roots = [path.parent / said] if isinstance(said, str) else []
@@ -78,18 +78,18 @@ def read_yaml(path: Path) -> YoloFile:
 
 
 def split_files(declared: YoloFile, split: str) -> list[Path]:
-    """The pictures of a split, those of folders in alphabetical order.
+    """The images of a split, those of folders in alphabetical order.
 
     Raises:
-        DatasetNotFoundError: the split is not declared, or what it names is not there, or holds no picture.
+        DatasetNotFoundError: the split is not declared, or what it names is not there, or holds no image.
     """
     entries = declared.splits[split]
     if not entries:
         present = ", ".join(name for name, paths in declared.splits.items() if paths) or "none"
         raise DatasetNotFoundError(f"{declared.file}: has no split {split!r}; it has {present}")
-    files = [picture for entry in entries for picture in _pictures(declared, entry)]
+    files = [image for entry in entries for image in _images(declared, entry)]
     if not files:
-        raise DatasetNotFoundError(f"{declared.file}: {split} names {', '.join(entries)}, where no picture is")
+        raise DatasetNotFoundError(f"{declared.file}: {split} names {', '.join(entries)}, where no image is")
     return list(dict.fromkeys(files))
 
 
@@ -116,8 +116,8 @@ def _names(path: Path, content: dict[str, Any]) -> dict[int, str]:
     return {number: str(name) for number, name in sorted(names.items())}
 
 
-def _pictures(declared: YoloFile, entry: str) -> list[Path]:
-    """The pictures of a folder or of a list."""
+def _images(declared: YoloFile, entry: str) -> list[Path]:
+    """The images of a folder or of a list."""
     # Some exports name "../train/images" what lies in train/images.
     bare = entry
     while bare.startswith("../"):

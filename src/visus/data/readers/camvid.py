@@ -80,8 +80,8 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
             (root / folder).mkdir(parents=True, exist_ok=True)
         for frame, name in enumerate(names):
             generator = np.random.default_rng((seed, number, frame))
-            picture, classes = draw_regions(generator, SCHEMA.colours, size=(72, 96), void=_NOT_LABELLED)
-            picture.save(root / split / f"{name}.jpg", quality=95)
+            image, classes = draw_regions(generator, SCHEMA.colours, size=(72, 96), void=_NOT_LABELLED)
+            image.save(root / split / f"{name}.jpg", quality=95)
             classes.save(root / f"{split}annot" / f"{name}.png")
         (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
 

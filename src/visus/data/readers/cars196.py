@@ -2,7 +2,7 @@
 
 Krause, Stark, Deng, Fei-Fei, "3D Object Representations for Fine-Grained Categorization", 3dRR 2013. Layout:
 ``cars_annos.mat`` with ``annotations`` (relative_im_path, bbox_x1, bbox_y1, bbox_x2, bbox_y2, class, test) and
-``class_names``; the pictures lie in ``car_ims/``. Retrieval takes the pictures of the official train and test sets
+``class_names``; the images lie in ``car_ims/``. Retrieval takes the images of the official train and test sets
 together and divides them by class, so the field ``test`` is not looked at. Boxes count pixels from 1, ends included.
 """
 

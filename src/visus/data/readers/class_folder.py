@@ -19,24 +19,24 @@ from visus.data.records.image_records import ImageRecord, ListedImages, images_o
 
 
 def open_class_folder(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`) of a folder of folders of pictures.
+    """Open a split (see `open_class_split`) of a folder of folders of images.
 
     Raises:
         ValueError: ``split`` is no split.
-        DatasetNotFoundError: fewer than two folders hold pictures.
+        DatasetNotFoundError: fewer than two folders hold images.
     """
     return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
 
 
 def _read(root: Path) -> ListedImages:
-    pictures = {folder.name: _pictures(folder) for folder in _folders(root)}
-    names = [name for name, files in pictures.items() if files]
+    images = {folder.name: _images(folder) for folder in _folders(root)}
+    names = [name for name, files in images.items() if files]
     if len(names) < 2:
         raise DatasetNotFoundError(
-            f"{root}: {len(names)} folders with pictures; a folder for each of two classes is needed"
+            f"{root}: {len(names)} folders with images; a folder for each of two classes is needed"
         )
     records = [
-        ImageRecord(str(file.relative_to(root)), number) for number, name in enumerate(names) for file in pictures[name]
+        ImageRecord(str(file.relative_to(root)), number) for number, name in enumerate(names) for file in images[name]
     ]
     return ListedImages(root, records, dict(enumerate(names)))
 
@@ -45,15 +45,15 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures below a folder, in alphabetical order."""
+def _images(folder: Path) -> list[Path]:
+    """The images below a folder, in alphabetical order."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def check_class_folder(root: Path, *, decode: bool = True) -> CheckReport:
     """Check every class and every image; arguments as for `check_listed`."""
     root = Path(root)
-    empty = [folder for folder in _folders(root) if not _pictures(folder)]
+    empty = [folder for folder in _folders(root) if not _images(folder)]
     found = [Problem("empty class", "warning", str(folder), "holds no image and is left out") for folder in empty]
     return CheckReport(tuple(found), 0, 0) + check_listed(root, lambda complain: _read(root), decode=decode)
 

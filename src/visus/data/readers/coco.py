@@ -1,4 +1,4 @@
-"""Data sets in COCO's format: boxes, masks and keypoints from one annotation file and a folder of pictures.
+"""Data sets in COCO's format: boxes, masks and keypoints from one annotation file and a folder of images.
 
 Format: Lin et al., "Microsoft COCO: Common Objects in Context", arXiv 1405.0312, and https://cocodataset.org/#format-data.
 Identifiers may be sparse, zero included; ``area``, ``iscrowd`` and ``segmentation`` may be missing.
@@ -71,7 +71,7 @@ def open_coco(
 
     - ``annotations/instances_{split}*.json`` (or ``person_keypoints_{split}*.json``) with ``{split}*/`` or
       ``images/{split}*/``;
-    - ``{split}/_annotations.coco.json`` beside the pictures, where "valid" is the split "val";
+    - ``{split}/_annotations.coco.json`` beside the images, where "valid" is the split "val";
     - ``annotations.json`` with ``images/``: 80 % train, 10 % val, 10 % test, the same division every time.
 
     Args:
@@ -107,12 +107,12 @@ def check_coco_folder(root: Path, *, decode: bool = True) -> CheckReport:
 
 
 def check_coco(annotations: Path, images: Path | None = None, *, decode: bool = True) -> CheckReport:
-    """Check an annotation file in COCO's format and the pictures that it names.
+    """Check an annotation file in COCO's format and the images that it names.
 
     Args:
         annotations: the JSON file.
-        images: the folder of the pictures; None looks for it near the file.
-        decode: read every picture completely; otherwise only the heads of the files.
+        images: the folder of the images; None looks for it near the file.
+        decode: read every image completely; otherwise only the heads of the files.
     """
     annotations = Path(annotations)
     try:
@@ -122,9 +122,9 @@ def check_coco(annotations: Path, images: Path | None = None, *, decode: bool = 
         return CheckReport((Problem("unreadable annotations", "error", str(annotations), message),), 0, 0)
     problems = list(check_records(content, str(annotations)))
     records = [record for record in content["images"] if _names_a_file(record)]
-    folder = Path(images) if images else _find_pictures(annotations, records)
+    folder = Path(images) if images else _find_images(annotations, records)
     if folder is None:
-        message = "found none of its pictures near it: say where they are"
+        message = "found none of its images near it: say where they are"
         problems.append(Problem("missing image folder", "error", str(annotations), message))
     else:
         problems += in_parallel(partial(image_problems, folder, decode=decode), records)
@@ -135,8 +135,8 @@ def _names_a_file(record: object) -> bool:
     return isinstance(record, dict) and isinstance(record.get("file_name"), str)
 
 
-def _find_pictures(annotations: Path, records: list[Record]) -> Path | None:
-    """The folder near an annotation file that holds at least one of its first pictures."""
+def _find_images(annotations: Path, records: list[Record]) -> Path | None:
+    """The folder near an annotation file that holds at least one of its first images."""
     near, above = annotations.parent, annotations.parent.parent
     name = annotations.stem.rpartition("_")[2]
     folders = (near, near / "images", above / name, above / "images" / name, above, above / "images")

@@ -24,7 +24,7 @@ def open_coil20(root: Path, split: str, *, for_training: bool = False) -> Labell
 
     Raises:
         ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no picture of this set.
+        DatasetNotFoundError: the folder holds no image of this set.
     """
     return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
 

@@ -1,11 +1,11 @@
-"""Pictures that a table labels: a CSV file with the columns image, label, and perhaps x1, y1, x2, y2 and split.
+"""Images that a table labels: a CSV file with the columns image, label, and perhaps x1, y1, x2, y2 and split.
 
-One row is one object. A table in which some picture has several rows, or a row without a label, is one of objects and
+One row is one object. A table in which some image has several rows, or a row without a label, is one of objects and
 gives an `InstanceTarget`; any other gives a `ClassTarget` with the box of its row, if it has one. See
 `visus.data.formats.csv_rows.COLUMNS` for the other names that columns may have, such as filename, class and xmin.
 
 Layouts: one CSV file in the folder (several need the names of splits: ``train.csv``, ``labels_val.csv``), or the file
-itself for a folder. Without a column or files for the splits, 80, 10 and 10 % of the pictures go to each, the same
+itself for a folder. Without a column or files for the splits, 80, 10 and 10 % of the images go to each, the same
 every time. File names are relative to the table's folder, or to ``images/`` in it.
 """
 
@@ -47,7 +47,7 @@ def open_csv(
         root: the CSV file, or the folder with it.
         split: "train", "val" or "test".
         for_training: changes nothing here.
-        kind: "classes" for one class of each picture, "objects" for boxes, "auto" decides by the table.
+        kind: "classes" for one class of each image, "objects" for boxes, "auto" decides by the table.
 
     Raises:
         ValueError: ``split`` is no split.
@@ -109,7 +109,7 @@ def image_root(table: Path, rows: Sequence[Row]) -> Path:
 
 
 def _by_image(rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows of each picture, pictures in the order of their first row."""
+    """The rows of each image, images in the order of their first row."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.image].append(row)
@@ -121,7 +121,7 @@ def _is_of_objects(of_image: Sequence[Row]) -> bool:
 
 
 def _of_split(table: Path, groups: list[list[Row]], split: str) -> list[list[Row]]:
-    """The pictures of a split of a table for all: by its column, or divided."""
+    """The images of a split of a table for all: by its column, or divided."""
     for of_image in groups:
         if len({row.split for row in of_image}) > 1:
             raise AnnotationError(f"{table}: line {of_image[-1].line} has {of_image[0].image} in a second split")
@@ -141,7 +141,7 @@ def _check_objects(table: Path, groups: Sequence[Sequence[Row]]) -> None:
     for of_image in groups:
         for row in of_image:
             if row.label and row.box is None:
-                why = "a picture with several rows" if len(of_image) > 1 else "a table of objects"
+                why = "an image with several rows" if len(of_image) > 1 else "a table of objects"
                 raise AnnotationError(f"{table}: line {row.line} has no box, which {why} needs ({row.image})")
             if not row.label and len(of_image) > 1:
                 raise AnnotationError(f"{table}: line {row.line} has no label, but {row.image} has other rows")
@@ -151,7 +151,7 @@ def _classes(table: Path, folder: Path, groups: Sequence[Sequence[Row]], categor
     for of_image in groups:
         if _is_of_objects(of_image):
             row = of_image[-1]
-            raise AnnotationError(f"{table}: line {row.line}: one class of each picture is wanted; look at {row.image}")
+            raise AnnotationError(f"{table}: line {row.line}: one class of each image is wanted; look at {row.image}")
     rows = [of_image[0] for of_image in groups]
     missing = (float("nan"),) * 4
     boxes = torch.tensor([row.box or missing for row in rows]).reshape(-1, 4).float()
@@ -177,7 +177,7 @@ def recognise_csv(root: Path) -> bool:
 
 
 def check_csv(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every row and every picture of a table of labelled pictures; arguments as for `check_folder`."""
+    """Check every row and every image of a table of labelled images; arguments as for `check_folder`."""
     root = Path(root)
     try:
         tables = find_tables(root)
@@ -215,7 +215,7 @@ def _box_problems(table: Path, folder: Path, row: Row) -> list[Problem]:
     try:
         height, width = image_size(folder / row.image)
     except ImageError:
-        return []  # the picture has been reported
+        return []  # the image has been reported
     return border_problems(row.box, (height, width), str(table), f"line {row.line}: {row.image}")
 
 
@@ -224,7 +224,7 @@ def write_fake(root: Path, *, images: int = 10, seed: int = 0, boxes: bool = Tru
 
     Args:
         root: the folder, made where needed.
-        images: how many pictures, at least three.
+        images: how many images, at least three.
         seed: of the drawings.
         boxes: whether the table has the columns of boxes.
     """
@@ -237,9 +237,9 @@ def write_fake(root: Path, *, images: int = 10, seed: int = 0, boxes: bool = Tru
         writer.writerow(["image", "label", *(["x1", "y1", "x2", "y2"] if boxes else []), "split"])
         for i, split in enumerate(splits):
             shape = SHAPES[i % 3]
-            picture, box = draw_shape(shape, generator)
+            image, box = draw_shape(shape, generator)
             name = f"{i:03d}.jpg"
-            picture.save(folder / name, quality=95)
+            image.save(folder / name, quality=95)
             writer.writerow([name, shape, *(box if boxes else []), split])
 
 

@@ -2,7 +2,7 @@
 
 Wah, Branson, Welinder, Perona, Belongie, "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001. Layout:
 ``images.txt`` (id, path below ``images/``), ``image_class_labels.txt`` (id, class), ``bounding_boxes.txt`` (id, x, y,
-width, height), ``classes.txt`` (class, name). Most results are on whole pictures, some on those cropped to the box.
+width, height), ``classes.txt`` (class, name). Most results are on whole images, some on those cropped to the box.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def open_cub200(root: Path, split: str, *, for_training: bool = False, crop: boo
     Raises:
         ValueError: ``split`` is no split.
         DatasetNotFoundError: a list is missing.
-        AnnotationError: a line of one is damaged, or a picture has no class or no box.
+        AnnotationError: a line of one is damaged, or an image has no class or no box.
     """
     return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train), crop=crop))
 

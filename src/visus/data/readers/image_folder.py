@@ -1,7 +1,7 @@
 """A folder for each class, the simplest labelled data set.
 
 Layouts: ``train/CLASS/*.jpg`` with ``val/`` and ``test/`` beside it (or ``valid``, ``validation``, ``training``,
-``testing``), or ``CLASS/*.jpg`` alone, of which each class gives 80, 10 and 10 % of its pictures to the three splits,
+``testing``), or ``CLASS/*.jpg`` alone, of which each class gives 80, 10 and 10 % of its images to the three splits,
 the same every time. A class is the first folder; what lies in folders below it belongs to it. Any format that
 `visus.data.files.images.SUFFIXES` names counts; other files and all hidden ones do not.
 """
@@ -35,7 +35,7 @@ def open_image_folder(root: Path, split: str, *, for_training: bool = False) -> 
     Args:
         root: the folder.
         split: "train", "val" or "test".
-        for_training: refuse a class of which this split has no picture.
+        for_training: refuse a class of which this split has no image.
 
     Raises:
         ValueError: ``split`` is no split.
@@ -54,11 +54,11 @@ def open_image_folder(root: Path, split: str, *, for_training: bool = False) -> 
         raise DatasetNotFoundError(f"{root}: no folders of classes; {_expected()}")
     empty = [name for name in categories if not any(classes.get(name) for classes in found.values())]
     if empty:
-        raise AnnotationError(f"{root}: {_listed(empty)} without a picture; add some, or remove the folder")
+        raise AnnotationError(f"{root}: {_listed(empty)} without an image; add some, or remove the folder")
     chosen = found[split] if folders else _divided(found[""], split)
     lacking = [name for name in categories if not chosen.get(name)]
     if for_training and lacking:
-        raise AnnotationError(f"{root}: {_listed(lacking)} without a picture in the split {split!r}")
+        raise AnnotationError(f"{root}: {_listed(lacking)} without an image in the split {split!r}")
     pairs = [(name, file) for name in categories for file in chosen.get(name, [])]
     return LabelledImages(
         folder=folders.get(split, root),
@@ -89,12 +89,12 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def class_files(folder: Path) -> dict[str, list[str]]:
-    """The pictures of each class, as paths relative to ``folder``, in alphabetical order."""
+    """The images of each class, as paths relative to ``folder``, in alphabetical order."""
     classes = [name for name in _visible(folder) if (folder / name).is_dir()]
-    return {name: _pictures(folder, name) for name in classes}
+    return {name: _images(folder, name) for name in classes}
 
 
-def _pictures(folder: Path, name: str) -> list[str]:
+def _images(folder: Path, name: str) -> list[str]:
     found = []
     for place, folders, files in os.walk(folder / name, followlinks=True):
         folders[:] = [inner for inner in folders if not inner.startswith(".")]
@@ -122,20 +122,20 @@ def _expected() -> str:
 
 
 def recognise_image_folder(root: Path) -> bool:
-    """Whether a folder has folders with pictures."""
+    """Whether a folder has folders with images for two classes or more: one alone is no class to tell from others."""
     try:
         folders = split_folders(root) or {"": root}
     except DatasetNotFoundError:
         return False
-    return any(files for folder in folders.values() for files in class_files(folder).values())
+    return len({name for folder in folders.values() for name, files in class_files(folder).items() if files}) > 1
 
 
 def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every class and every picture of a folder of classes.
+    """Check every class and every image of a folder of classes.
 
     Args:
         root: the folder.
-        decode: read every picture completely; otherwise only the heads of the files.
+        decode: read every image completely; otherwise only the heads of the files.
     """
     root = Path(root)
     try:
@@ -158,9 +158,9 @@ def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:
 
 def _class_problems(folder: Path, count: int) -> list[Problem]:
     if count == 0:
-        return [Problem("empty class", "error", str(folder), "holds no picture")]
+        return [Problem("empty class", "error", str(folder), "holds no image")]
     if count < _FEW:
-        return [Problem("small class", "warning", str(folder), f"holds {count} pictures")]
+        return [Problem("small class", "warning", str(folder), f"holds {count} images")]
     return []
 
 
@@ -172,17 +172,17 @@ def write_fake(root: Path, *, images: int = 4, seed: int = 0) -> None:
             folder = Path(root) / split / shape
             folder.mkdir(parents=True, exist_ok=True)
             for i in range(images):
-                picture, _ = draw_shape(shape, generator)
-                picture.save(folder / f"{i:03d}.jpg", quality=95)
+                image, _ = draw_shape(shape, generator)
+                image.save(folder / f"{i:03d}.jpg", quality=95)
 
 
 ENTRY = DatasetEntry(
     open=open_image_folder,
     write_fake=write_fake,
     recognise=recognise_image_folder,
-    mark="a folder for each class (classes of pictures)",
+    mark="a folder for each of two classes or more (classes of images)",
     check=check_image_folder,
-    summary="a folder for each class of pictures",
+    summary="a folder for each class of images",
     licence=OF_THE_OWNER,
     size="any",
     source=OWN_FILES,

@@ -1,9 +1,9 @@
 """In-Shop Clothes Retrieval (DeepFashion): 52,712 photographs of 7,982 items; query and gallery are separate.
 
 Liu, Luo, Qiu, Wang, Tang, "DeepFashion: Powering Robust Clothes Recognition and Retrieval with Rich Annotations", CVPR
-2016. Layout: ``list_eval_partition.txt`` in the folder, in ``Eval/`` or in ``Anno/``: the number of pictures, a line of
-headings, then picture, item and "train", "query" or "gallery". Pictures lie where the list says, below the folder or
-below ``Img/``. A query is searched for among the pictures of the gallery only.
+2016. Layout: ``list_eval_partition.txt`` in the folder, in ``Eval/`` or in ``Anno/``: the number of images, a line of
+headings, then image, item and "train", "query" or "gallery". Images lie where the list says, below the folder or
+below ``Img/``. A query is searched for among the images of the gallery only.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _read(root: Path, complain: Complain = refuse) -> ListedImages:
 
 
 def _kind(path: str) -> str:
-    """The kind of clothing ("WOMEN/Dresses") of a picture ``img/WOMEN/Dresses/id_00000002/02_1_front.jpg``."""
+    """The kind of clothing ("WOMEN/Dresses") of an image ``img/WOMEN/Dresses/id_00000002/02_1_front.jpg``."""
     return "/".join(Path(path).parts[-4:-2])
 
 
@@ -110,7 +110,7 @@ def _part_problems(root: Path, parts: list[ListedImages]) -> Iterator[Problem]:
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
-    """Write a miniature of ``classes`` items: half train, of the rest one picture in four is a query."""
+    """Write a miniature of ``classes`` items: half train, of the rest one image in four is a query."""
     root = Path(root)
     lines = []
     for number in range(1, classes + 1):

@@ -1,4 +1,4 @@
-"""Folders of pictures and of masks: what people make for semantic segmentation of their own.
+"""Folders of images and of masks: what people make for semantic segmentation of their own.
 
 A list of classes (`visus.data.formats.class_lists`) and
 
@@ -6,7 +6,7 @@ A list of classes (`visus.data.formats.class_lists`) and
 - ``images/`` with ``masks/`` and ``{split}.txt`` with a name a line;
 - ``images/`` with ``masks/`` alone: 80 % train, 10 % val, 10 % test, the same division every time.
 
-A mask has the name of its picture, or that with ``_mask`` added, and holds numbers of classes (8 or 16 bits, with or
+A mask has the name of its image, or that with ``_mask`` added, and holds numbers of classes (8 or 16 bits, with or
 without a palette) or the colours of the list.
 """
 
@@ -38,7 +38,7 @@ _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # nothing that chang
 
 @dataclass(frozen=True)
 class _Folders:
-    """Where the pictures and masks of a split lie, and their names without endings in order."""
+    """Where the images and masks of a split lie, and their names without endings in order."""
 
     images: Path
     masks: Path
@@ -46,7 +46,7 @@ class _Folders:
 
 
 def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
-    """Open a split of folders of pictures and masks.
+    """Open a split of folders of images and masks.
 
     Args:
         root: the folder with the list of classes.
@@ -66,9 +66,9 @@ def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> S
         raise DatasetNotFoundError(f"{root}: {missing}")
     schema, table = read_class_list(listing)
     found = _find(root, split)
-    pictures, masks = FolderListing(found.images, SUFFIXES), FolderListing(found.masks, _MASK_SUFFIXES)
+    files, masks = FolderListing(found.images, SUFFIXES), FolderListing(found.masks, _MASK_SUFFIXES)
     images, maps = found.images.relative_to(root), found.masks.relative_to(root)
-    pairs = [(f"{images}/{pictures.name(name)}", f"{maps}/{_mask_name(masks, name)}") for name in found.names]
+    pairs = [(f"{images}/{files.name(name)}", f"{maps}/{_mask_name(masks, name)}") for name in found.names]
     return SemanticPairs(root=root, pairs=pairs, schema=schema, table=table)
 
 
@@ -100,7 +100,7 @@ def _stray_masks(root: Path) -> Iterator[Problem]:
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
-    """Write a miniature of four classes with colours: ``images`` pictures of 64 x 80 in each split."""
+    """Write a miniature of four classes with colours: ``images`` of 64 x 80 in each split."""
     root = Path(root)
     classes = {"sky": (140, 190, 240), "hill": (90, 150, 80), "lake": (40, 80, 160), "boat": (200, 60, 50)}
     for number, split in enumerate(SPLITS):
@@ -108,8 +108,8 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
             (root / folder / split).mkdir(parents=True, exist_ok=True)
         for turn in range(images):
             generator = np.random.default_rng((seed, number, turn))
-            picture, mask = draw_regions(generator, tuple(classes.values()), size=(64, 80), void=VOID)
-            picture.save(root / "images" / split / f"{turn:04d}.jpg", quality=95)
+            image, mask = draw_regions(generator, tuple(classes.values()), size=(64, 80), void=VOID)
+            image.save(root / "images" / split / f"{turn:04d}.jpg", quality=95)
             _with_palette(mask, [channel for colour in classes.values() for channel in colour]).save(
                 root / "masks" / split / f"{turn:04d}.png"
             )

@@ -25,7 +25,7 @@ def open_orl_faces(root: Path, split: str, *, for_training: bool = False) -> Lab
 
     Raises:
         ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no picture of this set.
+        DatasetNotFoundError: the folder holds no image of this set.
     """
     return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
 

@@ -33,7 +33,7 @@ _SPLITS = {"train": "train.txt", "val": "test.txt", "test": "test.txt"}
 
 
 class PennFudanDataset(Dataset[Sample]):
-    """The pictures that a list names, in its order.
+    """The images that a list names, in its order.
 
     Args:
         root: the folder with ``images`` and ``masks``.
@@ -69,7 +69,7 @@ class PennFudanDataset(Dataset[Sample]):
         return str(self.root / "images" / f"{self._name(index)}.jpg")
 
     def target(self, index: int) -> InstanceTarget:
-        """The pedestrians of an image, without reading its picture."""
+        """The pedestrians of an image, without decoding it."""
         masks = read_instances(self.root / "masks" / f"{self._name(index)}.png")
         count = len(masks)
         return InstanceTarget(
@@ -87,7 +87,7 @@ class PennFudanDataset(Dataset[Sample]):
 
 
 def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
-    """One mask for each number above 0 in a picture of instance numbers, in the order of the numbers.
+    """One mask for each number above 0 in an image of instance numbers, in the order of the numbers.
 
     Raises:
         ImageError: the file cannot be read, or has more than one channel.
@@ -124,12 +124,12 @@ def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> Pen
 
 
 def recognise_pennfudan(root: Path) -> bool:
-    """Whether a folder has pictures and masks."""
+    """Whether a folder has images and masks."""
     return (root / "masks").is_dir() and (root / "images").is_dir()
 
 
 def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check the pictures, masks and lists of a folder in Penn-Fudan's layout."""
+    """Check the images, masks and lists of a folder in Penn-Fudan's layout."""
     root = Path(root)
     problems: list[Problem] = []
     names: list[str] = []
@@ -142,7 +142,7 @@ def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
         else:
             problems.append(Problem("missing list", "error", str(listing), "no such file"))
     if not names:
-        problems.append(Problem("empty data set", "error", str(root), "its lists name no picture"))
+        problems.append(Problem("empty data set", "error", str(root), "its lists name no image"))
     for name, times in Counter(names).items():
         if times > 1:
             problems.append(Problem("duplicate image", "error", str(root), f"{name} is listed {times} times"))
@@ -155,17 +155,17 @@ def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
 
 
 def _pair_problems(root: Path, name: str, decode: bool) -> tuple[list[Problem], int]:
-    """What is wrong with a picture and its mask, and the number of objects."""
-    picture, mask = root / "images" / f"{name}.jpg", root / "masks" / f"{name}.png"
-    record: Record = {"file_name": picture.name}
+    """What is wrong with an image and its mask, and the number of objects."""
+    image, mask = root / "images" / f"{name}.jpg", root / "masks" / f"{name}.png"
+    record: Record = {"file_name": image.name}
     try:
         masks = read_instances(mask)
     except ImageError as error:
         kind = "unreadable mask" if mask.exists() else "missing mask"
         problem = Problem(kind, "error", str(mask), str(error).removeprefix(f"{mask}: "))
-        return [problem, *image_problems(picture.parent, record, decode=decode)], 0
+        return [problem, *image_problems(image.parent, record, decode=decode)], 0
     record |= {"height": masks.shape[1], "width": masks.shape[2]}
-    problems = image_problems(picture.parent, record, decode=decode)
+    problems = image_problems(image.parent, record, decode=decode)
     if len(masks) == 0:
         problems.append(Problem("empty mask", "warning", str(mask), "holds no instance"))
     return problems, len(masks)
@@ -182,8 +182,8 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
         (root / folder).mkdir(parents=True, exist_ok=True)
     names = [f"FudanPed{number:05d}" for number in range(1, images + 1)]
     for number, name in enumerate(names):
-        picture, mask = _draw_street(np.random.default_rng((seed, number)))
-        picture.save(root / "images" / f"{name}.jpg", quality=95)
+        image, mask = _draw_street(np.random.default_rng((seed, number)))
+        image.save(root / "images" / f"{name}.jpg", quality=95)
         mask.save(root / "masks" / f"{name}.png")
     cut = max(1, images * 2 // 3)
     (root / "train.txt").write_text("\n".join(names[:cut]) + "\n")
@@ -191,10 +191,10 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0) -> None:
 
 
 def _draw_street(generator: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-    """A picture of one to three standing figures before a noisy wall, and their instance numbers."""
+    """An image of one to three standing figures before a noisy wall, and their instance numbers."""
     height, width = 120, 160
     noise = generator.integers(110, 200, (height // 10, width // 10, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    image = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
     mask = Image.new("L", (width, height))
     count = int(generator.integers(1, 4))
     for number in range(1, count + 1):
@@ -202,12 +202,12 @@ def _draw_street(generator: np.random.Generator) -> tuple[Image.Image, Image.Ima
         centre = int(width * (number - 0.5) / count + generator.integers(-6, 7))
         foot = int(generator.integers(tall + 4, height))
         colour = tuple(int(c) for c in generator.integers(20, 240, 3))
-        for pen, fill in ((ImageDraw.Draw(picture), colour), (ImageDraw.Draw(mask), number)):
+        for pen, fill in ((ImageDraw.Draw(image), colour), (ImageDraw.Draw(mask), number)):
             body = (centre - tall // 8, foot - tall * 3 // 4, centre + tall // 8, foot)
             head = (centre - tall // 10, foot - tall, centre + tall // 10, foot - tall * 3 // 4)
             pen.rectangle(body, fill=fill)
             pen.ellipse(head, fill=fill)
-    return picture, mask
+    return image, mask
 
 
 ENTRY = DatasetEntry(

@@ -1,4 +1,4 @@
-"""Stanford Online Products: 120,053 photographs of 22,634 things for sale, in 12 super-classes.
+"""Stanford Online Products: 120,053 photographs of 22,634 things for sale, in 12 superclasses.
 
 Song, Xiang, Jegelka, Savarese, "Deep Metric Learning via Lifted Structured Feature Embedding", CVPR 2016. Layout:
 ``Ebay_train.txt`` and ``Ebay_test.txt`` with the columns ``image_id class_id super_class_id path``. No class is in
@@ -79,7 +79,7 @@ def check_sop(root: Path, *, decode: bool = True) -> CheckReport:
 
 
 def write_fake(root: Path, *, classes: int = 12, views: int = 4, seed: int = 0) -> None:
-    """Write a miniature: ``classes`` of 2 super-classes, the first half of them for training."""
+    """Write a miniature: ``classes`` of 2 superclasses, the first half of them for training."""
     root = Path(root)
     lines: dict[str, list[str]] = {"Ebay_train.txt": [], "Ebay_test.txt": []}
     for number in range(1, classes + 1):

@@ -45,7 +45,7 @@ ENTRY = DatasetEntry(
     source="drawn by visus",
 )
 SEMANTIC_ENTRY = replace(ENTRY, open=_drawn(SemanticVignettes), summary="drawn scenes, the class of every pixel")
-OBJECTS_ENTRY = replace(ENTRY, open=_drawn(VignetteObjects), summary="drawn pictures of one object, with its box")
+OBJECTS_ENTRY = replace(ENTRY, open=_drawn(VignetteObjects), summary="drawn images of one object, with its box")
 IDENTITIES_ENTRY = replace(
     ENTRY,
     open=_open_identities,

@@ -1,4 +1,4 @@
-"""Data sets in Pascal VOC's format: boxes from one XML file a picture.
+"""Data sets in Pascal VOC's format: boxes from one XML file an image.
 
 Everingham, Van Gool, Williams, Winn, Zisserman, "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88, 2010.
 Layout: ``JPEGImages/NAME.jpg``, ``Annotations/NAME.xml``, ``ImageSets/Main/{train,val,trainval,test}.txt`` with a NAME
@@ -38,7 +38,7 @@ def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDa
     """Open a split of a data set in VOC's format.
 
     The categories are VOC's 20 where no other name occurs, else the names of all annotations, sorted; a file
-    ``classes.txt`` with a name a line fixes them. Without ``ImageSets/Main`` the pictures are divided 80/10/10.
+    ``classes.txt`` with a name a line fixes them. Without ``ImageSets/Main`` the images are divided 80/10/10.
 
     Args:
         root: the folder.
@@ -60,11 +60,11 @@ def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDa
 
 
 def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
-    """The annotations of some pictures as the content of a file in COCO's format, its images numbered from 1.
+    """The annotations of some images as the content of a file in COCO's format, its images numbered from 1.
 
     Args:
         folder: from `find_voc`.
-        names: of the pictures, without endings.
+        names: of the images, without endings.
 
     Raises:
         AnnotationError: an annotation that cannot be used.
@@ -73,11 +73,11 @@ def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
     records = {name: read_voc_xml(folder / "Annotations" / f"{name}.xml") for name in names}
     categories = voc_categories(folder, records)
     identifiers = {name: number for number, name in enumerate(categories, start=1)}
-    pictures = FolderListing(folder / "JPEGImages", SUFFIXES)
+    files = FolderListing(folder / "JPEGImages", SUFFIXES)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (name, record) in enumerate(records.items(), start=1):
-        images.append(image_record(number, name, record, pictures))
+        images.append(image_record(number, name, record, files))
         for thing in record.objects:
             if thing["name"] not in identifiers:
                 file = folder / "Annotations" / f"{name}.xml"
@@ -89,10 +89,10 @@ def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
     return {"images": images, "annotations": annotations, "categories": listed}
 
 
-def image_record(number: int, name: str, record: VocRecord, pictures: FolderListing) -> dict[str, Any]:
-    """The record of one picture in COCO's format; without its size where the annotation does not say it."""
-    known = name in pictures or Path(record.filename).stem not in pictures
-    image = {"id": number, "file_name": f"JPEGImages/{pictures.name(name if known else record.filename)}"}
+def image_record(number: int, name: str, record: VocRecord, images: FolderListing) -> dict[str, Any]:
+    """The record of one image in COCO's format; without its size where the annotation does not say it."""
+    known = name in images or Path(record.filename).stem not in images
+    image = {"id": number, "file_name": f"JPEGImages/{images.name(name if known else record.filename)}"}
     return image if record.size is None else {**image, "height": record.size[0], "width": record.size[1]}
 
 
@@ -116,20 +116,20 @@ def voc_categories(folder: Path, records: dict[str, VocRecord]) -> tuple[str, ..
 
 
 def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check the annotations, pictures and lists of a folder, and its masks of classes where it has them.
+    """Check the annotations, images and lists of a folder, and its masks of classes where it has them.
 
     Args:
         root: the folder.
-        decode: read every picture completely; otherwise only the heads of the files.
+        decode: read every image completely; otherwise only the heads of the files.
     """
     folder = find_voc(root)
     problems = list(_list_problems(folder))
     listing = folder / "classes.txt"
     classes = frozenset(read_lines(listing)) if listing.is_file() else None
-    pictures = FolderListing(folder / "JPEGImages", SUFFIXES)
+    images = FolderListing(folder / "JPEGImages", SUFFIXES)
     names = FolderListing(folder / "Annotations", (".xml",)).stems()
     counts: list[int] = []
-    problems += in_parallel(partial(_file_problems, folder, pictures, classes, counts, decode), names)
+    problems += in_parallel(partial(_file_problems, folder, images, classes, counts, decode), names)
     if not sum(counts):
         problems.append(Problem("no annotations", "error", str(folder / "Annotations"), "no image has an object"))
     report = CheckReport(tuple(problems), len(names), sum(counts))
@@ -142,10 +142,10 @@ def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
 
 
 def _list_problems(folder: Path) -> Iterator[Problem]:
-    """Problems of the lists of pictures."""
+    """Problems of the lists of images."""
     lists = folder / "ImageSets" / "Main"
     if not lists.is_dir():
-        yield Problem("missing list", "warning", str(lists), "no lists of splits: pictures are divided 80/10/10")
+        yield Problem("missing list", "warning", str(lists), "no lists of splits: images are divided 80/10/10")
         return
     annotated = FolderListing(folder / "Annotations", (".xml",))
     parts: dict[str, list[str]] = {}
@@ -167,9 +167,9 @@ def _list_problems(folder: Path) -> Iterator[Problem]:
 
 
 def _file_problems(
-    folder: Path, pictures: FolderListing, classes: frozenset[str] | None, counts: list[int], decode: bool, name: str
+    folder: Path, images: FolderListing, classes: frozenset[str] | None, counts: list[int], decode: bool, name: str
 ) -> list[Problem]:
-    """What is wrong with an annotation file and its picture; the number of its objects is added to ``counts``."""
+    """What is wrong with an annotation file and its image; the number of its objects is added to ``counts``."""
     path = folder / "Annotations" / f"{name}.xml"
     file = str(path)
     try:
@@ -177,10 +177,10 @@ def _file_problems(
     except AnnotationError as error:
         return [Problem("unreadable annotations", "error", file, str(error).removeprefix(f"{file}: "))]
     record = record_of(tree)
-    image = image_record(1, name, record, pictures)
+    image = image_record(1, name, record, images)
     problems = image_problems(folder, image, decode=decode)
     if record.size is None:
-        message = "does not say the size of its picture; it is read from the picture"
+        message = "does not say the size of its image; it is read from the image"
         problems.append(Problem("missing image size", "warning", file, message))
     elements = list(tree.iter("object"))
     counts.append(len(elements))

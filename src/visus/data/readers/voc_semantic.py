@@ -28,7 +28,7 @@ def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> 
     """Open a split of a data set in VOC's format for the class of every pixel.
 
     The categories are the background and VOC's 20; a file ``classes.txt`` with a name a line (the background first)
-    says others. Masks may also be RGB pictures in the colours of VOC's palette.
+    says others. Masks may also be RGB images in the colours of VOC's palette.
 
     Args:
         root: the folder.
@@ -43,10 +43,10 @@ def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> 
     folder = find_voc(Path(root))
     if not (folder / "SegmentationClass").is_dir():
         raise DatasetNotFoundError(f"{folder / 'SegmentationClass'}: no such folder; it holds the masks")
-    pictures = FolderListing(folder / "JPEGImages", SUFFIXES)
+    images = FolderListing(folder / "JPEGImages", SUFFIXES)
     masks = FolderListing(folder / "SegmentationClass", (".png",))
     names = listed_names(folder, split, kind="Segmentation")
-    pairs = [(f"JPEGImages/{pictures.name(name)}", f"SegmentationClass/{masks.name(name)}") for name in names]
+    pairs = [(f"JPEGImages/{images.name(name)}", f"SegmentationClass/{masks.name(name)}") for name in names]
     schema = semantic_schema(folder)
     table = LabelTable(
         ids={**{label: label for label in range(schema.num_classes)}, VOID: VOID},

@@ -1,7 +1,7 @@
-"""Data sets in the YOLO format: boxes or outlines from one text file a picture, and a ``data.yaml`` about them all.
+"""Data sets in the YOLO format: boxes or outlines from one text file an image, and a ``data.yaml`` about them all.
 
 Layout, as Ultralytics documents it (https://docs.ultralytics.com/datasets/detect): ``data.yaml`` with ``names`` and,
-for each split, a folder of pictures, a text file that lists pictures, or several of them; the labels of
+for each split, a folder of images, a text file that lists images, or several of them; the labels of
 ``.../images/x/NAME.jpg`` are in ``.../labels/x/NAME.txt``. Lines: `visus.data.formats.yolo_files`.
 """
 
@@ -32,7 +32,7 @@ from visus.data.records.indexed import IndexedDataset
 def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
     """Open a split of a data set in the YOLO format.
 
-    The head of every picture is read, as boxes in pixels need the size. Where some objects have outlines, all have
+    The head of every image is read, as boxes in pixels need the size. Where some objects have outlines, all have
     masks: those of the others are their boxes.
 
     Args:
@@ -42,9 +42,9 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
 
     Raises:
         ValueError: ``split`` is no split.
-        DatasetNotFoundError: no ``data.yaml``, or it has no such split, or its pictures are missing.
+        DatasetNotFoundError: no ``data.yaml``, or it has no such split, or its images are missing.
         AnnotationError: a file that cannot be used; names the file, the line and the cause.
-        ImageError: a picture whose size cannot be read.
+        ImageError: an image whose size cannot be read.
     """
     check_split(split)
     file = find_yaml(Path(root))
@@ -54,33 +54,33 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
     return IndexedDataset(images=Path(), source=file, index=index)
 
 
-def yolo_content(pictures: Iterable[Path], names: dict[int, str]) -> dict[str, Any]:
-    """The labels of some pictures as the content of a file in COCO's format, its images numbered from 1.
+def yolo_content(paths: Iterable[Path], names: dict[int, str]) -> dict[str, Any]:
+    """The labels of some images as the content of a file in COCO's format, its images numbered from 1.
 
     Args:
-        pictures: the files.
+        paths: the files.
         names: of the classes.
 
     Raises:
         AnnotationError: a line that cannot be used.
-        ImageError: a picture whose size cannot be read.
+        ImageError: an image whose size cannot be read.
     """
-    files = list(pictures)
+    files = list(paths)
     with ThreadPoolExecutor() as pool:
         sizes = list(pool.map(image_size, files))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (picture, size) in enumerate(zip(files, sizes, strict=True), start=1):
-        images.append({"id": number, "file_name": str(picture), "height": size[0], "width": size[1]})
-        for record in read_labels(labels_of(picture), max(names) + 1, size):
+    for number, (path, size) in enumerate(zip(files, sizes, strict=True), start=1):
+        images.append({"id": number, "file_name": str(path), "height": size[0], "width": size[1]})
+        for record in read_labels(labels_of(path), max(names) + 1, size):
             annotations.append({**record, "id": len(annotations) + 1, "image_id": number})
     categories = [{"id": number, "name": name} for number, name in sorted(names.items())]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def labels_of(picture: Path) -> Path:
-    """The text file of a picture: below ``labels`` instead of the last ``images`` in its path."""
-    parts = list(picture.parts)
+def labels_of(image: Path) -> Path:
+    """The text file of an image: below ``labels`` instead of the last ``images`` in its path."""
+    parts = list(image.parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place] == "images":
             parts[place] = "labels"
@@ -98,11 +98,11 @@ def recognise_yolo(root: Path) -> bool:
 
 
 def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check ``data.yaml``, every picture and every line about it.
+    """Check ``data.yaml``, every image and every line about it.
 
     Args:
         root: the folder, or the file.
-        decode: read every picture completely; otherwise only the heads of the files.
+        decode: read every image completely; otherwise only the heads of the files.
     """
     file = find_yaml(root)
     try:
@@ -111,32 +111,32 @@ def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
         message = str(error).removeprefix(f"{file}: ")
         return CheckReport((Problem("unusable data.yaml", "error", str(file), message),), 0, 0)
     problems: list[Problem] = []
-    pictures: list[Path] = []
+    images: list[Path] = []
     for split, entries in declared.splits.items():
         try:
-            pictures += split_files(declared, split)
+            images += split_files(declared, split)
         except DatasetNotFoundError as error:
             message = str(error).removeprefix(f"{file}: ")
             problems.append(Problem("missing split", "error" if entries else "warning", str(file), message))
-    for path, times in Counter(pictures).items():
+    for path, times in Counter(images).items():
         if times > 1:
             problems.append(Problem("duplicate image", "error", str(path), f"is in {times} splits"))
-    pictures = list(dict.fromkeys(pictures))
+    images = list(dict.fromkeys(images))
     counts: list[int] = []
-    problems += in_parallel(partial(_picture_and_labels, len(declared.names), counts, decode), pictures)
-    problems += _stray_labels(pictures)
+    problems += in_parallel(partial(_image_and_labels, len(declared.names), counts, decode), images)
+    problems += _stray_labels(images)
     if not sum(counts):
         problems.append(Problem("no annotations", "error", str(file), "no image has an object"))
-    return CheckReport(tuple(problems), len(pictures), sum(counts))
+    return CheckReport(tuple(problems), len(images), sum(counts))
 
 
-def _picture_and_labels(num_classes: int, counts: list[int], decode: bool, picture: Path) -> list[Problem]:
-    """What is wrong with a picture and its labels; the number of its objects is added to ``counts``."""
-    problems = image_problems(picture.parent, {"file_name": picture.name}, decode=decode)
-    path = labels_of(picture)
+def _image_and_labels(num_classes: int, counts: list[int], decode: bool, image: Path) -> list[Problem]:
+    """What is wrong with an image and its labels; the number of its objects is added to ``counts``."""
+    problems = image_problems(image.parent, {"file_name": image.name}, decode=decode)
+    path = labels_of(image)
     file = str(path)
     try:
-        size = image_size(picture)
+        size = image_size(image)
     except ImageError:  # told already; the lines can be looked through all the same
         size = (1000, 1000)
     try:
@@ -158,20 +158,20 @@ def _picture_and_labels(num_classes: int, counts: list[int], decode: bool, pictu
     return problems
 
 
-def _stray_labels(pictures: list[Path]) -> list[Problem]:
-    """Files of labels that belong to no picture."""
-    known = {labels_of(picture) for picture in pictures}
+def _stray_labels(images: list[Path]) -> list[Problem]:
+    """Files of labels that belong to no image."""
+    known = {labels_of(image) for image in images}
     folders = {path.parent for path in known if path.parent.name != "images" and "labels" in path.parts}
     strays = sorted({file for folder in folders for file in folder.glob("*.txt")} - known)
-    return [Problem("labels without a picture", "warning", str(file), "no split has its picture") for file in strays]
+    return [Problem("labels without an image", "warning", str(file), "no split has its image") for file in strays]
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0, outlines: bool = False) -> None:
-    """Write a miniature of drawn diamonds: ``images`` pictures of 80 x 96 in each split, the last without objects.
+    """Write a miniature of drawn diamonds: ``images`` of 80 x 96 in each split, the last without objects.
 
     Args:
         root: the folder, made where needed.
-        images: pictures of each split.
+        images: how many each split has.
         seed: of the drawings.
         outlines: write the corners instead of the boxes.
     """
@@ -182,28 +182,28 @@ def write_fake(root: Path, *, images: int = 6, seed: int = 0, outlines: bool = F
             (root / folder / split).mkdir(parents=True, exist_ok=True)
         for turn in range(images):
             generator = np.random.default_rng((seed, number, turn))
-            picture = Image.new("RGB", (96, 80), tuple(int(c) for c in generator.integers(90, 150, 3)))
+            image = Image.new("RGB", (96, 80), tuple(int(c) for c in generator.integers(90, 150, 3)))
             count = 0 if turn == images - 1 and images > 1 else 1 + turn % 3
-            objects = [_draw(picture, generator, outlines) for _ in range(count)]
-            picture.save(root / "images" / split / f"{turn:04d}.jpg", quality=95)
+            objects = [_draw(image, generator, outlines) for _ in range(count)]
+            image.save(root / "images" / split / f"{turn:04d}.jpg", quality=95)
             lines = [f"{write_label(thing, thing['category_id'], (80, 96))}\n" for thing in objects]
             if lines:
                 (root / "labels" / split / f"{turn:04d}.txt").write_text("".join(lines))
     (root / "data.yaml").write_text(yaml_text(names, {split: f"images/{split}" for split in SPLITS}))
 
 
-def _draw(picture: Image.Image, generator: np.random.Generator, outlines: bool) -> dict[str, Any]:
+def _draw(image: Image.Image, generator: np.random.Generator, outlines: bool) -> dict[str, Any]:
     """Draw a diamond of one class and describe it."""
     kind = int(generator.integers(2))
     wide, high = (int(side) * 2 for side in generator.integers(8, 18, 2))
-    left, top = int(generator.integers(0, picture.width - wide)), int(generator.integers(0, picture.height - high))
+    left, top = int(generator.integers(0, image.width - wide)), int(generator.integers(0, image.height - high))
     corners = [
         (left, top + high // 2),
         (left + wide // 2, top),
         (left + wide, top + high // 2),
         (left + wide // 2, top + high),
     ]
-    ImageDraw.Draw(picture).polygon(corners, fill=((220, 60, 50), (60, 90, 230))[kind])
+    ImageDraw.Draw(image).polygon(corners, fill=((220, 60, 50), (60, 90, 230))[kind])
     polygon = [[float(value) for corner in corners for value in corner]]
     return {"category_id": kind, "bbox": [left, top, wide, high], "segmentation": polygon if outlines else []}
 

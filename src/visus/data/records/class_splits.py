@@ -24,7 +24,7 @@ SPLITS = ("train", "val", "test")
 
 @runtime_checkable
 class LabelledDataset(Protocol):
-    """A data set that knows the label of every picture without decoding one."""
+    """A data set that knows the label of every image without decoding one."""
 
     labels: Int64[Tensor, " n"]
     super_labels: Int64[Tensor, " n"] | None
@@ -45,10 +45,10 @@ class LabelledDataset(Protocol):
 
 
 class ClassSubset(Dataset[Sample]):
-    """Some pictures of a labelled data set, their labels counted from 0 again.
+    """Some images of a labelled data set, their labels counted from 0 again.
 
     Args:
-        dataset: all pictures.
+        dataset: all images.
         indices: the places of those that are shown.
     """
 
@@ -62,7 +62,7 @@ class ClassSubset(Dataset[Sample]):
 
     @property
     def schema(self) -> Schema:
-        """The classes of these pictures."""
+        """The classes of these images."""
         whole = self.dataset.schema
         return Schema(
             categories=tuple(whole.categories[label] for label in self._kept.tolist()),
@@ -89,12 +89,12 @@ class ClassSubset(Dataset[Sample]):
 def class_fold(
     labels: Int64[Tensor, " n"], fold: int, folds: int
 ) -> tuple[Int64[Tensor, " fit"], Int64[Tensor, " val"]]:
-    """The places of the pictures to fit to, and of those of a fold of the classes, which is left out.
+    """The places of the images to fit to, and of those of a fold of the classes, which is left out.
 
     Folds are contiguous and as equal in number of classes as can be.
 
     Args:
-        labels: the class of each picture.
+        labels: the class of each image.
         fold: which fold is left out, from 0.
         folds: how many there are.
 

@@ -1,4 +1,4 @@
-"""Drawn pictures of classes that can be told apart, for miniatures of labelled data sets."""
+"""Drawn images of classes that can be told apart, for miniatures of labelled data sets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SIDE = 48
 
 
 def draw_class(number: int, view: int, *, seed: int = 0) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """A picture of class ``number`` and the xyxy box of its figure: its hue and its corners are the class's own."""
+    """An image of class ``number`` and the xyxy box of its figure: its hue and its corners are the class's own."""
     generator = np.random.default_rng((seed, number, view))
     noise = generator.integers(90, 210, (6, 6, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    image = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     radius = int(generator.integers(10, 17))
     x, y = (int(place) for place in generator.integers(radius + 1, SIDE - radius - 1, 2))
     colour = colorsys.hsv_to_rgb(number * 0.381966 % 1, 0.9, float(generator.uniform(0.7, 1)))
@@ -24,13 +24,13 @@ def draw_class(number: int, view: int, *, seed: int = 0) -> tuple[Image.Image, t
     angles = [turn + math.tau * i / corners for i in range(corners)]
     points = [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
     red, green, blue = (round(255 * channel) for channel in colour)
-    ImageDraw.Draw(picture).polygon(points, fill=(red, green, blue), outline=(20, 20, 20))
-    return picture, (x - radius, y - radius, x + radius, y + radius)
+    ImageDraw.Draw(image).polygon(points, fill=(red, green, blue), outline=(20, 20, 20))
+    return image, (x - radius, y - radius, x + radius, y + radius)
 
 
 def save_class(path: Path, number: int, view: int, *, seed: int = 0, grey: bool = False) -> tuple[int, int, int, int]:
-    """Draw a picture of a class into a file, its folder made where needed; tells the box of the figure."""
-    picture, box = draw_class(number, view, seed=seed)
+    """Draw an image of a class into a file, its folder made where needed; tells the box of the figure."""
+    image, box = draw_class(number, view, seed=seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.convert("L").save(path) if grey else picture.save(path, quality=95)
+    image.convert("L").save(path) if grey else image.save(path, quality=95)
     return box

@@ -1,4 +1,4 @@
-"""Lines of the lists that say of each picture its class, and perhaps its superclass, box and part in retrieval.
+"""Lines of the lists that say of each image its class, and perhaps its superclass, box and part in retrieval.
 
 Retrieval and re-identification are measured on classes that were never trained, so the splits of these data sets share
 no class, and labels count from 0 within a split. `class_splits` has the splits.
@@ -25,11 +25,11 @@ class ImageRecord:
     """A line of a list.
 
     Args:
-        path: the picture, relative to the data set's folder.
+        path: the image, relative to the data set's folder.
         label: the number of its class in the data set's files.
         super_label: the number of its superclass.
         box_xyxy: where the object is.
-        is_query: whether an evaluation asks for it (else it is searched); None where every picture is both.
+        is_query: whether an evaluation asks for it (else it is searched); None where every image is both.
     """
 
     path: str
@@ -80,11 +80,11 @@ def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
         crop: show only what is in the box.
 
     Raises:
-        AnnotationError: there is no picture, or ``crop`` without boxes.
+        AnnotationError: there is no image, or ``crop`` without boxes.
     """
     records = listed.records
     if not records:
-        raise AnnotationError(f"{listed.folder}: no picture belongs to this split")
+        raise AnnotationError(f"{listed.folder}: no image belongs to this split")
     numbers, labels = torch.unique(torch.tensor([record.label for record in records]), return_inverse=True)
     schema = Schema(
         categories=tuple(listed.name(number) for number in numbers.tolist()),

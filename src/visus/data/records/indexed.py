@@ -1,4 +1,4 @@
-"""Pictures with objects whose annotations were packed into a `CocoIndex`, whatever format they came in."""
+"""Images with objects whose annotations were packed into a `CocoIndex`, whatever format they came in."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class IndexedDataset(Dataset[Sample]):
         image = self._read(path)
         size, said = tuple(image.shape[-2:]), self.size(index)
         if size != said:
-            raise AnnotationError(f"{path}: the picture has (h, w) = {size}, {self.source} says {said}")
+            raise AnnotationError(f"{path}: the image has (h, w) = {size}, {self.source} says {said}")
         return Sample(input=image, target=self.target(index), path=path)
 
     def size(self, index: int) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class IndexedDataset(Dataset[Sample]):
         return str(self.images / self._index.names[self._row(index)].decode())
 
     def target(self, index: int) -> InstanceTarget:
-        """The objects of an image, without reading its picture."""
+        """The objects of an image, without decoding it."""
         row, packed = self._row(index), self._index
         first, last = packed.first[row : row + 2].tolist()
         size = self.size(index)

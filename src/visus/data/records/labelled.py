@@ -1,5 +1,4 @@
-"""Pictures with one class each, held in a few tensors; perhaps with the box of what the class names, with a class of
-classes, and with a part in retrieval."""
+"""Images with one class each, held in a few tensors; perhaps with a box, a superclass and a part in retrieval."""
 
 from __future__ import annotations
 
@@ -20,17 +19,17 @@ from visus.types import ClassTarget, Sample, Schema
 
 
 class LabelledImages(Dataset[Sample]):
-    """Pictures, their labels and their boxes, in the order given; memory stays flat over epochs and workers.
+    """Images, their labels and their boxes, in the order given; memory stays flat over epochs and workers.
 
     Args:
         folder: what the file names are relative to.
-        names: the file of each picture.
-        labels: the label of each picture.
+        names: the file of each image.
+        labels: the label of each image.
         schema: what the labels mean.
-        boxes_xyxy: the box of each picture in its pixels, NaN where it has none; None where no picture has one. Boxes
-            are clipped to their picture.
-        super_labels: the class of classes of each picture.
-        is_query: whether retrieval asks for a picture (else it is searched); None where every picture is both.
+        boxes_xyxy: the box of each image in its pixels, NaN where it has none; None where no image has one. Boxes
+            are clipped to their image.
+        super_labels: the superclass of each image.
+        is_query: whether retrieval asks for an image (else it is searched); None where every image is both.
         crop: show only what is in the boxes.
 
     Raises:
@@ -50,7 +49,7 @@ class LabelledImages(Dataset[Sample]):
         crop: bool = False,
     ) -> None:
         if crop and boxes_xyxy is None:
-            raise AnnotationError(f"{folder}: pictures without boxes cannot be cropped to them")
+            raise AnnotationError(f"{folder}: images without boxes cannot be cropped to them")
         self.folder, self.labels, self.boxes_xyxy, self.crop = Path(folder), labels, boxes_xyxy, crop
         self.super_labels, self.is_query = super_labels, is_query
         self._names = ByteTable(name.encode() for name in names)
@@ -85,7 +84,7 @@ class LabelledImages(Dataset[Sample]):
         return str(self.folder / self._names[self._place(index)].decode())
 
     def target(self, index: int) -> ClassTarget:
-        """The class and the box of an image, without decoding its picture."""
+        """The class and the box of an image, without decoding it."""
         return self._target(index, self.size(index))
 
     def _target(self, index: int, size: tuple[int, int]) -> ClassTarget:
@@ -111,7 +110,7 @@ class LabelledImages(Dataset[Sample]):
 
 
 def clipped(boxes_xyxy: Float[Tensor, "n 4"], size: tuple[int, int], path: str) -> Float[Tensor, "n 4"]:
-    """Boxes cut off at the border of their picture of ``size`` (h, w).
+    """Boxes cut off at the border of their image of ``size`` (h, w).
 
     Raises:
         AnnotationError: a box lies outside.
@@ -120,7 +119,7 @@ def clipped(boxes_xyxy: Float[Tensor, "n 4"], size: tuple[int, int], path: str) 
     outside = (inside[:, 2:] <= inside[:, :2]).any(dim=1)
     if bool(outside.any()):
         box = [round(edge, 2) for edge in boxes_xyxy[outside][0].tolist()]
-        raise AnnotationError(f"{path}: the box {box} lies outside of the picture of (h, w) = {size}")
+        raise AnnotationError(f"{path}: the box {box} lies outside of the image of (h, w) = {size}")
     return inside
 
 

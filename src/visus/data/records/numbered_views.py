@@ -24,7 +24,7 @@ def numbered_views(root: Path, pattern: str, form: str, kind: str) -> ListedImag
     paths = [path.relative_to(root).as_posix() for path in root.glob(pattern)]
     found = [match for path in paths if (match := re.fullmatch(form, path))]
     if not found:
-        raise DatasetNotFoundError(f"{root}: no picture {pattern}")
+        raise DatasetNotFoundError(f"{root}: no image {pattern}")
     rows = sorted((int(match["class"]), int(match["view"]), match.string) for match in found)
     return ListedImages(
         root, [ImageRecord(path, label) for label, _, path in rows], {label: f"{kind} {label}" for label, _, _ in rows}

@@ -1,4 +1,4 @@
-"""Drawn pictures of a few classes, for the miniatures of data sets of semantic segmentation."""
+"""Drawn images of a few classes, for the miniatures of data sets of semantic segmentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Corners = list[tuple[int, int]]
 def draw_regions(
     generator: np.random.Generator, colours: Sequence[tuple[int, int, int]], *, size: tuple[int, int], void: int
 ) -> tuple[Image.Image, Image.Image]:
-    """A picture of bands and shapes in the colours of their classes, and the class of each pixel (mode L).
+    """An image of bands and shapes in the colours of their classes, and the class of each pixel (mode L).
 
     The first classes are bands from top to bottom, all classes may be shapes; their outlines are ``void``.
 
@@ -25,11 +25,11 @@ def draw_regions(
     """
     height, width = size
     noise = generator.integers(-25, 26, (height, width, 1))
-    picture, classes = Image.new("RGB", (width, height)), Image.new("L", (width, height))
+    image, classes = Image.new("RGB", (width, height)), Image.new("L", (width, height))
     for kind, corners in _shapes(generator, len(colours), size):
-        ImageDraw.Draw(picture).polygon(corners, fill=colours[kind])
+        ImageDraw.Draw(image).polygon(corners, fill=colours[kind])
         ImageDraw.Draw(classes).polygon(corners, fill=kind, outline=void)
-    noisy = (np.asarray(picture).astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
+    noisy = (np.asarray(image).astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
     return Image.fromarray(noisy), classes
 
 

@@ -1,4 +1,4 @@
-"""Pictures with one mask of classes each: what all data sets of semantic segmentation come down to."""
+"""Images with one mask of classes each: what all data sets of semantic segmentation come down to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from visus.types import Sample, Schema, SemanticTarget
 
 
 class SemanticPairs(Dataset[Sample]):
-    """Pictures and the class of each of their pixels; ``image_id`` is the place in the list, from 1.
+    """Images and the class of each of their pixels; ``image_id`` is the place in the list, from 1.
 
     Args:
         root: the folder that all names are relative to.
-        pairs: the picture and the mask of each sample.
+        pairs: the image and the mask of each sample.
         schema: what the labels mean.
         table: which label the values of a mask have.
     """
@@ -42,7 +42,7 @@ class SemanticPairs(Dataset[Sample]):
         if tuple(image.shape[-2:]) != target.size:
             raise AnnotationError(
                 f"{self.mask_path(index)}: the mask has (h, w) = {target.size}, "
-                f"but its picture {path} has {tuple(image.shape[-2:])}"
+                f"but its image {path} has {tuple(image.shape[-2:])}"
             )
         return Sample(input=image, target=target, path=path)
 
@@ -59,7 +59,7 @@ class SemanticPairs(Dataset[Sample]):
         return str(self.root / self._masks[self._place(index)].decode())
 
     def target(self, index: int) -> SemanticTarget:
-        """The class of each pixel of an image, without reading its picture.
+        """The class of each pixel of an image, without decoding it.
 
         Raises:
             ImageError: the mask cannot be read.

@@ -19,11 +19,11 @@ from visus.types import InstanceTarget, Sample, Schema
 
 
 class TableOfObjects(Dataset[Sample]):
-    """Pictures with any number of boxes each; memory stays flat over epochs and workers.
+    """Images with any number of boxes each; memory stays flat over epochs and workers.
 
     Args:
         folder: what the file names are relative to.
-        rows: the rows of each picture, one without a label for none.
+        rows: the rows of each image, one without a label for none.
         categories: the name of each label.
     """
 
@@ -60,7 +60,7 @@ class TableOfObjects(Dataset[Sample]):
         return str(self.folder / self._names[self._place(index)].decode())
 
     def target(self, index: int) -> InstanceTarget:
-        """The objects of an image, without decoding its picture."""
+        """The objects of an image, without decoding it."""
         return self._target(index, self.size(index))
 
     def _target(self, index: int, size: tuple[int, int]) -> InstanceTarget:

@@ -8,13 +8,21 @@ from random import Random
 from typing import Literal, TypeAlias
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from visus.data.vignettes.annotate import seen_keypoints, semantic_map, tight_boxes, visible_masks
 from visus.data.vignettes.drawing import Drawing, draw_scene
 from visus.data.vignettes.kinds import CATEGORIES, KINDS
-from visus.data.vignettes.language import ATTRIBUTES, PREDICATES, attributes_of, caption, phrase, relationships_of
+from visus.data.vignettes.language import (
+    ATTRIBUTES,
+    PREDICATES,
+    Relationship,
+    attributes_of,
+    caption,
+    phrase,
+    relationships_of,
+)
 from visus.data.vignettes.scene import Cast
 from visus.data.vignettes.skeleton import PERSON_KEYPOINTS
 from visus.types import InstanceTarget, Keypoints, Sample, Schema
@@ -125,6 +133,7 @@ class Vignettes:
         masks = visible_masks(drawing.owners, len(drawing.items))
         boxes = tight_boxes(masks)
         labels = [self.schema.categories.index(item.category) for item in drawing.items]
+        relations = relationships_of(drawing.items, boxes.tolist())
         target = InstanceTarget(
             boxes_xyxy=boxes,
             labels=torch.tensor(labels, dtype=torch.int64),
@@ -135,14 +144,15 @@ class Vignettes:
             masks=masks,
             keypoints_xyv=seen_keypoints(drawing.landmarks, drawing.parts) if self.schema.keypoints else None,
             attributes=_attributes(drawing),
-            relationships=_relationships(drawing, boxes),
+            relationships=_numbered(relations),
         )
         sample = Sample(torch.from_numpy(drawing.image), target, self.path(index))
-        return self._described(sample, drawing, labels)
+        return self._described(sample, drawing, labels, relations)
 
-    def _described(self, sample: Sample, drawing: Drawing, labels: Sequence[int]) -> Scene:
+    def _described(
+        self, sample: Sample, drawing: Drawing, labels: Sequence[int], relations: Sequence[Relationship]
+    ) -> Scene:
         items = drawing.items
-        relations = relationships_of(items, sample.target.boxes_xyxy.tolist())
         numbers = [_KIND_NUMBERS[item.category] * self.individuals + item.number for item in items]
         return Scene(
             sample=sample,
@@ -162,10 +172,7 @@ def _attributes(drawing: Drawing) -> Bool[Tensor, "n attributes"]:
     return found
 
 
-def _relationships(drawing: Drawing, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, "m 3"]:
-    """Subject, predicate and object of each relationship."""
-    rows = [
-        (relation.subject, PREDICATES.index(relation.predicate), relation.object)
-        for relation in relationships_of(drawing.items, boxes.tolist())
-    ]
+def _numbered(relations: Sequence[Relationship]) -> Int64[Tensor, "m 3"]:
+    """Subject, predicate and object of each relationship, as a target holds them."""
+    rows = [(one.subject, PREDICATES.index(one.predicate), one.object) for one in relations]
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, 3)

@@ -30,21 +30,28 @@ class ClassificationCriterion:
 
     Args:
         label_smoothing: the share of the probability that all classes get evenly.
-        box_weight: factor on the loss of the boxes.
+        box_weight: factor on the loss of the boxes; None for 1.
     """
 
     label_smoothing: float = 0.0
-    box_weight: float = 1.0
+    box_weight: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in 0..1, below 1, not {self.label_smoothing}")
 
     def __call__(self, outputs: ClassificationOutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
-        """Named scalars; their sum is what training minimises. Images without a box count for their class alone."""
+        """Named scalars; their sum is what training minimises. Images without a box count for their class alone.
+
+        Raises:
+            ValueError: a ``box_weight`` for a network that finds no boxes.
+        """
         losses = {"class": self.class_loss(outputs.logits, targets)}
         if outputs.boxes_xyxy is not None:
-            losses["box"] = self.box_weight * box_loss(outputs.boxes_xyxy, outputs.image_sizes, targets)
+            weight = 1.0 if self.box_weight is None else self.box_weight
+            losses["box"] = weight * box_loss(outputs.boxes_xyxy, outputs.image_sizes, targets)
+        elif self.box_weight is not None:
+            raise ValueError("box_weight is read for networks that find boxes; build this one with boxes=True")
         return losses
 
     def class_loss(self, logits: Float[Tensor, "b classes"], targets: Sequence[ClassTarget]) -> Float[Tensor, ""]:

@@ -103,23 +103,28 @@ class ABECriterion(nn.Module):
 
     Args:
         margin: squared distance beyond which pairs of different classes are left alone.
-        divergence_margin: squared distance at which two learners differ enough on one image; 1 is an angle of 60
+        divergence_margin: squared distance at which two learners differ enough on one image; None for 1, an angle of 60
             degrees.
-        divergence_weight: of the divergence loss.
+        divergence_weight: of the divergence loss; 0 leaves it out of the sum.
         average: over what each contrastive loss is averaged, see `contrastive_loss`; few of all ``"pairs"`` are of one
             class, ``"kinds"`` and ``"nonzero"`` weigh both kinds alike.
+
+    Raises:
+        ValueError: a margin of the divergence loss where that is left out.
     """
 
     def __init__(
         self,
         *,
         margin: float = 1.0,
-        divergence_margin: float = 1.0,
+        divergence_margin: float | None = None,
         divergence_weight: float = 1.0,
         average: Average = "pairs",
     ) -> None:
         super().__init__()
-        self.margin, self.divergence_margin = margin, divergence_margin
+        if divergence_margin is not None and not divergence_weight:
+            raise ValueError("divergence_margin is read by the divergence loss alone, and divergence_weight is 0")
+        self.margin, self.divergence_margin = margin, 1.0 if divergence_margin is None else divergence_margin
         self.divergence_weight = divergence_weight
         self.average: Average = average
 
@@ -141,9 +146,9 @@ def divergence_loss(parts: Float[Tensor, "m b d"], margin: float = 1.0) -> Float
 
     ``[margin - D^2]_+`` with the squared distance D^2 of the unit vectors of two learners.
     """
-    cosines = torch.einsum("pbd,qbd->bpq", parts, parts)
     rows, columns = torch.triu_indices(len(parts), len(parts), 1, device=parts.device)
-    return (margin - 2 + 2 * cosines[:, rows, columns]).clamp(min=0).sum(1).mean()
+    cosines = (parts[rows] * parts[columns]).sum(2)  # [pairs, b]; no matrix product, which autocast would round
+    return (margin - 2 + 2 * cosines).clamp(min=0).sum(0).mean()
 
 
 def _on_lite0(

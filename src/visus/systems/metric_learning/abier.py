@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from visus.names import named
 from visus.nn.square import SquareTransform, whole_image
+from visus.systems.metric_learning.losses.distances import inner_products
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
 from visus.systems.metric_learning.trunks import MakeTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
@@ -106,8 +107,11 @@ class ABIERCriterion(nn.Module):
         cost: how many times as steep pairs of different classes are; it stands inside of the exponent.
         boosting: how the scores of learners add up, see `boosted_deviance`.
         diversity: weight of the diversity loss; 0 leaves it out of the sum.
-        unit_weight: weight, inside of it, of what keeps rows of matrices at length 1 and biases below it.
-        hidden: units of the regressors' hidden layer.
+        unit_weight: weight, inside of it, of what keeps rows of matrices at length 1 and biases below it; None for 1e5.
+        hidden: units of the regressors' hidden layer; None for 512.
+
+    Raises:
+        ValueError: an unknown way of boosting, or a number of the diversity loss where that is left out.
     """
 
     def __init__(
@@ -119,16 +123,18 @@ class ABIERCriterion(nn.Module):
         cost: float = 25.0,
         boosting: Boosting = "online",
         diversity: float = 5e-5,
-        unit_weight: float = 1e5,
-        hidden: int = 512,
+        unit_weight: float | None = None,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
         if boosting not in ("online", "shrinkage"):
             raise ValueError(f'boosting must be "online" or "shrinkage", not {boosting!r}')
+        if not diversity and (unit_weight is not None or hidden is not None):
+            raise ValueError("unit_weight and hidden are read by the diversity loss alone, and diversity is 0")
         self.alpha, self.beta, self.cost, self.boosting = alpha, beta, cost, boosting
-        self.diversity, self.unit_weight = diversity, unit_weight
-        self.pairs = tuple(combinations(range(len(sizes)), 2))
-        self.regressors = nn.ModuleList(_regressor(sizes[j], hidden, sizes[i]) for i, j in self.pairs)
+        self.diversity, self.unit_weight = diversity, 1e5 if unit_weight is None else unit_weight
+        self.pairs, units = tuple(combinations(range(len(sizes)), 2)), 512 if hidden is None else hidden
+        self.regressors = nn.ModuleList(_regressor(sizes[j], units, sizes[i]) for i, j in self.pairs)
 
     def forward(self, outputs: ABIEROutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
         """The learners' deviance, the regressors' success, and how far matrices are from unit rows."""
@@ -144,7 +150,7 @@ class ABIERCriterion(nn.Module):
         told, units = outputs.embeddings.new_zeros(()), outputs.embeddings.new_zeros(())
         for (i, j), regressor in zip(self.pairs, self.regressors, strict=True):
             small, large = (reverse_gradient(outputs.hidden_parts[k]) for k in (i, j))
-            told = told - (small * regressor(large)).square().mean()
+            told = told - (small * _told(regressor, large)).square().mean()
             layers = [layer for layer in regressor.modules() if isinstance(layer, nn.Linear)]
             units = units + torch.stack([_excess(layer) for layer in layers]).sum()
         units = units + torch.stack([_off_unit(matrix) for matrix in outputs.matrices]).sum()
@@ -184,7 +190,7 @@ def boosted_deviance(
     weights, found = torch.ones_like(pair_share), []
     total = torch.full_like(pair_share, 0.0 if boosting == "online" else 0.5)
     for m, part in enumerate(parts):
-        score = pair_scores(part @ part.T, same, alpha=alpha, beta=beta, cost=cost)
+        score = pair_scores(inner_products(part, part), same, alpha=alpha, beta=beta, cost=cost)
         found.append((F.softplus(-score) * weights * pair_share).sum())
         if boosting == "online":
             rate = 2 / (m + 2)  # learners count from 1 in the paper
@@ -222,6 +228,13 @@ def _regressor(channels: int, hidden: int, width: int) -> nn.Sequential:
     _unit_rows(layers[0])
     _unit_rows(layers[2])
     return layers
+
+
+def _told(regressor: nn.Module, large: Tensor) -> Tensor:
+    """What a regressor says, in float32 inside autocast too."""
+    for layer in regressor.children():
+        large = inner_products(large, layer.weight) + layer.bias if isinstance(layer, nn.Linear) else layer(large)
+    return large
 
 
 @torch.no_grad()

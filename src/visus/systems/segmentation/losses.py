@@ -8,6 +8,7 @@ section 4.1, after Eigen and Fergus, arXiv 1411.4734). Focal loss (arXiv 1708.02
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -17,6 +18,8 @@ from torch.nn import functional as F
 from visus.systems.segmentation.outputs import SegmentationOutputs
 from visus.systems.segmentation.upsampling import enlarge
 from visus.types import VOID, SemanticTarget
+
+PixelLoss = Literal["cross_entropy", "focal"]
 
 
 class SegmentationCriterion(nn.Module):
@@ -29,12 +32,12 @@ class SegmentationCriterion(nn.Module):
         balance: how much rare classes weigh more: the exponent of their median-frequency weights, as counted in the
             training batches so far. 1 is SegNet's, 0 weighs all classes alike.
         class_weights: weights of the classes, instead.
-        gamma: the exponent of the focal loss.
+        gamma: the exponent of the focal loss; None for its paper's, 2.
         dice: the weight of the Dice loss; 0 leaves it out.
-        aux_weight: the weight of the second head's pixels; torchvision's is 0.5.
+        aux_weight: the weight of the second head's pixels; None for torchvision's, 0.5.
 
     Raises:
-        ValueError: an unknown pixel loss, or two kinds of weights.
+        ValueError: an unknown pixel loss, two kinds of weights, or a number that nothing reads.
     """
 
     class_counts: Tensor
@@ -43,21 +46,23 @@ class SegmentationCriterion(nn.Module):
     def __init__(
         self,
         *,
-        pixel_loss: str = "cross_entropy",
+        pixel_loss: PixelLoss = "cross_entropy",
         balance: float = 0.0,
         class_weights: Sequence[float] | None = None,
-        gamma: float = 2.0,
+        gamma: float | None = None,
         dice: float = 0.0,
-        aux_weight: float = 0.5,
+        aux_weight: float | None = None,
     ) -> None:
         super().__init__()
-        if pixel_loss not in ("cross_entropy", "focal"):
+        if pixel_loss not in get_args(PixelLoss):
             raise ValueError(f'pixel_loss must be "cross_entropy" or "focal", not {pixel_loss!r}')
+        if gamma is not None and pixel_loss != "focal":
+            raise ValueError(f'gamma is read by pixel_loss "focal" alone, and this is {pixel_loss!r}')
         if balance < 0:
             raise ValueError(f"balance must be an exponent of at least 0, not {balance}")
         if balance and class_weights is not None:
             raise ValueError("balance counts the weights of the classes itself: leave class_weights out")
-        self.pixel_loss, self.balance, self.gamma = pixel_loss, balance, gamma
+        self.pixel_loss, self.balance, self.gamma = pixel_loss, balance, 2.0 if gamma is None else gamma
         self.class_weights = None if class_weights is None else tuple(class_weights)
         self.dice, self.aux_weight = dice, aux_weight
         self.register_buffer("class_counts", torch.zeros(VOID, dtype=torch.int64))
@@ -67,8 +72,11 @@ class SegmentationCriterion(nn.Module):
         """Named scalars; their sum is what training minimises.
 
         Raises:
-            ValueError: a label that the network has no class for.
+            ValueError: a label that the network has no class for, or an ``aux_weight`` for a network without a second
+                head.
         """
+        if self.aux_weight is not None and outputs.aux_logits is None:
+            raise ValueError("aux_weight is read for networks with a second head; this one has none (see its aux)")
         num_classes = outputs.logits.shape[1]
         labels = labels_in_frame(targets, outputs, num_classes)
         weights = self._weights(labels, num_classes)
@@ -78,7 +86,8 @@ class SegmentationCriterion(nn.Module):
             losses["dice"] = self.dice * dice_loss(logits, labels)
         if outputs.aux_logits is not None:
             aux = enlarge(outputs.aux_logits, outputs.frame)
-            losses["aux"] = self.aux_weight * self._pixels(aux, labels, weights)
+            weight = 0.5 if self.aux_weight is None else self.aux_weight
+            losses["aux"] = weight * self._pixels(aux, labels, weights)
         return losses
 
     def _pixels(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:

@@ -5,7 +5,6 @@ from torch import nn
 from visus.systems.metric_learning.losses.circle import CircleLoss, circle_loss
 from visus.systems.metric_learning.losses.clustering import ClusteringLoss, clustering_loss
 from visus.systems.metric_learning.losses.contrastive import ContrastiveLoss, contrastive_loss
-from visus.systems.metric_learning.losses.distance_weighted import DistanceWeighting
 from visus.systems.metric_learning.losses.lifted_structure import LiftedStructureLoss, lifted_structure_loss
 from visus.systems.metric_learning.losses.margin import MarginLoss, margin_loss
 from visus.systems.metric_learning.losses.npairs import NPairsLoss, npairs_loss
@@ -28,7 +27,6 @@ __all__ = [
     "CircleLoss",
     "ClusteringLoss",
     "ContrastiveLoss",
-    "DistanceWeighting",
     "LiftedStructureLoss",
     "MarginLoss",
     "NPairsLoss",

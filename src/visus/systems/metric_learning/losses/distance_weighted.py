@@ -7,26 +7,14 @@ alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from visus.systems.metric_learning.losses.distances import same_class
 
-
-@dataclass(frozen=True)
-class DistanceWeighting:
-    """Limits of the weights.
-
-    Args:
-        cutoff: nearer negatives are drawn as if they were this far away, which bounds the variance.
-        nonzero_loss_cutoff: negatives as far away as this are not drawn, as they would cost nothing (alpha + beta).
-    """
-
-    cutoff: float = 0.5
-    nonzero_loss_cutoff: float = 1.4
+CUTOFF = 0.5
+NONZERO_LOSS_CUTOFF = 1.4
 
 
 @torch.no_grad()
@@ -34,7 +22,9 @@ def negative_log_weights(
     squared: Float[Tensor, "n n"],
     labels: Int64[Tensor, " n"],
     dimensions: int,
-    weighting: DistanceWeighting,
+    *,
+    cutoff: float = CUTOFF,
+    nonzero_loss_cutoff: float = NONZERO_LOSS_CUTOFF,
 ) -> Float[Tensor, "n n"]:
     """Per row the logarithm of the probability with which each item is drawn as negative; -inf for all that are not.
 
@@ -46,11 +36,12 @@ def negative_log_weights(
         squared: squared distances of embeddings of length 1.
         labels: the class of each item.
         dimensions: d, of the sphere's space.
-        weighting: the two limits.
+        cutoff: nearer negatives are drawn as if they were this far away, which bounds the variance.
+        nonzero_loss_cutoff: negatives as far away as this are not drawn, as they would cost nothing (alpha + beta).
     """
     negative = ~same_class(labels)
-    inside = negative & (squared < weighting.nonzero_loss_cutoff**2)
-    near = squared.clamp_min(weighting.cutoff**2)
+    inside = negative & (squared < nonzero_loss_cutoff**2)
+    near = squared.clamp_min(cutoff**2)
     weights = (near / -4).add_(1).clamp_min_(1e-8).log_().mul_((3 - dimensions) / 2)
     weights.add_(near.log_(), alpha=(2 - dimensions) / 2)
     weights.masked_fill_(~inside, -torch.inf)

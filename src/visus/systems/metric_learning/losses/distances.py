@@ -8,7 +8,7 @@ A gradient with respect to distances comes back to the embeddings as one matrix 
 of the loss in the squared distance of i and j, made symmetric: ``2 (sum_j s[i, j] x_i - sum_j s[i, j] x_j)``. So a loss
 that knows its slopes in closed form (``loss_with_slopes``) keeps a single n x n matrix until the backward pass.
 
-Half precision is computed in float32, autocast or not.
+Half precision is computed in float32, inside autocast too, forward and backward: no matrix product is left to it.
 """
 
 from __future__ import annotations
@@ -66,9 +66,15 @@ def inverse_lengths(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
 
 
 def inner_products(one: Float[Tensor, "n d"], other: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
-    """``one @ other.T`` in the precision of its arguments, inside autocast too."""
-    with torch.autocast(one.device.type, enabled=False):
-        return one @ other.T
+    """``one @ other.T`` in the precision of its arguments, forward and backward, inside autocast too."""
+    out: Tensor = _InnerProducts.apply(one, other)  # type: ignore[no-untyped-call]
+    return out
+
+
+def products_of_rows(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+    """The inner product of each row with its counterpart, in the precision of the arguments; without a gradient."""
+    with torch.no_grad(), torch.autocast(one.device.type, enabled=False):
+        return torch.linalg.vecdot(one, other)[:, None]
 
 
 def same_class(labels: Int64[Tensor, " n"]) -> Bool[Tensor, "n n"]:
@@ -176,9 +182,26 @@ class _UnitLength(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         out, scale = ctx.saved_tensors
-        along = torch.linalg.vecdot(gradients[0], out)[:, None]
+        along = products_of_rows(gradients[0], out)
         moved: Tensor = torch.addcmul(gradients[0], out, along, value=-1).mul_(scale)
         return moved
+
+
+class _InnerProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
+        ctx.save_for_backward(one, other)
+        with torch.autocast(one.device.type, enabled=False):
+            return one @ other.T
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        one, other = ctx.saved_tensors
+        with torch.autocast(one.device.type, enabled=False):
+            to_one = gradients[0] @ other if ctx.needs_input_grad[0] else None
+            to_other = gradients[0].T @ one if ctx.needs_input_grad[1] else None
+        return to_one, to_other
 
 
 class _AllPairs(torch.autograd.Function):

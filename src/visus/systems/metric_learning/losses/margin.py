@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.systems.metric_learning.losses.distance_weighted import (
-    DistanceWeighting,
+    CUTOFF,
+    NONZERO_LOSS_CUTOFF,
     negative_log_weights,
     sample_negatives,
 )
@@ -28,8 +29,6 @@ from visus.systems.metric_learning.losses.distances import (
     safe_root,
 )
 
-WEIGHTING = DistanceWeighting()
-
 
 def margin_loss(
     embeddings: Float[Tensor, "n d"],
@@ -38,7 +37,8 @@ def margin_loss(
     *,
     alpha: float = 0.2,
     nu: float = 0.0,
-    weighting: DistanceWeighting = WEIGHTING,
+    cutoff: float = CUTOFF,
+    nonzero_loss_cutoff: float = NONZERO_LOSS_CUTOFF,
     normalise: bool = True,
 ) -> Float[Tensor, ""]:
     """The loss over every ordered pair of a class with a sampled negative each (torch's global generator).
@@ -52,7 +52,8 @@ def margin_loss(
         beta: the boundary, one number or one for each class.
         alpha: the margin on both sides of the boundary.
         nu: weight of the sum of the boundaries over the triplets.
-        weighting: how negatives are drawn.
+        cutoff: see ``negative_log_weights``.
+        nonzero_loss_cutoff: see ``negative_log_weights``; alpha + beta, from where on a negative costs nothing.
         normalise: give the embeddings length 1 first. The sampling assumes it.
 
     Raises:
@@ -64,7 +65,10 @@ def margin_loss(
         if low < 0 or high >= len(beta):
             raise ValueError(f"labels go from {int(low)} to {int(high)}, but there are {len(beta)} boundaries")
     anchors, positives = positive_pairs(labels, ordered=True)
-    negatives = sample_negatives(negative_log_weights(found.squared, labels, embeddings.shape[1], weighting), anchors)
+    log_weights = negative_log_weights(
+        found.squared, labels, embeddings.shape[1], cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff
+    )
+    negatives = sample_negatives(log_weights, anchors)
     to_positive = safe_root(distances_of_pairs(found, anchors, positives))
     to_negative = safe_root(distances_of_pairs(found, anchors, negatives.clamp_min(0)))
     boundary = beta.to(to_positive)[labels[anchors]] if beta.ndim else beta.to(to_positive).expand_as(to_positive)
@@ -97,8 +101,12 @@ class MarginLoss(nn.Module):
         learn_beta: whether they are parameters.
         alpha: see ``margin_loss``.
         nu: see ``margin_loss``.
-        weighting: see ``margin_loss``.
+        cutoff: see ``margin_loss``.
+        nonzero_loss_cutoff: see ``margin_loss``.
         normalise: see ``margin_loss``.
+
+    Raises:
+        ValueError: a weight of boundaries that do not learn.
     """
 
     beta: Tensor
@@ -111,10 +119,13 @@ class MarginLoss(nn.Module):
         learn_beta: bool = True,
         alpha: float = 0.2,
         nu: float = 0.0,
-        weighting: DistanceWeighting = WEIGHTING,
+        cutoff: float = CUTOFF,
+        nonzero_loss_cutoff: float = NONZERO_LOSS_CUTOFF,
         normalise: bool = True,
     ) -> None:
         super().__init__()
+        if nu and not learn_beta:
+            raise ValueError("nu pulls at boundaries that learn: leave it out with learn_beta=False")
         start = torch.full((num_classes,), float(beta))
         if learn_beta:
             self.beta = nn.Parameter(start)
@@ -122,7 +133,8 @@ class MarginLoss(nn.Module):
             self.register_buffer("beta", start)
         self.alpha = alpha
         self.nu = nu
-        self.weighting = weighting
+        self.cutoff = cutoff
+        self.nonzero_loss_cutoff = nonzero_loss_cutoff
         self.normalise = normalise
 
     def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
@@ -133,6 +145,7 @@ class MarginLoss(nn.Module):
             self.beta,
             alpha=self.alpha,
             nu=self.nu,
-            weighting=self.weighting,
+            cutoff=self.cutoff,
+            nonzero_loss_cutoff=self.nonzero_loss_cutoff,
             normalise=self.normalise,
         )

@@ -23,6 +23,7 @@ from visus.systems.metric_learning.losses.distances import (
     checked_embeddings,
     inner_products,
     inverse_lengths,
+    products_of_rows,
     unit_length,
 )
 
@@ -104,7 +105,7 @@ class _ProxyNCA(torch.autograd.Function):
                 torch.mm(pulls, proxies, out=moved[0][rows])
                 moved[1].addmm_(pulls.T, some)
         if settings.unit:  # what would change the length of an embedding is taken away
-            along = torch.linalg.vecdot(moved[0], embeddings)[:, None]
+            along = products_of_rows(moved[0], embeddings)
             moved[0].addcmul_(along * shares.square(), embeddings, value=-1)
         else:  # d(-scale |p|^2) / dp; for proxies of length 1 it only changes the length
             moved[1].addcmul_(pulled[:, None], proxies, value=-factor / len(embeddings))
