@@ -35,24 +35,24 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def ours() -> Cases:
-    from visus.systems.metric_learning import losses as room
+    from visus.systems.metric_learning import losses
 
-    lifted, batch_hard = room.LiftedStructureLoss(), room.TripletLoss(mining="batch_hard", margin=0.2)
-    generalised = room.LiftedStructureLoss(variant="generalised")
-    proxies = partial(room.ProxyNCALoss, embedding_dim=DIMENSIONS, positive_in_denominator=True)
+    lifted, batch_hard = losses.LiftedStructureLoss(), losses.TripletLoss(mining="batch_hard", margin=0.2)
+    generalised = losses.LiftedStructureLoss(variant="generalised")
+    proxies = partial(losses.ProxyNCALoss, embedding_dim=DIMENSIONS, positive_in_denominator=True)
     return _cases(
         {
-            "contrastive": room.ContrastiveLoss(power=1, average="nonzero"),
-            "contrastive (paper)": room.ContrastiveLoss(),
+            "contrastive": losses.ContrastiveLoss(power=1, average="nonzero"),
+            "contrastive (paper)": losses.ContrastiveLoss(),
             "lifted_structure (batch of 128)": lifted,
             "lifted_structure (generalised)": generalised,
             "lifted_structure (paper, theirs generalised)": lifted,
-            "npairs": room.NPairsLoss(l2_weight=0),
+            "npairs": losses.NPairsLoss(l2_weight=0),
             "proxy_nca": proxies(num_classes=CLASSES),
             "proxy_nca (many classes)": proxies(num_classes=MANY_CLASSES),
-            "margin": room.MarginLoss(num_classes=CLASSES),
+            "margin": losses.MarginLoss(num_classes=CLASSES),
             "triplet (batch hard)": batch_hard,
-            "triplet (semi-hard)": room.TripletLoss(squared=False),
+            "triplet (semi-hard)": losses.TripletLoss(squared=False),
         }
     )
 

@@ -1,8 +1,8 @@
 """Recall@1, 10, 100 and 1000 of 60,502 embeddings (the test images of Stanford Online Products) of 512 dimensions.
 
 Run ``python benchmarks/retrieval.py``. Theirs are faiss's exact search (IndexFlatIP, k = 1001, then the labels of the
-neighbours) and, as the floor of anything that multiplies all pairs, the bare matrix product in blocks. The embeddings
-are made: 11,316 classes of five or six around centres, isotropic or in 96 directions of falling variance.
+neighbours) and, as the least time of anything that multiplies all pairs, the bare matrix product in blocks. The
+embeddings are made: 11,316 classes of five or six around centres, isotropic or in 96 directions of falling variance.
 """
 
 from __future__ import annotations

@@ -91,13 +91,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_what_the_checklists_write_passes_the_tools(copy: Path) -> None:
-    """Lint, format, layers and types."""
+    """Lint, format, layers, types, and the rules of the architecture."""
     new = [step.path for steps in checklists().values() for step in steps if step.kind == "python"]
     changed = [step.path for steps in checklists().values() for step in steps if step.path.endswith(".py")]
     tools = Path(sys.executable).parent
     run([str(tools / "ruff"), "check", *{*new, *changed}], copy)
     run([str(tools / "ruff"), "format", "--check", *{*new, *changed}], copy)
-    run([str(tools / "lint-imports"), "--no-cache"], copy)
+    run([sys.executable, "-m", "pytest", "tests/test_architecture.py"], copy)  # which checks the layers, too
     run([str(tools / "mypy"), *(path for path in new if path.startswith("src/"))], copy)
 
 

@@ -217,7 +217,7 @@ class TestSchema:
             colours=((1, 2, 3), (4, 5, 6)),
             attributes=("red", "sleeping"),
             predicates=("on", "under"),
-            parts={"cat": ("tail", "ear")},
+            parts=(("cat", ("tail", "ear")),),
         )
         assert Schema.from_json(to_json(schema)) == schema
         assert (schema.num_classes, schema.num_keypoints) == (2, 3)

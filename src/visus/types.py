@@ -14,7 +14,8 @@
 
 Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
 count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
-length.
+length. ``image_id`` tells the images of a data set apart; None means that nobody gave one, and such images are counted
+one by one.
 
 What is done with a kind of target or prediction (drawing, writing, warping ...) stands in one dict for each operation,
 keyed by the exact type, beside the code that does it; `row` reads such a dict.
@@ -131,7 +132,7 @@ class InstanceTarget(_OnDevice):
     areas: Float[Tensor, " n"]
     is_crowd: Bool[Tensor, " n"]
     size: tuple[int, int]
-    image_id: int = 0
+    image_id: int | None = None
     masks: Bool[Tensor, "n h w"] | None = None
     keypoints_xyv: Float[Tensor, "n k 3"] | None = None
     attributes: Bool[Tensor, "n attributes"] | None = None
@@ -195,7 +196,7 @@ class SemanticTarget(_OnDevice):
 
     labels: UInt8[Tensor, "h w"]
     size: tuple[int, int]
-    image_id: int = 0
+    image_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class ClassTarget(_OnDevice):
 
     label: Int64[Tensor, ""]
     size: tuple[int, int]
-    image_id: int = 0
+    image_id: int | None = None
     box_xyxy: Float[Tensor, " 4"] | None = None
     probabilities: Float[Tensor, " c"] | None = None
     is_query: bool | None = None

@@ -1,4 +1,4 @@
-"""The command line from a folder of annotated pictures to drawn predictions, on data that write_fake wrote."""
+"""The command line from a folder of annotated images to drawn predictions, on data that write_fake wrote."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def test_evaluate_repeats_the_numbers_of_the_training(run: Path, capsys: pytest.
 
 
 def test_predict_draws_every_kind_of_source(run: Path, coco: Path, tmp_path: Path) -> None:
-    pictures = sorted((coco / "val").glob("*"))
+    images = sorted((coco / "val").glob("*"))
     listed = tmp_path / "some.txt"
-    listed.write_text("\n".join(str(picture) for picture in pictures[:2]))
+    listed.write_text("\n".join(str(image) for image in images[:2]))
     sources = {
-        str(pictures[0]): 1,
-        str(coco / "val"): len(pictures),
-        str(coco / "val" / "*"): len(pictures),
+        str(images[0]): 1,
+        str(coco / "val"): len(images),
+        str(coco / "val" / "*"): len(images),
         str(listed): 2,
     }
     for number, (source, count) in enumerate(sources.items()):
@@ -94,7 +94,7 @@ def test_predict_draws_every_kind_of_source(run: Path, coco: Path, tmp_path: Pat
         assert isinstance(json.loads((out / "predictions.json").read_text()), list)
 
 
-def test_predict_names_the_broken_picture_and_does_the_others(run: Path, coco: Path, tmp_path: Path, capsys) -> None:
+def test_predict_names_the_broken_image_and_does_the_others(run: Path, coco: Path, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
     good = next((coco / "val").glob("*"))

@@ -23,9 +23,9 @@ def test_mask_rcnn_draws_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", ["faster_rcnn", "ssd"])
 def test_detectors_train_on_a_folder(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     DATASETS["coco"].write_fake(tmp_path / "coco")
-    picture = next((tmp_path / "coco" / "val").iterdir())
+    image = next((tmp_path / "coco" / "val").iterdir())
     words = ["--root", str(tmp_path / "coco"), "--epochs", "1", "--size", "96", "--run", str(tmp_path / "run")]
-    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]([*words, "--image", str(picture)])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]([*words, "--image", str(image)])
     assert "box AP" in capsys.readouterr().out
     assert (tmp_path / "run" / "report.html").exists()
 

@@ -139,13 +139,13 @@ def test_npairs_closed_forms() -> None:
     assert found == pytest.approx(0.253856, abs=1e-6)
 
 
-@pytest.mark.parametrize(("classes", "floor"), [(30, 1.594), (60, 2.196)])
-def test_npairs_of_unit_vectors_need_a_scale(classes: int, floor: float) -> None:
+@pytest.mark.parametrize(("classes", "least"), [(30, 1.594), (60, 2.196)])
+def test_npairs_of_unit_vectors_need_a_scale(classes: int, least: float) -> None:
     """Equal pairs and opposite classes cannot exist beyond two; the bound log(1 + (n - 1) e^-2) is what unit allows."""
-    assert math.log(1 + (classes - 1) * math.exp(-2)) == pytest.approx(floor, abs=1e-3)
+    assert math.log(1 + (classes - 1) * math.exp(-2)) == pytest.approx(least, abs=1e-3)
     points = torch.eye(classes, dtype=torch.float64).repeat(2, 1)
     labels = torch.arange(classes).repeat(2)
-    assert npairs_loss(points, labels, normalise=True).item() > floor
+    assert npairs_loss(points, labels, normalise=True).item() > least
     assert npairs_loss(points, labels, normalise=True, scale=20, l2_weight=0).item() < 1e-6
 
 

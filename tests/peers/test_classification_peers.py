@@ -1,4 +1,4 @@
-"""Our classifiers give torchvision's probabilities from its weights, picture to classes, preprocessing included."""
+"""Our classifiers give torchvision's probabilities from its weights, image to classes, preprocessing included."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for module in model.modules():
         for name, low in (("weight", 0.7), ("bias", -0.2), ("running_mean", -0.2), ("running_var", 0.7)):
             getattr(module, name).data.uniform_(low, low + 0.5)
 preset = torchvision.models.get_weight("{weights}.IMAGENET1K_V1").transforms()
-pixels = preset(inputs["picture"])[None]
+pixels = preset(inputs["image"])[None]
 with torch.no_grad():
     outputs["logits"] = model.eval()(pixels)
 outputs["pixels"] = pixels
@@ -39,8 +39,8 @@ for key, value in model.state_dict().items():
 PRESETS = """
 import torchvision
 weights = torchvision.models.get_weight("ResNet50_Weights.IMAGENET1K_{version}")
-for key, picture in inputs.items():
-    outputs[key] = weights.transforms()(picture)
+for key, image in inputs.items():
+    outputs[key] = weights.transforms()(image)
 """
 NAMES = """
 import torchvision
@@ -58,7 +58,7 @@ STEP = 1 / 255 / 0.224
 """One of 255 levels of brightness after normalising; torchvision rounds to levels after resizing and we do not."""
 
 
-def picture(height: int, width: int) -> Tensor:
+def scene_of(height: int, width: int) -> Tensor:
     """A smooth coloured scene with noise."""
     generator = torch.Generator().manual_seed(height)
     coarse = torch.rand(1, 3, 6, 8, generator=generator) * 200
@@ -67,9 +67,9 @@ def picture(height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_from_picture_to_logits(name: str, tmp_path: Path) -> None:
-    image = picture(300, 420)
-    results = run_peer(CLASSIFIER.format(name=name, weights=NETWORKS[name]), {"picture": image}, tmp_path)
+def test_from_image_to_logits(name: str, tmp_path: Path) -> None:
+    image = scene_of(300, 420)
+    results = run_peer(CLASSIFIER.format(name=name, weights=NETWORKS[name]), {"image": image}, tmp_path)
     model = PROBLEM.models[name]()
     state = {key.removeprefix("state."): value for key, value in results.items() if key.startswith("state.")}
     published = {PUBLISHED[name].prefix + key: value for key, value in state.items()}
@@ -92,10 +92,10 @@ def test_from_picture_to_logits(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("version", "resize"), [("V1", 256), ("V2", 232)])
 def test_presets(version: str, resize: int, tmp_path: Path) -> None:
     sizes = [(300, 420), (481, 333), (224, 224), (100, 90), (375, 500), (513, 257)]
-    pictures = {f"{h}x{w}": picture(h, w) for h, w in sizes}
-    results = run_peer(PRESETS.format(version=version), pictures, tmp_path)
+    images = {f"{h}x{w}": scene_of(h, w) for h, w in sizes}
+    results = run_peer(PRESETS.format(version=version), images, tmp_path)
     transform = CentreCrop(size=224, body=BACKBONES["resnet18"](num_classes=None).body, resize=resize)
-    for key, image in pictures.items():
+    for key, image in images.items():
         found = transform(transform.batch([image]))[0]
         assert float((found - results[key]).abs().max()) < 0.55 * STEP, key
 

@@ -183,9 +183,9 @@ def test_centre_crop_takes_the_middle() -> None:
 def test_whole_image_loses_nothing() -> None:
     transform = small().transform
     assert isinstance(transform, SquareTransform)
-    picture = torch.zeros(3, 40, 200, dtype=torch.uint8)
-    picture[:, :, -20:] = 255
-    batch = transform.batch([picture])
+    image = torch.zeros(3, 40, 200, dtype=torch.uint8)
+    image[:, :, -20:] = 255
+    batch = transform.batch([image])
     assert batch.pixels.shape == (1, 3, 64, 64)
     assert float(batch.pixels[0, 0, 0, -1]) == pytest.approx(1.0)
     torch.testing.assert_close(transform(batch)[0, 0, 0, 0], torch.tensor(-127 / 128))
@@ -205,7 +205,7 @@ def test_it_learns_what_and_where() -> None:
     criterion = ClassificationCriterion()
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-4)
     drawn = [_square(number) for number in range(12)]
-    batch, truth = model.transform.batch([picture for picture, _ in drawn]), [one for _, one in drawn]
+    batch, truth = model.transform.batch([image for image, _ in drawn]), [one for _, one in drawn]
     first: Tensor | None = None
     for _ in range(25):
         losses = criterion(model(batch, truth), truth)
@@ -221,9 +221,9 @@ def test_it_learns_what_and_where() -> None:
 def _square(number: int) -> tuple[Tensor, ClassTarget]:
     generator = torch.Generator().manual_seed(number)
     left, top = torch.randint(0, 30, (2,), generator=generator).tolist()
-    picture = torch.randint(60, 120, (3, 64, 64), generator=generator, dtype=torch.uint8)
-    picture[number % 3, top : top + 30, left : left + 30] = 250
-    return picture, target(number % 3, (left, top, left + 30.0, top + 30.0), (64, 64))
+    image = torch.randint(60, 120, (3, 64, 64), generator=generator, dtype=torch.uint8)
+    image[number % 3, top : top + 30, left : left + 30] = 250
+    return image, target(number % 3, (left, top, left + 30.0, top + 30.0), (64, 64))
 
 
 def test_the_problem_takes_the_recipe_s_mixing_and_losses() -> None:

@@ -119,12 +119,12 @@ def test_labels_resize_to_those_at_the_centres() -> None:
 
 
 def test_median_frequency_weights_of_a_hand_made_data_set() -> None:
-    # Two pictures of ten pixels: class 0 has 8 and 4 of them, class 1 has 2 and 0, class 2 has 0 and 6.
-    pictures = [torch.tensor([[8, 2, 0]]), torch.tensor([[4, 0, 6]])]
-    pixels = sum(pictures)[0]
-    of_pictures = sum((counts > 0) * counts.sum() for counts in pictures)[0]
+    # Two images of ten pixels: class 0 has 8 and 4 of them, class 1 has 2 and 0, class 2 has 0 and 6.
+    images = [torch.tensor([[8, 2, 0]]), torch.tensor([[4, 0, 6]])]
+    pixels = sum(images)[0]
+    of_images = sum((counts > 0) * counts.sum() for counts in images)[0]
     # Their frequencies are 12 / 20, 2 / 10 and 6 / 10, and the median is 0.6.
-    torch.testing.assert_close(median_frequency_weights(pixels, of_pictures), torch.tensor([1.0, 3.0, 1.0]))
+    torch.testing.assert_close(median_frequency_weights(pixels, of_images), torch.tensor([1.0, 3.0, 1.0]))
     absent = median_frequency_weights(torch.tensor([5, 0]), torch.tensor([10, 0]))
     assert absent.tolist() == [1.0, 1.0]
 

@@ -217,7 +217,7 @@ def test_it_learns_by_its_own_losses() -> None:
         PROBLEM.criterion(model, replace(recipe, loss="detection"), schema)
 
 
-def test_lite_learns_one_picture_by_heart() -> None:
+def test_lite_learns_one_image_by_heart() -> None:
     torch.manual_seed(0)
     model = ssd_lite0(num_classes=2, size=96).train()
     image = torch.full((3, 96, 96), 0.2)

@@ -1,4 +1,4 @@
-"""A small problem that keeps every part of the contract: one coloured square in a noisy picture, found and named."""
+"""A small problem that keeps every part of the contract: one coloured square in a noisy image, found and named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE = 32
 
 
 class Squares:
-    """Pictures with one square each."""
+    """Images with one square each."""
 
     schema = SCHEMA
 
@@ -74,7 +74,7 @@ class Padded:
 
 
 class Finder(nn.Module):
-    """Looks at a picture once: a batch norm, a dropout and a frozen layer, as real detectors have."""
+    """Looks at a image once: a batch norm, a dropout and a frozen layer, as real detectors have."""
 
     channels_last = False
     adapts = False
@@ -112,7 +112,7 @@ def criterion(outputs: Outputs, targets: list[InstanceTarget]) -> dict[str, Tens
 
 
 class Named(Metric):
-    """The share of pictures whose square is named rightly."""
+    """The share of images whose square is named rightly."""
 
     right: Tensor
     total: Tensor

@@ -1,4 +1,4 @@
-"""Two processes train as one with the double batch: the same losses, the same weights, metrics of all pictures."""
+"""Two processes train as one with the double batch: the same losses, the same weights, metrics of all images."""
 
 from __future__ import annotations
 

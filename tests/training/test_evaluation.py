@@ -11,7 +11,7 @@ from visus.training.evaluation import Extremes, Ranked, measure
 from visus.types import InstancePrediction, InstanceTarget
 
 
-def test_numbers_pictures_and_progress(squares: SimpleNamespace) -> None:
+def test_numbers_images_and_progress(squares: SimpleNamespace) -> None:
     torch.manual_seed(0)
     recipe = squares.recipe()
     _, loader = squares.loaders(recipe, val_length=20)
@@ -32,8 +32,31 @@ def test_numbers_pictures_and_progress(squares: SimpleNamespace) -> None:
     assert 0 < metrics["box AP"] < 1
     assert chosen[0].quality > 0 > chosen[-1].quality
     dataset = squares.dataset(20, seed=2)
-    for picture in chosen:
-        assert quality(picture.prediction, dataset[picture.index].target) == picture.quality
+    for image in chosen:
+        assert quality(image.prediction, dataset[image.index].target) == image.quality
+
+
+def test_images_that_cannot_be_ranked_are_measured_and_not_offered(squares: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    _, loader = squares.loaders(squares.recipe(), val_length=6)
+    extremes = Extremes(keep=2)
+
+    def quality(prediction: InstancePrediction, target: InstanceTarget) -> float | None:
+        return None if target.image_id % 2 else float(target.image_id)
+
+    assert "box AP" in measure(squares.finder(), squares.metric(), loader, quality=quality, extremes=extremes)
+    assert [image.index for image in extremes.chosen()] == [4, 2, 0]
+
+
+@pytest.mark.parametrize("adapts", [False, True])
+def test_only_models_that_adapt_have_gradients(squares: SimpleNamespace, adapts: bool) -> None:
+    _, loader = squares.loaders(squares.recipe(), val_length=6)
+    model, seen = squares.finder(), []
+    model.adapts = adapts
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(torch.is_grad_enabled()))
+    measure(model, squares.metric(), loader)
+    assert seen == [adapts]
+    assert torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 9])
@@ -44,4 +67,4 @@ def test_extremes_are_the_best_and_the_worst_once_each(squares: SimpleNamespace,
         extremes.offer(Ranked(index, None, quality))
     ranked = sorted(range(count), key=lambda index: -qualities[index])
     expected = ranked if count <= 4 else ranked[:2] + ranked[-2:]
-    assert [picture.index for picture in extremes.chosen()] == expected
+    assert [image.index for image in extremes.chosen()] == expected

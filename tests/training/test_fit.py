@@ -134,6 +134,16 @@ def test_saved_weights_are_the_average_that_was_measured(squares: SimpleNamespac
     assert metric.compute()["box AP"] == result.best_measures["box AP"]
 
 
+def test_a_model_that_adapts_has_gradients_in_validation(squares: SimpleNamespace, tmp_path: Path) -> None:
+    recipe = squares.recipe(epochs=1)
+    task = squares.task(recipe)
+    task.model.adapts = True
+    seen = set()
+    task.model.register_forward_pre_hook(lambda model, inputs: seen.add((model.training, torch.is_grad_enabled())))
+    run_fit(squares, tmp_path, recipe, task=task)
+    assert seen == {(True, True), (False, True)}
+
+
 def test_last_epoch_is_validated_whatever_its_number(squares: SimpleNamespace, tmp_path: Path) -> None:
     result, _ = run_fit(squares, tmp_path / "run", squares.recipe(epochs=5, val_every_epochs=3))
     assert ["box AP" in row for row in result.history] == [False, False, True, False, True]
@@ -206,7 +216,7 @@ def test_bfloat16_gives_float32_losses_and_weights(squares: SimpleNamespace, tmp
     assert result.history[-1]["train loss"] != full.history[-1]["train loss"]
 
 
-def test_diverged_training_names_batch_pictures_and_term(squares: SimpleNamespace, tmp_path: Path) -> None:
+def test_diverged_training_names_batch_images_and_term(squares: SimpleNamespace, tmp_path: Path) -> None:
     recipe = squares.recipe(epochs=1)
     task = squares.task(recipe)
     calls = iter(range(100))

@@ -31,6 +31,6 @@ def test_finite_losses_pass_and_are_forgotten() -> None:
     assert guard._waiting == []
 
 
-def test_message_helps_where_pictures_have_no_name() -> None:
+def test_message_helps_where_images_have_no_name() -> None:
     with pytest.raises(TrainingDiverged, match=r"unnamed.*optim\.lr.*clip_norm.*visus data check"):
         LossGuard().watch(("a",), torch.tensor([float("nan")]), epoch=0, batch=0, paths=[""])

@@ -108,7 +108,7 @@ def _check(arguments: CheckArguments) -> int:
     from visus.data.check.folder import check_folder
     from visus.data.readers.coco import check_coco
 
-    data = arguments.data
+    data = arguments.data.expanduser()
     if data.is_dir() or data.suffix != ".json":
         report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset)
     else:
@@ -175,15 +175,16 @@ def _convert(arguments: ConvertArguments) -> int:
 def _open(arguments: ShowArguments) -> SampleDataset:
     """The split of a folder, or of a generated data set of the catalog."""
     from visus.data.datasets import DATASETS
-    from visus.data.recognise import layout_of
+    from visus.data.recognise import find_dataset
     from visus.names import find
 
-    root, name = Path(arguments.data), arguments.dataset
+    root, name = Path(arguments.data).expanduser(), arguments.dataset
     if name is None and not root.exists():
         name = arguments.data
         if name not in DATASETS or DATASETS[name].write_fake is not None:
             raise DatasetNotFoundError(f"{root}: no such folder, and no generated data set has this name")
-    name = name or layout_of(root)
+    if name is None:
+        name, root = find_dataset(root)
     if arguments.keypoints and name == "coco":
         name = "coco_keypoints"
     return find(DATASETS, name, "data set").open(root, arguments.split, for_training=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from visus.data.check.report import CheckReport
@@ -47,6 +48,9 @@ class DatasetEntry:
         size: how much there is, for training and for testing.
         source: where it comes from: an address or a publication.
         unseen_classes: whether the splits share no class, as retrieval is measured.
+        refusal: why a folder that looks much like this layout is not taken for it; empty where it looks otherwise.
+
+    A ``~`` in front of a path is the user's own folder, for every reader and every check.
     """
 
     open: OpenSplit
@@ -59,3 +63,25 @@ class DatasetEntry:
     size: str
     source: str
     unseen_classes: bool = False
+    refusal: Callable[[Path], str] = lambda root: ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "open", _at_home(self.open))
+        if self.check is not None:
+            object.__setattr__(self, "check", _at_home(self.check))
+
+
+def _at_home(use: Any) -> Any:
+    """A function of a folder that knows ``~``."""
+    if getattr(use, "at_home", False):
+        return use
+
+    def used(root: Path, *arguments: Any, **options: Any) -> Any:
+        return use(Path(root).expanduser(), *arguments, **options)
+
+    try:
+        used = wraps(use)(used)
+    except AttributeError:
+        pass
+    used.at_home = True  # type: ignore[attr-defined]
+    return used

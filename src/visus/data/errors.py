@@ -11,3 +11,7 @@ class AnnotationError(VisusError, ValueError):
 
 class DatasetNotFoundError(VisusError, FileNotFoundError):
     """A folder that holds no data set of a known layout; the message lists what was looked for."""
+
+
+class ImageError(VisusError, ValueError):
+    """An image that cannot be read; the message names the file and the cause."""

@@ -1,4 +1,4 @@
-"""Which data set or layout a folder holds, by its folders and files."""
+"""Which data set or layout a folder holds, by all that lies in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 from visus.data.datasets import DATASETS
 from visus.data.errors import DatasetNotFoundError
+from visus.data.files.walk import visible
+from visus.data.formats.annotation_signs import annotation_signs, inventory
 
 if TYPE_CHECKING:
     from visus.data.feed.loader import SampleDataset
+
+_LEVELS = 2  # of folders that an archive may have put around a data set
+_BY_FOLDERS = ("image_folder", "orl_faces")
+"""Layouts that are recognised by nothing but folders of images."""
 
 
 def open_folder(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
@@ -20,19 +26,53 @@ def open_folder(root: Path, split: str, *, for_training: bool = False) -> Sample
         DatasetNotFoundError: no layout fits, or the split is missing.
         AnnotationError: the annotations cannot be used.
     """
-    return DATASETS[layout_of(Path(root))].open(Path(root), split, for_training=for_training)
+    layout, place = find_dataset(Path(root))
+    return DATASETS[layout].open(place, split, for_training=for_training)
 
 
 def layout_of(root: Path) -> str:
     """The name, in `DATASETS`, of the first data set or layout that a folder looks like.
 
     Raises:
-        DatasetNotFoundError: it looks like none; lists what was looked for.
+        DatasetNotFoundError: it looks like none; says what was found and what was looked for.
     """
-    for name, entry in DATASETS.items():
-        if entry.recognise is not None and entry.recognise(root):
-            return name
+    return find_dataset(root)[0]
+
+
+def find_dataset(root: Path) -> tuple[str, Path]:
+    """The name, in `DATASETS`, of what a folder holds, and where: in it, or in the only folder in it.
+
+    Raises:
+        DatasetNotFoundError: it looks like no layout; says what was found, what came near and what was looked for.
+    """
+    root = Path(root).expanduser()
+    if found := _found(root, _LEVELS):
+        return found
     if not root.exists():
         raise DatasetNotFoundError(f"{root}: no such folder")
     marks = "\n".join(f"  {name}: {entry.mark}" for name, entry in DATASETS.items() if entry.recognise)
-    raise DatasetNotFoundError(f"{root}: holds no data set of a known layout. Looked for\n{marks}")
+    refusals = ((name, entry.refusal(root)) for name, entry in DATASETS.items() if root.is_dir())
+    near = "".join(f"\n  no {name}: {reason}" for name, reason in refusals if reason)
+    there = f"Found\n{inventory(root)}{near}\n" if root.is_dir() else ""
+    raise DatasetNotFoundError(
+        f"{root}: holds no data set of a known layout. {there}Looked for\n{marks}\n"
+        "Where it is one of these nevertheless, say its name: --dataset or --data.dataset NAME"
+    )
+
+
+def _found(root: Path, levels: int) -> tuple[str, Path] | None:
+    for name, entry in DATASETS.items():
+        if entry.recognise is not None and entry.recognise(root):
+            return name, root
+    inner = [path for path in visible(root) if path.is_dir()] if root.is_dir() else []
+    if len(inner) != 1 or levels == 0 or _holds_images(root):
+        return None
+    found = _found(inner[0], levels - 1)
+    # What lies beside the folder may be what its images mean.
+    return None if found and found[0] in _BY_FOLDERS and annotation_signs(root) else found
+
+
+def _holds_images(root: Path) -> bool:
+    from visus.data.files.images import SUFFIXES
+
+    return any(path.suffix.lower() in SUFFIXES for path in visible(root))

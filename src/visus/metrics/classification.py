@@ -65,7 +65,7 @@ class ClassificationMetric(ConfusionMetric):
         Raises:
             ValueError: sizes differ, a label is not in the schema, or two images share an ``image_id``.
         """
-        for prediction, target in zip(predictions, batch.targets, strict=True):
+        for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
             self.add(target.image_id, self._judged(prediction, target))
 
     def compute(self) -> dict[str, float]:

@@ -173,15 +173,14 @@ class CocoMetric(ImageRecords):
             ValueError: where sizes differ, masks or keypoints are missing, or two images share an ``image_id``.
         """
         self.results = {}
-        for prediction, target in zip(predictions, batch.targets, strict=True):
+        for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
             self._check(prediction, target)
             without = {"masks": "mask", "keypoints_xyv": "keypoint"}
             dropped: dict[str, Any] = {name: None for name, kind in without.items() if kind not in self.kinds}
-            image_id = int(target.image_id)
-            found = prediction_to_coco(replace(prediction, **dropped), image_id, self.schema)
+            found = prediction_to_coco(replace(prediction, **dropped), int(target.image_id), self.schema)
             truth = target_to_coco(replace(target, **dropped), self.schema, first_id=1)
             image = _MeasuredImage(target.size, truth=pickle.dumps(truth), found=pickle.dumps(found))
-            self.add(image_id, image)
+            self.add(target.image_id, image)
 
     def compute(self) -> dict[str, float]:
         """Every number of every kind, by names like ``"box AP50"``; -1 where there is nothing to measure."""
@@ -218,6 +217,10 @@ class CocoMetric(ImageRecords):
         return known.size == record.size and (
             known.truth == record.truth or pickle.loads(known.truth) == pickle.loads(record.truth)
         )
+
+    def same_prediction(self, known: _MeasuredImage, record: _MeasuredImage) -> bool:
+        """Whether two records hold the same objects found."""
+        return known.found == record.found or pickle.loads(known.found) == pickle.loads(record.found)
 
     def _check(self, prediction: InstancePrediction, target: InstanceTarget) -> None:
         if tuple(prediction.size) != tuple(target.size):

@@ -35,8 +35,10 @@ def target_to_coco(target: InstanceTarget, schema: Schema, first_id: int) -> lis
     """The annotated objects of one image as entries of a COCO annotation file, numbered from ``first_id``.
 
     Raises:
-        ValueError: where a label is none of the schema's.
+        ValueError: where a label is none of the schema's, or the target has no ``image_id``.
     """
+    if target.image_id is None:
+        raise ValueError("the target has no image_id, which every entry of a COCO file names")
     objects = _described(target, target.image_id, schema)
     for i, (record, area, is_crowd) in enumerate(
         zip(objects, target.areas.tolist(), target.is_crowd.tolist(), strict=True)

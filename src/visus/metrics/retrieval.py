@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +26,7 @@ from visus.types import Batch, EmbeddingPrediction
 
 Similarity = Literal["cosine", "euclidean", "dot"]
 Lone = Literal["keep", "drop"]
-Side = tuple[Tensor, Tensor]
+Side = tuple[Shaped[Tensor, "..."], Int64[Tensor, " _"]]
 
 _MANY = 4096  # from so many images on, the first pass in whole numbers pays
 _ROWS_AT_ONCE = 256
@@ -119,7 +120,7 @@ def precision_at_r(
 
 
 def points_for(
-    embeddings: Tensor, labels: Tensor, gallery: tuple[Tensor, Tensor] | None, similarity: Similarity
+    embeddings: Shaped[Tensor, ...], labels: Int64[Tensor, " q"], gallery: Side | None, similarity: Similarity
 ) -> Points:
     """Vectors whose dot products order a gallery as ``similarity`` does, sorted by label.
 
@@ -254,13 +255,17 @@ class RetrievalMetric(ImageRecords):
 
     def update(self, predictions: Sequence[EmbeddingPrediction], batch: Batch) -> None:
         """Adds images: their embeddings and classes."""
-        for prediction, target in zip(predictions, batch.targets, strict=True):
+        for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
             embedding = prediction.embedding.detach().float().cpu()
-            self.add(int(target.image_id), (embedding.numpy(), int(target.label), target.is_query))
+            self.add(target.image_id, (embedding.numpy(), int(target.label), target.is_query))
 
     def same_image(self, known: Any, record: Any) -> bool:
-        """Whether both are of one class."""
-        return bool(known[1] == record[1])
+        """Whether both are of one class and on one side."""
+        return bool(known[1:] == record[1:])
+
+    def same_prediction(self, known: Any, record: Any) -> bool:
+        """Whether both have one embedding."""
+        return np.array_equal(known[0], record[0])
 
     def embeddings(self) -> Embedded:
         """What was measured so far.

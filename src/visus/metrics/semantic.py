@@ -74,7 +74,7 @@ class SemanticMetric(ConfusionMetric):
             ValueError: where sizes differ, a label names no class, or two images share an ``image_id``.
         """
         classes = self.schema.num_classes
-        for prediction, target in zip(predictions, batch.targets, strict=True):
+        for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
             found, true = _comparable(prediction, target)
             try:
                 confusion = pixel_confusion(found, true, classes)
@@ -105,6 +105,10 @@ class SemanticMetric(ConfusionMetric):
     def same_image(self, known: _SegmentedImage, record: _SegmentedImage) -> bool:
         """Whether two records hold as many pixels of every class."""
         return known.true == record.true
+
+    def same_prediction(self, known: _SegmentedImage, record: _SegmentedImage) -> bool:
+        """Whether two records hold as many pixels of every pair of classes."""
+        return np.array_equal(known.cells, record.cells) and np.array_equal(known.counts, record.counts)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class VocMetric(ImageRecords):
             ValueError: where sizes differ, numbers are not finite, or two images share an ``image_id``.
         """
         self._per_category = None
-        for prediction, target in zip(predictions, batch.targets, strict=True):
+        for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
             if tuple(prediction.size) != tuple(target.size):
                 raise ValueError(
                     f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
@@ -111,6 +111,12 @@ class VocMetric(ImageRecords):
     def same_image(self, known: _JudgedImage, record: _JudgedImage) -> bool:
         """Whether two records hold the same annotations."""
         return known.truth == record.truth
+
+    def same_prediction(self, known: _JudgedImage, record: _JudgedImage) -> bool:
+        """Whether two records hold the same detections."""
+        return all(
+            np.array_equal(getattr(known, name), getattr(record, name)) for name in ("scores", "labels", "verdicts")
+        )
 
 
 def average_precision(verdicts: NDArray[np.int64], owed: int, rule: str) -> float:

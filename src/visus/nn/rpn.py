@@ -74,7 +74,9 @@ class RegionProposalNetwork(nn.Module):
         self.base_anchors = [base_anchors(sizes, aspect_ratios) for sizes in anchor_sizes]
         self.head = RPNHead(channels, len(self.base_anchors[0]), depth)
 
-    def forward(self, features: Sequence[Tensor], pixels: tuple[int, int], sizes: Int64[Tensor, "b 2"]) -> RPNOutputs:
+    def forward(
+        self, features: Sequence[Float[Tensor, "b c _ _"]], pixels: tuple[int, int], sizes: Int64[Tensor, "b 2"]
+    ) -> RPNOutputs:
         """Proposals from features of images padded to ``pixels`` (h, w), each ``sizes`` (h, w) large."""
         if len(features) != len(self.base_anchors):
             raise ValueError(f"{len(features)} feature levels for {len(self.base_anchors)} levels of anchors")
@@ -126,8 +128,10 @@ class RPNHead(nn.Module):
                 nn.init.normal_(layer.weight, std=0.01)
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """For each level the logits [b, h*w*k] and deltas [b, h*w*k, 4], anchors in the order row, column, shape."""
+    def forward(
+        self, features: Sequence[Float[Tensor, "b c _ _"]]
+    ) -> tuple[list[Float[Tensor, "b _"]], list[Float[Tensor, "b _ 4"]]]:
+        """For each level the logits and deltas of its anchors, in the order row, column, shape; in fp32."""
         scores, deltas = [], []
         for feature in features:
             hidden = self.conv(feature)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,7 +59,7 @@ class ImageTransform(nn.Module):
         pixels = (pixels - self.mean) / self.std
         return _without_padding(pixels, images.sizes).contiguous(memory_format=torch.channels_last)
 
-    def batch(self, images: Sequence[Tensor]) -> ImageBatch:
+    def batch(self, images: Sequence[Shaped[Tensor, ...]]) -> ImageBatch:
         """Resizes [3 h w] images (uint8 in 0..255 or float in 0..1) to the wanted side and pads them to one tensor.
 
         Raises:
@@ -70,8 +70,8 @@ class ImageTransform(nn.Module):
         originals = tuple((image.shape[-2], image.shape[-1]) for image in images)
         return replace(pad_images([self.resize(image) for image in images], self.divisor), originals=originals)
 
-    def resize(self, image: Tensor) -> Tensor:
-        """One [3 h w] image at the wanted size; the image itself where it has that size already."""
+    def resize(self, image: Shaped[Tensor, "3 _ _"]) -> Shaped[Tensor, "3 _ _"]:
+        """One image at the wanted size; the image itself where it has that size already."""
         check_image(image)
         size = self.target_size(image.shape[-2], image.shape[-1])
         if size == tuple(image.shape[-2:]):

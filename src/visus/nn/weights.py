@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 from visus.errors import VisusError
 from visus.nn.norm import FrozenBatchNorm2d
 
-State = Mapping[str, Tensor]
+State = Mapping[str, Shaped[Tensor, "..."]]
+StateDict = dict[str, Shaped[Tensor, "..."]]
 _SHOWN = 3
 _DEPTH = 3
 
@@ -29,7 +31,7 @@ class WeightsError(VisusError):
     """A file of weights that cannot be read, or that belongs to another network."""
 
 
-def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: str | Path) -> tuple[StateDict, dict[str, str]]:
     """The weights in a file, and what the file says about them. Never runs code that a file may hold.
 
     Args:
@@ -103,7 +105,7 @@ def load_state(model: nn.Module, state: State, *, source: str) -> None:
     model.load_state_dict(given, strict=False)  # compared above; what may still differ are the counters
 
 
-def remap_torchvision(state: State) -> dict[str, Tensor]:
+def remap_torchvision(state: State) -> StateDict:
     """The names of torchvision's detectors as they are today, for files from 2019 and after.
 
     The older files lack the two levels that ``fpn.*_blocks.{i}.0``, ``rpn.head.conv.0.0`` and ``mask_head.{i}.0`` have.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 Weights = tuple[float, float, float, float]
@@ -107,7 +107,7 @@ def xyxy_to_cxcywh(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
     return torch.cat((boxes[..., :2] + 0.5 * sides, sides), dim=-1)
 
 
-def at_least_float32(values: Tensor) -> Tensor:
+def at_least_float32(values: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """The same numbers in float32 where they come in half precision, otherwise as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 

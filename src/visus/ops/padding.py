@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from visus.types import ImageBatch
 
 
-def check_image(image: Tensor) -> None:
+def check_image(image: Shaped[Tensor, ...]) -> None:
     """Refuses a tensor that is no RGB image.
 
     Raises:
@@ -26,7 +27,7 @@ def check_image(image: Tensor) -> None:
         )
 
 
-def pad_images(images: Sequence[Tensor], divisor: int = 1) -> ImageBatch:
+def pad_images(images: Sequence[Shaped[Tensor, ...]], divisor: int = 1) -> ImageBatch:
     """Lays [3 h w] images into the upper left corners of one tensor of zeros whose sides are multiples of ``divisor``.
 
     Integer images (0..255) beside float ones (0..1) become float.

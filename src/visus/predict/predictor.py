@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor, nn
 
 from visus import catalog
-from visus.data.files.images import read_image
+from visus.data.files.images import read_image, rgb_pixels
 from visus.download import cache_path, fetch
 from visus.errors import VisusError
 from visus.names import suggestion
@@ -179,16 +178,16 @@ def is_cached(name: str) -> bool:
 
 
 def as_pixels(image: Picture) -> UInt8[Tensor, "3 h w"]:
-    """A picture as a uint8 RGB tensor.
+    """An image as an upright uint8 RGB tensor.
 
     Raises:
-        ImageError: a path that holds no readable picture.
+        ImageError: a file, or an image of Pillow's, that cannot be decoded.
         ValueError: a tensor that is not [3, h, w] of uint8.
     """
     if isinstance(image, str | Path):
         return read_image(image)
     if isinstance(image, Image.Image):
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+        return rgb_pixels(image)
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"a picture must be uint8 of shape [3, h, w], not {image.dtype} of {list(image.shape)}")
     return image

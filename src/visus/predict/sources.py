@@ -15,13 +15,12 @@ from typing import Final
 from jaxtyping import UInt8
 from torch import Tensor
 
-from visus.data.files.images import read_image
+from visus.data.files.images import SUFFIXES, read_image
+from visus.data.files.listed_files import read_lines
 from visus.errors import VisusError
 from visus.predict.video import read_frames
 
-IMAGE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2"}
-)
+IMAGE_SUFFIXES: Final = frozenset(SUFFIXES)
 VIDEO_SUFFIXES: Final = frozenset(
     {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".ts"}
 )
@@ -82,14 +81,14 @@ def list_images(source: str | Path) -> list[ImageFile]:
         VisusError: the source does not exist or names no image.
     """
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):  # which, unlike the method, is False for a name that no file can have
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not _hidden(p, path))
         if not found:
             raise VisusError(f"{path}: no image in this folder or below it (looked for {_suffixes()})")
         return [ImageFile(p.relative_to(path).as_posix(), p) for p in found]
-    if path.is_file() and path.suffix.lower() == ".txt":
+    if os.path.isfile(path) and path.suffix.lower() == ".txt":
         return _named(_paths_of_list(path))
-    if path.is_file():
+    if os.path.isfile(path):
         return [ImageFile(path.name, path)]
     if glob.has_magic(str(source)):
         matches = sorted(Path(p) for p in glob.glob(str(source), recursive=True))
@@ -102,12 +101,12 @@ def list_images(source: str | Path) -> list[ImageFile]:
 
 def _paths_of_list(path: Path) -> list[Path]:
     """The paths in a list file: one a line, relative to the file's folder or else to the working directory."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    entries = [Path(line) for line in dict.fromkeys(lines) if line and not line.startswith("#")]
+    entries = [Path(line) for line in dict.fromkeys(read_lines(path)) if not line.startswith("#")]
     if not entries:
         raise VisusError(f"{path}: the list names no image; write one path a line")
     return [
-        entry if not (path.parent / entry).exists() and entry.exists() else path.parent / entry for entry in entries
+        entry if not os.path.exists(path.parent / entry) and os.path.exists(entry) else path.parent / entry
+        for entry in entries
     ]
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from visus.data.recognise import layout_of, open_folder
+from visus.data.datasets import DATASETS
+from visus.data.recognise import find_dataset
 from visus.recipes.classification import classifier_lite0
+from visus.recipes.metric_learning import descriptor_lite0_sop
 from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
@@ -20,14 +22,16 @@ def for_folder(folder: str | Path) -> Recipe:
     """The small recipe that suits a folder: what it can teach, and enough epochs for a small data set.
 
     Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, classes of pixels by DeepLabv3 and
-    classes of pictures by a classifier.
+    classes of images by a classifier; where the classes of the test are unseen in training, a descriptor is.
 
     Raises:
         FileNotFoundError: the folder holds no annotations in a layout that is known.
     """
-    root = Path(folder)
-    layout = layout_of(root)
-    dataset = open_folder(root, "train", for_training=True)
+    layout, root = find_dataset(Path(folder))
+    entry = DATASETS[layout]
+    dataset = entry.open(root, "train", for_training=True)
+    if entry.unseen_classes:
+        return _descriptor(layout, root)
     recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset.schema)
     batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
     steps = max(1, len(dataset) // batch_size)
@@ -38,6 +42,13 @@ def for_folder(folder: str | Path) -> Recipe:
         data=replace(recipe.data, dataset=layout, root=str(root), batch_size=batch_size),
         fit=replace(recipe.fit, epochs=epochs, val_every_epochs=max(1, epochs // 20)),
     )
+
+
+def _descriptor(layout: str, root: Path) -> Recipe:
+    """The small recipe for retrieval, on this data set."""
+    recipe = descriptor_lite0_sop()
+    data = replace(recipe.data, dataset=layout, root=str(root))
+    return replace(recipe, name=root.resolve().name or "folder", data=data)
 
 
 def _for_objects(schema: Schema) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from visus.data.feed.loader import SampleDataset, Transform
     from visus.problem import Problem
-    from visus.types import Batch
+    from visus.types import Batch, Schema
 
 
 def open_split(recipe: Recipe, part: str) -> SampleDataset:
@@ -89,6 +89,39 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
         _augmentation(recipe, dataset)(first, torch.Generator())
     except NoRowError as error:
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
+
+
+def as_learned(
+    recipe: Recipe, problem: Problem, model: nn.Module, schema: Schema, dataset: SampleDataset, *, of: str, other: str
+) -> SampleDataset:
+    """The data to measure on, with the labels that the same names have in ``schema``.
+
+    Args:
+        recipe: says what is learned.
+        problem: of its model.
+        model: decides what is measured.
+        schema: what the model learns, or learned.
+        dataset: the data to measure on.
+        of: what ``schema`` belongs to ("the split 'train'"), for messages.
+        other: what ``dataset`` is, for messages.
+
+    Raises:
+        RecipeError: the data has other targets, or lacks masks or keypoints that the model learns.
+        AnnotationError: it has categories or keypoints that ``schema`` lacks.
+    """
+    from visus.data.records.relabelled import with_labels_of
+
+    if problem.unseen_classes:
+        return dataset
+    if len(dataset) and (kind := type(dataset[0].target)) not in problem.targets:
+        wanted = " or ".join(target.__name__ for target in problem.targets)
+        raise RecipeError(f"{recipe.model} ({problem.name}) learns from {wanted}, but {other} has {kind.__name__}")
+    own = dataset.schema
+    try:
+        problem.metric(model, recipe, replace(schema, has_masks=own.has_masks, keypoints=own.keypoints))
+    except RecipeError as error:
+        raise RecipeError(f"{other} cannot be measured: {error}") from error
+    return with_labels_of(schema, dataset, of=of, other=other)
 
 
 def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from visus.errors import VisusError
-from visus.runs.feed import check_recipe, open_split, train_loader, val_loader
-from visus.runs.results import as_json, measure_weights, print_metrics, write_results
 from visus.names import suggestion
+from visus.runs.feed import as_learned, check_recipe, open_split, train_loader, val_loader
+from visus.runs.results import as_json, measure_weights, print_metrics, write_results
 from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder, new_run, resumable_run
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from visus.data.feed.loader import SampleDataset
     from visus.types import Schema
 
 SHARED_RUN = "VISUS_RUN_FOLDER"
@@ -54,10 +53,13 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     from visus import catalog
     from visus.training.fit import fit
 
-    check_recipe(recipe, catalog.problem_of(recipe.model), train_data)
+    problem = catalog.problem_of(recipe.model)
+    check_recipe(recipe, problem, train_data)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
     task = catalog.build_task(model, recipe, schema)
+    of, other = f"the split {recipe.data.train!r}", f"the split {recipe.data.val!r} of {recipe.data.root}"
+    val_data = as_learned(recipe, problem, model, schema, val_data, of=of, other=other)
     loaders = train_loader(recipe, train_data, model), val_loader(recipe, val_data, model)
     folder = _run_folder(wanted, resume, console)  # made once nothing is refused any more
     if process_rank() == 0:
@@ -111,11 +113,14 @@ def evaluate(
     )
     asked = replace(recipe, data=data)
     dataset = open_split(asked, "val")
-    schema = _learned_schema(folder, recipe, dataset)
+    schema = _learned_schema(folder)
     from visus import catalog
 
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
-    metric = catalog.problem_of(recipe.model).metric(model, recipe, schema)
+    problem = catalog.problem_of(recipe.model)
+    metric = problem.metric(model, recipe, schema)
+    there = f"the split {data.val!r} of {data.root}"
+    dataset = as_learned(asked, problem, model, schema, dataset, of=f"the run {folder.path}", other=there)
     console = Console()
     measured = measure_weights(folder, asked, model, metric, dataset, console=console, device=device)
     if own:
@@ -181,23 +186,14 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
     return folder
 
 
-def _learned_schema(folder: RunFolder, recipe: Recipe, dataset: SampleDataset) -> Schema:
-    """What the run learned, checked to mean the same on ``dataset``; some problems measure on unseen classes."""
-    from visus import catalog
+def _learned_schema(folder: RunFolder) -> Schema:
+    """What the labels of the run's weights mean."""
     from visus.nn.weights import read_weights
     from visus.types import Schema
 
     if not folder.weights.is_file():
         raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
-    learned = Schema.from_json(read_weights(folder.weights)[1]["schema"])
-    unseen = catalog.problem_of(recipe.model).unseen_classes
-    if dataset.schema.categories != learned.categories and not unseen:
-        missing = [name for name in learned.categories if name not in dataset.schema.categories]
-        raise VisusError(
-            f"The run learned {len(learned.categories)} categories, the data has {len(dataset.schema.categories)}"
-            + (f" and lacks {', '.join(missing[:5])}." if missing else " in another order or with others among them.")
-        )
-    return learned
+    return Schema.from_json(read_weights(folder.weights)[1]["schema"])
 
 
 def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: nn.Module, console: Console) -> None:

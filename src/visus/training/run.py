@@ -28,6 +28,7 @@ from visus.training.recipe import Recipe
 from visus.types import Schema
 
 if TYPE_CHECKING:
+    from jaxtyping import Shaped
     from torch import Tensor
 
 
@@ -97,7 +98,7 @@ class RunFolder:
             )
         return Recipe.from_json(self.recipe_file.read_text())
 
-    def save_weights(self, state: dict[str, Tensor], recipe: Recipe, schema: Schema) -> None:
+    def save_weights(self, state: dict[str, Shaped[Tensor, ...]], recipe: Recipe, schema: Schema) -> None:
         """Writes the weights with all that rebuilds the model: its name, its options and the schema."""
         from visus import __version__
         from visus.nn.weights import save_weights

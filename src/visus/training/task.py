@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 import torch.distributed
+from jaxtyping import Float
 from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ from visus.training.run import RunError
 from visus.training.update import GradientDescent, Round, Update
 from visus.types import Batch
 
-Criterion = Callable[[Any, list[Any]], dict[str, Tensor]]
+Criterion = Callable[[Any, list[Any]], dict[str, Float[Tensor, ""]]]
 Stage = Literal["train", "val", "test"]
 
 

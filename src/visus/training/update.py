@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.training.optim import build_optimizer
 from visus.training.recipe import OptimRecipe
 from visus.types import Batch
+
+Losses = Mapping[str, Float[Tensor, ""]]
+"""Scalars by the names of the terms."""
 
 
 class Round:
@@ -36,9 +40,9 @@ class Round:
         self,
         *,
         batch: Batch,
-        evaluate: Callable[[], Mapping[str, Tensor]],
-        backward: Callable[[Tensor], None],
-        watch: Callable[[Mapping[str, Tensor]], None],
+        evaluate: Callable[[], Losses],
+        backward: Callable[[Float[Tensor, ""]], None],
+        watch: Callable[[Losses], None],
         share: float,
         complete: bool,
         clip_norm: float | None,
@@ -47,7 +51,7 @@ class Round:
         self._backward, self._watch, self._share, self._clip_norm = backward, watch, share, clip_norm
         self.losses: dict[str, Tensor] = {}
 
-    def backward(self, losses: Mapping[str, Tensor]) -> None:
+    def backward(self, losses: Losses) -> None:
         """Notes named scalar losses and adds the gradient of their sum to the parameters; see `frozen`.
 
         Raises:

@@ -120,7 +120,7 @@ def test_errors_name_file_and_values(tmp_path: Path) -> None:
         labels(root)
     for content in (b"", b"nonsense"):
         (root / "masks" / "train" / "a.png").write_bytes(content)
-        with pytest.raises(ImageError, match=r"a\.png: not an image"):
+        with pytest.raises(ImageError, match=r"a\.png: (not an image|the file is empty)"):
             labels(root)
     Image.new("F", (4, 4)).save(root / "masks" / "train" / "a.tif")
     (root / "masks" / "train" / "a.png").unlink()

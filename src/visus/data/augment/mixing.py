@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -83,13 +83,15 @@ class Mix:
         return F.one_hot(target.label, self.num_classes).float()
 
 
-def mixup(pixels: Tensor, others: Int64[Tensor, " b"], share: float) -> Float[Tensor, "b 3 h w"]:
+def mixup(pixels: Shaped[Tensor, "b 3 h w"], others: Int64[Tensor, " b"], share: float) -> Float[Tensor, "b 3 h w"]:
     """``share`` of each picture and the rest of another (arXiv 1710.09412, equation in section 2); 0..1 floats."""
     values = pixels / 255 if pixels.dtype == torch.uint8 else pixels
     return share * values + (1 - share) * values[others.to(pixels.device)]
 
 
-def cutmix(pixels: Tensor, others: Int64[Tensor, " b"], patch: Patch) -> tuple[Tensor, float]:
+def cutmix(
+    pixels: Shaped[Tensor, "b 3 h w"], others: Int64[Tensor, " b"], patch: Patch
+) -> tuple[Shaped[Tensor, "b 3 h w"], float]:
     """Each picture with a patch (left, top, right, bottom) of another, and the share of its own that is left.
 
     Source: arXiv 1905.04899, equation 1; the share is counted after the patch was cut off at the border.

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from visus.data.formats.coco_segments import rle_of
-from visus.data.formats.coco_values import are_numbers, declares_keypoints_well, is_finite, is_identifier, is_side
+from visus.data.formats.coco_values import (
+    are_numbers,
+    declares_keypoints_well,
+    is_area,
+    is_crowd_flag,
+    is_finite,
+    is_identifier,
+    is_side,
+    is_text,
+    keypoint_problem,
+    outline_problem,
+    short,
+)
 
 Record = dict[str, Any]
 Size = tuple[int, int]
@@ -59,11 +71,9 @@ def _image_problems(records: list[Any], file: str) -> Iterator[Problem]:
     if len(records) == 1:
         yield Problem("single image", "warning", file, "lists one image: nothing can be learned or measured from it")
     for record in records:
-        if not (
-            isinstance(record, dict) and is_identifier(record.get("id")) and isinstance(record.get("file_name"), str)
-        ):
+        if not (isinstance(record, dict) and is_identifier(record.get("id")) and is_text(record.get("file_name"))):
             yield Problem(
-                "malformed image record", "error", file, f"{_short(record)} needs an integer id and a file_name"
+                "malformed image record", "error", file, f"{short(record)} needs an integer id and a file_name"
             )
         elif record.get("height") is None or record.get("width") is None:
             message = f"image {record['id']} does not say its height and width; they are read from the file"
@@ -80,7 +90,9 @@ def _category_problems(records: list[Any], file: str) -> Iterator[Problem]:
         yield Problem("no categories", "error", file, "lists no category")
     for record in records:
         if not (isinstance(record, dict) and is_identifier(record.get("id"))):
-            yield Problem("malformed category", "error", file, f"{_short(record)} needs an integer id")
+            yield Problem("malformed category", "error", file, f"{short(record)} needs an integer id")
+        elif not is_text(str(record.get("name"))):
+            yield Problem("malformed category", "error", file, f"the name of category {record['id']} is no text")
         elif not declares_keypoints_well(record):
             message = f"category {record['id']} needs names as keypoints, and pairs of their numbers as skeleton"
             yield Problem("malformed category", "error", file, message)
@@ -130,25 +142,27 @@ def annotation_problems(
     if identifier is None:
         yield problem("missing annotation id", "warning", "has no id")
     elif number is None:
-        yield problem("malformed annotation id", "error", f"the id is {_short(identifier)}")
+        yield problem("malformed annotation id", "error", f"the id is {short(identifier)}")
     if not is_identifier(image) or image not in sizes:
-        yield problem("unknown image", "error", f"belongs to image {_short(image)}, which is not listed")
+        yield problem("unknown image", "error", f"belongs to image {short(image)}, which is not listed")
     if not is_identifier(category) or category not in points:
-        yield problem("unknown category", "error", f"has category {_short(category)}, which is not listed")
-    for key in ("area", "iscrowd"):
+        yield problem("unknown category", "error", f"has category {short(category)}, which is not listed")
+    for key, allowed in (("area", is_area), ("iscrowd", is_crowd_flag)):
         value = annotation.get(key)
         if value is None:
             yield problem(f"missing {key}", "warning", f"has no {key}")
-        elif not is_finite(value) or value < 0:
-            yield problem(f"malformed {key}", "error", f"the {key} is {_short(value)}")
+        elif not allowed(value):
+            yield problem(f"malformed {key}", "error", f"the {key} is {short(value)}")
     size = _lookup(sizes, image)
     for kind, severity, message in _box_findings(annotation.get("bbox"), size):
         yield problem(kind, severity, message)
     for kind, severity, message in _outline_findings(annotation, size, outlined):
         yield problem(kind, severity, message)
-    if annotation.get("keypoints") not in (None, []):
-        for kind, severity, message in _keypoint_findings(annotation["keypoints"], _lookup(points, category) or 0):
-            yield problem(kind, severity, message)
+    if expected := _lookup(points, category) or max(points.values(), default=0):
+        if wrong := keypoint_problem(annotation.get("keypoints"), expected):
+            yield problem(wrong[0], "error", wrong[1])
+    elif annotation.get("keypoints"):
+        yield problem("keypoints without names", "warning", "has keypoints, which no category declares: left out")
 
 
 Finding = tuple[str, Literal["error", "warning"], str]
@@ -158,7 +172,7 @@ def _box_findings(box: Any, size: Size | None) -> Iterator[Finding]:
     if box is None:
         yield "missing bbox", "error", "has no bbox"
     elif not are_numbers(box, 4):
-        yield "malformed bbox", "error", f"bbox {_short(box)} is not four numbers"
+        yield "malformed bbox", "error", f"bbox {short(box)} is not four numbers"
     elif not _is_box(box):
         yield "NaN or infinite box", "error", f"bbox {box}"
     elif box[2] < 0 or box[3] < 0:
@@ -172,13 +186,15 @@ def _box_findings(box: Any, size: Size | None) -> Iterator[Finding]:
 
 def _outline_findings(annotation: Record, size: Size | None, outlined: bool) -> Iterator[Finding]:
     segmentation = annotation.get("segmentation")
-    if not segmentation:
+    if problem := outline_problem(segmentation):
+        yield "malformed segmentation", "error", f"the outline cannot be used: {problem}"
+    elif not segmentation:
         if outlined:
             yield "missing segmentation", "warning", "has no outline, others have: its box serves as mask"
     elif isinstance(segmentation, list):
-        yield from _polygon_findings(segmentation)
-    elif not isinstance(segmentation, dict) or "size" not in segmentation or "counts" not in segmentation:
-        yield "malformed segmentation", "error", f"{_short(segmentation)} is neither polygons nor run lengths"
+        for polygon in segmentation:
+            if len(polygon) < 6:
+                yield "polygon with fewer than 3 corners", "warning", f"polygon {polygon} is left out"
     elif size:
         try:
             rle_of(segmentation, size)
@@ -186,34 +202,11 @@ def _outline_findings(annotation: Record, size: Size | None, outlined: bool) -> 
             yield "wrong run lengths", "error", str(error)
 
 
-def _polygon_findings(polygons: list[Any]) -> Iterator[Finding]:
-    for polygon in polygons:
-        if not isinstance(polygon, list) or not all(map(is_finite, polygon)):
-            yield "malformed segmentation", "error", f"polygon {_short(polygon)} is not a list of finite numbers"
-        elif len(polygon) % 2:
-            yield "malformed segmentation", "error", f"a polygon has an odd number of coordinates, {len(polygon)}"
-        elif len(polygon) < 6:
-            yield "polygon with fewer than 3 corners", "warning", f"polygon {polygon} is left out"
-
-
-def _keypoint_findings(keypoints: Any, expected: int) -> Iterator[Finding]:
-    if not isinstance(keypoints, list) or not all(map(is_finite, keypoints)):
-        yield "malformed keypoints", "error", f"{_short(keypoints)} is not a list of finite numbers"
-    elif len(keypoints) != 3 * expected:
-        yield (
-            "wrong number of keypoints",
-            "error",
-            f"{len(keypoints)} numbers; {expected} keypoints need {3 * expected}",
-        )
-    elif any(v not in (0, 1, 2) for v in keypoints[2::3]):
-        yield "malformed keypoints", "error", "a visibility is none of 0, 1, 2"
-
-
 def _repeated(what: str, values: Iterator[Any], file: str, severity: Literal["error", "warning"]) -> Iterator[Problem]:
     for value, times in Counter(v for v in values if isinstance(v, int | float | str)).items():
         if times > 1:
             number = value if what == "annotation id" and is_identifier(value) else None
-            yield Problem(f"duplicate {what}", severity, file, f"{what} {_short(value)} occurs {times} times", number)
+            yield Problem(f"duplicate {what}", severity, file, f"{what} {short(value)} occurs {times} times", number)
 
 
 def _outside(box: list[float], size: Size) -> float:
@@ -241,8 +234,3 @@ def _is_box(box: Any) -> TypeGuard[list[float]]:
 
 def _lookup(table: dict[int, Value], key: Any) -> Value | None:
     return table.get(key) if is_identifier(key) else None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from jaxtyping import UInt8
 from torch import Tensor
 
 from visus.data.check.records import Problem
-from visus.data.files.images import ImageError, image_size, is_damaged_jpeg, read_image
+from visus.data.files.images import ImageError, image_size, is_damaged_jpeg, is_nearly_black, read_image
 from visus.data.formats.coco_index import Record
 
 Item = TypeVar("Item")
+
+_DEEP = (".png", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".jp2")  # formats of more than 8 bits
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def image_problems(
     record: Record,
     *,
     decode: bool,
-    read: Callable[[Path], Tensor] = read_image,
+    read: Callable[[Path], UInt8[Tensor, "3 h w"]] = read_image,
     size_of: Callable[[Path], tuple[int, int]] = image_size,
 ) -> list[Problem]:
     """What is wrong with the file of an image record.
@@ -71,6 +74,9 @@ def image_problems(
     if decode and is_damaged_jpeg(path):
         message = "readable, but libjpeg-turbo complains: parts of the image may be wrong"
         problems.append(Problem("damaged JPEG", "warning", name, message))
+    if decode and path.suffix.lower() in _DEEP and is_nearly_black(path):
+        message = "16 bits whose values are all below 4096: it comes out nearly black; save it with 8 bits"
+        problems.append(Problem("nearly black", "warning", name, message))
     said = (record.get("height"), record.get("width"))
     if None not in said and said != (height, width):
         turned = " (turned by its EXIF orientation?)" if said == (width, height) else ""

@@ -1,6 +1,7 @@
 """From one format of annotations to another: COCO, Pascal VOC and YOLO, through records in COCO's format.
 
 Boxes, classes and images without objects survive every way; what a format has no words for is left out and counted.
+Categories are the same where their names are, whatever numbers the files of the splits give them.
 """
 
 from __future__ import annotations
@@ -8,28 +9,29 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from visus.data.convert.writers import WRITERS, AnnotatedImage
+from visus.data.convert.errors import ConversionError
+from visus.data.convert.losses import lost_of_content
+from visus.data.convert.writers import WRITERS, AnnotatedImage, Plan
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
-from visus.data.formats.coco_index import build_index, read_coco_json
+from visus.data.formats.coco_index import build_index, read_coco_json, refuse_outside
 from visus.data.formats.coco_layouts import find_coco
+from visus.data.formats.coco_names_found import find_images
+from visus.data.formats.coco_segments import rle_of
 from visus.data.formats.voc_layout import find_voc, listed_names
 from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files
 from visus.data.readers.voc import voc_content
 from visus.data.readers.yolo import yolo_content
-from visus.data.recognise import layout_of
-from visus.errors import VisusError
+from visus.data.recognise import find_dataset
 
 Record = dict[str, Any]
-
-
-class ConversionError(VisusError, ValueError):
-    """A conversion that would lose or overwrite something."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,10 @@ def convert(
 ) -> Conversion:
     """Write a data set in another format.
 
-    Left out are, with their number in the result: crowds in YOLO (a difficult object of VOC is one); outlines in VOC;
-    outlines in run lengths in YOLO, whose boxes are kept; keypoints everywhere. YOLO's boxes are cut at the border.
-    Nothing is written before everything is read.
+    Whatever the other format has no words for is left out, with its number in the result: crowds in YOLO (a difficult
+    object of VOC is one); outlines in VOC; keypoints, areas, identifiers, supercategories and fields of one's own in
+    both; VOC's pose, truncation and masks. Run lengths become polygons in YOLO where one polygon can say the same.
+    YOLO's boxes are cut at the border. Nothing is written before everything is read.
 
     Args:
         source: a folder in COCO's, VOC's or the YOLO layout.
@@ -67,16 +70,18 @@ def convert(
     Raises:
         ConversionError: the target holds something already, or the source is in no such format, or in that one.
         DatasetNotFoundError: the source holds no data set, or not the split.
-        AnnotationError: annotations that cannot be used.
-        ImageError: an image is missing.
+        AnnotationError: annotations that cannot be used, or that give an image another size than it has.
+        ImageError: an image is missing, or cannot be read.
     """
-    source, target = Path(source), Path(target)
-    layout = layout_of(source)
+    layout, source = find_dataset(Path(source))
+    target = Path(target).expanduser()
     _refuse(source, layout, target, to)
     contents = _contents(source, layout, splits)
-    names = _names(source, contents)
-    annotated = {split: _annotated(source, content) for split, content in contents.items()}
-    plan = WRITERS[to](target, names, annotated)
+    categories = _categories(source, contents)
+    labels = {category["name"]: label for label, category in enumerate(categories)}
+    annotated = {split: _annotated(source, content, labels) for split, content in contents.items()}
+    plan = WRITERS[to](target, categories, annotated)
+    _count_the_rest(plan, layout, contents, labels)
     total = sum(map(len, annotated.values()))
     for done, (origin, copy) in enumerate(plan.copies, start=1):
         _bring(origin, copy, link)
@@ -117,7 +122,9 @@ def _contents(source: Path, layout: str, splits: Sequence[str]) -> dict[str, tup
 def _read_coco(source: Path, split: str) -> tuple[Path, Record]:
     found = find_coco(source, split)
     content = read_coco_json(found.annotations)
+    find_images(content, found.images).warn(found.annotations)
     build_index(content, found.annotations, size_of=lambda name: image_size(found.images / name), for_training=False)
+    refuse_outside(content, found.images, found.annotations)
     if found.image_ids is not None:
         kept = set(found.image_ids)
         images = [record for record in content["images"] if record["id"] in kept]
@@ -133,37 +140,81 @@ def _read_voc(source: Path, split: str) -> tuple[Path, Record]:
 
 def _read_yolo(source: Path, split: str) -> tuple[Path, Record]:
     declared = read_yaml(find_yaml(source))
-    return Path(), yolo_content(split_files(declared, split), declared.names)
+    return Path(), yolo_content(split_files(declared, split), declared)
 
 
-def _names(source: Path, contents: dict[str, tuple[Path, Record]]) -> dict[int, str]:
-    """The categories of all splits, by identifier."""
-    names: dict[int, str] = {}
+def _categories(source: Path, contents: dict[str, tuple[Path, Record]]) -> list[Record]:
+    """The categories of all splits, each name once, in the order of the first split's identifiers."""
+    found: dict[str, Record] = {}
     for _, content in contents.values():
-        for category in content["categories"]:
-            name = str(category.get("name", category["id"]))
-            if names.setdefault(category["id"], name) != name:
-                both = f"{names[category['id']]} and {name}"
-                raise AnnotationError(f"{source}: category {category['id']} is {both} in different splits")
-    if len(set(names.values())) < len(names):
-        raise AnnotationError(f"{source}: two categories have the same name, which only COCO's format can tell apart")
-    return dict(sorted(names.items()))
+        names = [_name(category) for category in content["categories"]]
+        if len(set(names)) < len(names):
+            both = "two categories have the same name, which only COCO's format can tell apart"
+            raise AnnotationError(f"{source}: {both}")
+        for category in sorted(content["categories"], key=lambda category: category["id"]):
+            name = _name(category)
+            known = found.setdefault(name, {**category, "name": name})
+            if (known.get("keypoints") or []) != (category.get("keypoints") or []):
+                raise AnnotationError(f"{source}: the category {name} has other keypoints in another split")
+    return list(found.values())
 
 
-def _annotated(source: Path, read: tuple[Path, Record]) -> list[AnnotatedImage]:
-    """The images of a split with their objects, all of which exist."""
+def _name(category: Record) -> str:
+    return str(category.get("name", category["id"]))
+
+
+def _annotated(source: Path, read: tuple[Path, Record], labels: dict[str, int]) -> list[AnnotatedImage]:
+    """The images of a split with their objects, all of which exist and are as large as the annotations say."""
     folder, content = read
+    label_of = {category["id"]: labels[_name(category)] for category in content["categories"]}
     objects: dict[int, list[Record]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
-        objects[annotation["image_id"]].append(annotation)
+        objects[annotation["image_id"]].append({**annotation, "category_id": label_of[annotation["category_id"]]})
+    images = sorted(content["images"], key=lambda image: image["id"])
+    files = [folder / image["file_name"] for image in images]
+    with ThreadPoolExecutor() as pool:
+        sizes = list(pool.map(partial(_size, source), files))
     found = []
-    for image in sorted(content["images"], key=lambda image: image["id"]):
-        file = folder / image["file_name"]
-        if not file.is_file():
-            raise ImageError(f"{file}: no such file (`visus data check {source}` lists all problems)")
-        size = (image.get("height"), image.get("width"))
-        found.append(AnnotatedImage(file, image_size(file) if None in size else size, objects[image["id"]]))
+    for image, file, size in zip(images, files, sizes, strict=True):
+        said = (image.get("height"), image.get("width"))
+        if None not in said and said != size:
+            raise AnnotationError(
+                f"{file}: the image has (h, w) = {size}, the annotations say {said} "
+                f"(`visus data check {source}` lists all problems)"
+            )
+        for thing in objects[image["id"]]:
+            if isinstance(outline := thing.get("segmentation"), dict) and outline:
+                _check_runs(file, thing, size)
+        found.append(AnnotatedImage(file, size, objects[image["id"]]))
     return found
+
+
+def _size(source: Path, file: Path) -> tuple[int, int]:
+    try:
+        return image_size(file)
+    except ImageError as error:
+        raise ImageError(f"{error} (`visus data check {source}` lists all problems)") from error
+
+
+def _check_runs(file: Path, thing: Record, size: tuple[int, int]) -> None:
+    try:
+        rle_of(thing["segmentation"], size)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise AnnotationError(f"{file}: annotation {thing.get('id')} has an unusable outline: {error}") from error
+
+
+def _count_the_rest(plan: Plan, layout: str, contents: dict[str, tuple[Path, Record]], labels: dict[str, int]) -> None:
+    """Counts what is lost beside the objects."""
+    renumbered: set[str] = set()
+    for folder, content in contents.values():
+        if layout == "coco":
+            plan.left_out.update(lost_of_content(content))
+            renumbered |= {name for c in content["categories"] if labels[name := _name(c)] != c["id"]}
+        elif layout == "voc":
+            for kind in ("SegmentationClass", "SegmentationObject"):
+                stems = (Path(image["file_name"]).stem for image in content["images"])
+                plan.left_out["masks"] += sum((folder / kind / f"{stem}.png").is_file() for stem in stems)
+    plan.left_out["category ids"] += len(renumbered)
 
 
 def _bring(origin: Path, copy: Path, link: bool) -> None:

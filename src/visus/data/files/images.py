@@ -2,37 +2,54 @@
 
 JPEG goes through libjpeg-turbo; everything else, and every JPEG that libjpeg-turbo is unhappy with, through Pillow.
 Whatever the file holds (grey, palette, transparency, 16 bits, CMYK, a turned camera), the result is upright RGB of
-8 bits. A file that ends early or is no image raises `ImageError`, which names the file and the cause.
+8 bits. A file that ends early, is no image or has too many pixels raises `ImageError`, which names the file and the
+cause.
 """
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from visus.errors import VisusError
+from visus.data.errors import ImageError
+from visus.data.files.content import read_content
+from visus.data.files.depth import Levels, are_small, deep_rawmode, eight_bits, levels_of, lower_bytes
+from visus.data.files.opened import check_pixels, opened
+from visus.data.files.orientation import load_unturned, orientation_of, turned, upright_size
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+__all__ = [
+    "SUFFIXES",
+    "ImageError",
+    "decode_image",
+    "image_size",
+    "is_damaged_jpeg",
+    "is_nearly_black",
+    "read_image",
+    "rgb_pixels",
+]
 
-_EXIF_ORIENTATION = 0x0112
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"),
+    *(".pbm", ".pnm", ".jfif", ".jpe", ".mpo", ".jp2", ".avif", ".qoi", ".heic", ".heif"),
+)
+"""The endings of image files, in lower case, for every verb. Those of HEIC need the package pillow-heif."""
+
 _JPEG_START = b"\xff\xd8\xff"
-
-
-class ImageError(VisusError, ValueError):
-    """An image that cannot be read; the message names the file and the cause."""
+_METADATA = (b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/")
 
 
 def read_image(path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor, "3 h w"]:
-    """Read an image as upright RGB.
+    """Read an image as upright RGB; of several pages or frames, the first.
 
-    Transparent pixels are laid on white, as a viewer shows them. 16-bit grey keeps its upper 8 bits.
+    Transparent pixels are laid on white, as a viewer shows them. Values of more than 8 bits are scaled by the range
+    that the file says (`depth`), or else keep the upper 8 of their 16 bits.
 
     Args:
         path: the file.
@@ -40,7 +57,8 @@ def read_image(path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor
             several times faster, but the pixels differ a little from a full decode and a resize. For training only.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, corrupt, or not an image.
+        ImageError: the file is missing, empty, truncated, corrupt, not an image, or has more pixels than allowed
+            (178,956,970, or what the variable ``VISUS_MAX_PIXELS`` says).
     """
     return decode_image(_read_bytes(path), path, min_side=min_side)
 
@@ -54,10 +72,10 @@ def decode_image(data: bytes, path: str | Path, *, min_side: int | None = None) 
         min_side: as for `read_image`.
 
     Raises:
-        ImageError: truncated, corrupt, or not an image.
+        ImageError: truncated, corrupt, not an image, or of too many pixels.
     """
     if data.startswith(_JPEG_START):
-        pixels = _decode_jpeg(data, min_side)
+        pixels = _decode_jpeg(data, path, min_side)
         if pixels is not None:
             return _as_tensor(pixels)
     return _as_tensor(_decode_with_pillow(data, path))
@@ -67,17 +85,17 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """The (h, w) that `read_image` will return, from the head of the file alone.
 
     Raises:
-        ImageError: the file is missing, empty or not an image.
+        ImageError: the file is missing, empty, not an image, or has too many pixels.
     """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if image.getexif().get(_EXIF_ORIENTATION, 1) >= 5:
-                return width, height
-            return height, width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        _read_bytes(path)  # raises with the plainer cause where the file is missing or empty
-        raise ImageError(f"{path}: not a readable image ({_cause(error)})") from error
+        with opened(path, path) as image:
+            return upright_size(image)
+    except ImageError:
+        data = _read_bytes(path)
+        head = _jpeg_head(data, path) if data.startswith(_JPEG_START) else None
+        if head is None:  # Pillow reads no JPEG that libjpeg-turbo does not, but the reverse happens
+            raise
+        return head[:2]
 
 
 def is_damaged_jpeg(path: str | Path) -> bool:
@@ -85,83 +103,117 @@ def is_damaged_jpeg(path: str | Path) -> bool:
     data = _read_bytes(path)
     if not data.startswith(_JPEG_START):
         return False
+    head = _jpeg_head(data, path)
     try:
-        colours = simplejpeg.decode_jpeg_header(data)[2]
-        simplejpeg.decode_jpeg(data, "CMYK" if colours in ("CMYK", "YCCK") else "RGB")
+        simplejpeg.decode_jpeg(data, "CMYK" if head and head[2] in ("CMYK", "YCCK") else "RGB")
     except ValueError:
         return True
     return False
 
 
-def _read_bytes(path: str | Path) -> bytes:
+def is_nearly_black(path: str | Path) -> bool:
+    """Whether an image of 16 bits has small values only, such as those of a camera of 12 bits, and does not say so.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    with opened(path, path) as image:
+        levels, deep = levels_of(image), deep_rawmode(image) is not None
+        if not deep and not image.mode.startswith("I"):
+            return False
+        image.load()
+        values = np.asarray(image)
+        return are_small(values[..., :3].astype(np.int64) << 8 if deep else values, levels)
+
+
+def rgb_pixels(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
+    """The pixels of an image of Pillow's, upright, as `read_image` gives those of a file.
+
+    Raises:
+        ImageError: they cannot be decoded, or have no defined black and white.
+    """
+    name = getattr(image, "filename", "") or "an image"
+    check_pixels(image.size, name)
     try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ImageError(f"{str(path)!r}: no file can have this name ({error})") from error
+        orientation, levels = orientation_of(image), levels_of(image)
+        left = load_unturned(image, orientation)
+        return _as_tensor(turned(_rgb(image, levels), left))
+    except ImageError:
+        raise
+    except Exception as error:  # decoders written in Python raise IndexError, struct.error and others
+        raise ImageError(f"{name}: damaged or incomplete image ({str(error) or type(error).__name__})") from error
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    data = read_content(path, ImageError)
     if not data:
         raise ImageError(f"{path}: the file is empty (0 bytes)")
     return data
 
 
-def _decode_jpeg(data: bytes, min_side: int | None) -> np.ndarray | None:
-    """The upright pixels [h w 3], or None where Pillow has to judge: CMYK, damaged, unusual files."""
+def _jpeg_head(data: bytes, path: str | Path) -> tuple[int, int, str] | None:
+    """The (h, w) that is stored and the kind of colours; None for what libjpeg-turbo does not know."""
     try:
-        _, _, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours in ("CMYK", "YCCK"):
-            return None
-        side = min_side or 0
-        pixels: np.ndarray = simplejpeg.decode_jpeg(data, "RGB", min_height=side, min_width=side)
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
-    return _turned(pixels, _jpeg_orientation(data))
+    check_pixels((height, width), path)
+    return height, width, colours
 
 
-def _jpeg_orientation(data: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none."""
-    if b"Exif\x00\x00" not in data[:65536]:  # spares most files the parse
+def _decode_jpeg(data: bytes, path: str | Path, min_side: int | None) -> NDArray[np.uint8] | None:
+    """The upright pixels [h w 3], or None where Pillow has to judge: CMYK, damaged, unusual files."""
+    head = _jpeg_head(data, path)
+    if head is None or head[2] in ("CMYK", "YCCK"):
+        return None
+    side = min_side or 0
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", min_height=side, min_width=side)
+    except ValueError:
+        return None
+    return turned(pixels, _jpeg_orientation(data, path))
+
+
+def _jpeg_orientation(data: bytes, path: str | Path) -> int:
+    if not any(mark in data for mark in _METADATA):  # spares most files the parse
         return 1
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError):
+        with opened(data, path) as image:
+            return orientation_of(image)
+    except ImageError:
         return 1
 
 
-def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """``pixels`` [h w 3] as the EXIF orientation (TIFF 6.0, tag 274) asks to show them."""
-    if orientation >= 5:  # 5 to 8 exchange rows and columns
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
-def _decode_with_pillow(data: bytes, path: str | Path) -> np.ndarray:
+def _decode_with_pillow(data: bytes, path: str | Path) -> NDArray[np.uint8]:
+    with opened(data, path) as image:
+        orientation, levels = orientation_of(image), levels_of(image)
+        deep = deep_rawmode(image) is not None
+        left = load_unturned(image, orientation)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image of a known format") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: damaged or incomplete image ({_cause(error)})") from error
+        pixels = _deep_colours(data, path, image, levels) if deep and levels.said else _rgb(image, levels)
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}") from error
+    return turned(pixels, left)
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
+def _deep_colours(data: bytes, path: str | Path, image: Image.Image, levels: Levels) -> NDArray[np.uint8]:
+    """The pixels [h w 3] of colours of 16 bits whose file says that it uses fewer of them.
+
+    Pillow keeps the upper 8 bits alone, so the image is decoded a second time for the lower.
+    """
+    with opened(data, path) as other:
+        orientation = orientation_of(other)
+        if not lower_bytes(other):
+            return _rgb(image, levels)
+        load_unturned(other, orientation)
+        values = np.asarray(image).astype(np.int64) << 8 | np.asarray(other)
+    return _rgb(Image.fromarray(eight_bits(values, levels)), levels)
+
+
+def _rgb(image: Image.Image, levels: Levels) -> NDArray[np.uint8]:
     """The pixels [h w 3] of a Pillow image of any mode."""
-    if image.mode.startswith("I"):
-        # 32-bit "I" is what some readers make of 16-bit grey; only values above 255 say which depth was meant.
-        grey = np.asarray(image).astype(np.int64)
-        grey = (grey >> 8 if image.mode != "I" or grey.max(initial=0) > 255 else grey).clip(0, 255)
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no defined white: save the image with 8 or 16 bits")
+    if image.mode.startswith(("I", "F")):
+        return np.repeat(eight_bits(np.asarray(image), levels)[..., None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -169,10 +221,6 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _as_tensor(pixels: np.ndarray) -> UInt8[Tensor, "3 h w"]:
+def _as_tensor(pixels: NDArray[np.uint8]) -> UInt8[Tensor, "3 h w"]:
     # A copy that owns its memory: rows and columns may be views turned around, which torch cannot hold.
     return torch.from_numpy(pixels.transpose(2, 0, 1).copy(order="C"))
-
-
-def _cause(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -7,7 +7,6 @@ serve those who look at the file.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from visus.data.errors import AnnotationError
-from visus.data.files.images import ImageError
+from visus.data.errors import AnnotationError, ImageError
+from visus.data.files.content import read_content
+from visus.data.files.opened import opened
 from visus.types import VOID
 
 Colour = tuple[int, int, int]
@@ -92,16 +92,14 @@ def read_values(path: Path) -> NDArray[np.integer[Any]]:
     Raises:
         ImageError: the file cannot be read, or holds neither whole numbers nor colours.
     """
+    data = read_content(path, ImageError)
+    if not data:
+        raise ImageError(f"{path}: the file is empty (0 bytes)")
+    with opened(data, path) as image:
+        image.load()
     try:
-        data = Path(path).read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            values = _without_transparency(image)
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image of a known format") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        values = _without_transparency(image)
+    except ValueError as error:
         raise ImageError(f"{path}: not a readable mask ({error})") from error
     if values.ndim == 2 and values.dtype.itemsize > 2 and (values.min() < 0 or values.max() >= _IDS):
         raise ImageError(f"{path}: class ids have at most 16 bits, this holds {values.min()} to {values.max()}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from visus.data.errors import AnnotationError
+from visus.data.files.walk import visible
 
 
 def read_lines(path: Path, *, blank: bool = False) -> list[str]:
@@ -36,7 +37,7 @@ class FolderListing:
     def __init__(self, folder: Path, suffixes: Iterable[str]) -> None:
         self.folder = folder
         self._suffixes = tuple(suffixes)
-        names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+        names = [file.name for file in visible(folder)]
         ranks = {suffix: rank for rank, suffix in enumerate(self._suffixes)}
         kept = [name for name in names if Path(name).suffix.lower() in ranks]
         # The preferred ending comes last and so wins where a name has two.

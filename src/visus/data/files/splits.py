@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -24,6 +25,18 @@ def split_lists(root: Path) -> dict[str, Path]:
             if (root / f"{alias}.txt").is_file():
                 found[split] = root / f"{alias}.txt"
     return found
+
+
+def missing_split(split: str, present: Iterable[str]) -> str:
+    """Says that a data set lacks a split, what it has, and how to name another one to measure on.
+
+    Args:
+        split: the one that was asked for.
+        present: those that there are.
+    """
+    there = list(present)
+    cure = "; `--data.val test` measures on it" if split == "val" and "test" in there else ""
+    return f"has no split {split!r}; it has {', '.join(there) or 'none'}{cure}"
 
 
 def check_split(split: str, known: tuple[str, ...] = SPLITS) -> None:

@@ -24,7 +24,20 @@ from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.formats.coco_segments import rle_of, segmentation_of
-from visus.data.formats.coco_values import are_numbers, declares_keypoints_well, is_finite, is_identifier, is_side
+from visus.data.formats.coco_values import (
+    are_numbers,
+    declares_keypoints_well,
+    is_area,
+    is_crowd_flag,
+    is_finite,
+    is_identifier,
+    is_side,
+    is_text,
+    keypoint_problem,
+    leaves_folder,
+    outline_problem,
+    short,
+)
 from visus.data.records.flat import ByteTable
 from visus.types import Keypoints, Schema
 
@@ -102,12 +115,18 @@ def build_index(
     for annotation in content["annotations"]:
         row = everyone.get(_identifier(annotation, "image_id", path))
         if row is None:
-            raise _bad(path, annotation, f"belongs to image {annotation.get('image_id')!r}, which is not listed")
-        if row < 0 or (for_training and annotation.get("iscrowd", 0)):
+            raise _bad(path, annotation, f"belongs to image {short(annotation.get('image_id'))}, which is not listed")
+        if row < 0:
+            continue
+        if not is_crowd_flag(annotation.get("iscrowd")):
+            raise _bad(path, annotation, f"has the iscrowd {short(annotation['iscrowd'])}; 0 or 1 is needed")
+        if for_training and annotation.get("iscrowd"):
             continue
         if _identifier(annotation, "category_id", path) not in label_of:
             known = f"{list(label_of)[:10]}{' ...' if len(label_of) > 10 else ''}"
-            raise _bad(path, annotation, f"has category {annotation.get('category_id')!r}; known are {known}")
+            raise _bad(path, annotation, f"has category {short(annotation.get('category_id'))}; known are {known}")
+        if problem := outline_problem(annotation.get("segmentation")):
+            raise _bad(path, annotation, f"has an unusable outline: {problem}")
         box = _box(annotation, path, sizes[row] if for_training else None)
         if box is None:
             dropped += 1
@@ -152,7 +171,11 @@ def schema_of(content: Record, path: Path) -> Schema:
     """The categories and keypoints that an annotation file declares, labels in the order of the identifiers."""
     for category in content["categories"]:
         if not isinstance(category, dict) or not is_identifier(category.get("id")):
-            raise AnnotationError(f"{path}: category {category} needs an integer 'id'")
+            raise AnnotationError(f"{path}: category {short(category)} needs an integer 'id'")
+        if not is_text(str(category.get("name"))):
+            raise AnnotationError(
+                f"{path}: category {category['id']} has the name {category['name']!r}, which is no text"
+            )
         if not declares_keypoints_well(category):
             raise AnnotationError(f"{path}: category {category['id']} needs names as 'keypoints', pairs as 'skeleton'")
     categories = sorted(content["categories"], key=lambda category: category["id"])
@@ -166,6 +189,23 @@ def schema_of(content: Record, path: Path) -> Schema:
         has_masks=any(segmentation_of(a) for a in content["annotations"] if isinstance(a, dict)),
         keypoints=_keypoint_meaning(categories, path),
     )
+
+
+def refuse_outside(content: Record, images: Path, path: Path) -> None:
+    """Refuses image records that name files outside of the data set; `leaves_folder` says what that is.
+
+    Args:
+        content: from `read_coco_json`, its image records known to be usable.
+        images: the folder of the images.
+        path: of the annotation file.
+
+    Raises:
+        AnnotationError: names the file and the record.
+    """
+    for record in content["images"]:
+        if leaves_folder(record["file_name"], images, path):
+            name = short(record["file_name"])
+            raise AnnotationError(f"{path}: image {record['id']} is {name}, which lies outside of the data set")
 
 
 def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) -> Keypoints:
@@ -206,10 +246,8 @@ def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | N
 
 def _images(records: Sequence[Any], path: Path, keep: Collection[int] | None) -> list[Record]:
     for record in records:
-        if not (
-            isinstance(record, dict) and is_identifier(record.get("id")) and isinstance(record.get("file_name"), str)
-        ):
-            raise AnnotationError(f"{path}: image {record} needs an integer 'id' and a 'file_name'")
+        if not (isinstance(record, dict) and is_identifier(record.get("id")) and is_text(record.get("file_name"))):
+            raise AnnotationError(f"{path}: image {short(record)} needs an integer 'id' and a 'file_name'")
     ordered = sorted(records, key=lambda record: record["id"])
     for one, other in pairwise(ordered):
         if one["id"] == other["id"]:
@@ -232,7 +270,7 @@ def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> lis
     """The box as xyxy, or None where it has no area."""
     box = annotation.get("bbox")
     if not are_numbers(box, 4):
-        raise _bad(path, annotation, f"has the bbox {box!r}; four numbers (x, y, width, height) are needed")
+        raise _bad(path, annotation, f"has the bbox {short(box)}; four numbers (x, y, width, height) are needed")
     if not all(map(is_finite, box)):
         raise _bad(path, annotation, f"has the bbox {box}: every number must be finite")
     left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
@@ -245,23 +283,22 @@ def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> lis
 def _area(annotation: Record, box: Sequence[float], size: tuple[int, int], path: Path) -> float:
     """The annotated area, else that of the mask, else that of the box."""
     area = annotation.get("area")
-    if is_finite(area):
+    if is_area(area):
         return float(area)
+    if area is not None:
+        raise _bad(path, annotation, f"has the area {short(area)}; a number that is not negative is needed")
     if segmentation := segmentation_of(annotation):
         try:
             return float(hotcoco.mask.area(rle_of(segmentation, size)))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise _bad(path, annotation, f"has an unusable outline: {error}") from error
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _keypoints(annotation: Record, count: int, path: Path) -> list[float]:
-    flat = annotation.get("keypoints") or [0.0] * (3 * count)
-    if not isinstance(flat, list) or not all(map(is_finite, flat)):
-        raise _bad(path, annotation, "has keypoints that are not a list of finite numbers")
-    if len(flat) != 3 * count:
-        raise _bad(path, annotation, f"has {len(flat)} keypoint numbers; {count} keypoints need {3 * count}")
-    return [float(number) for number in flat]
+    if problem := keypoint_problem(flat := annotation.get("keypoints"), count):
+        raise _bad(path, annotation, problem[1])
+    return [float(number) for number in flat] if flat else [0.0] * (3 * count)
 
 
 def _segmentation_text(annotation: Record) -> bytes:
@@ -271,13 +308,13 @@ def _segmentation_text(annotation: Record) -> bytes:
 
 def _identifier(annotation: Any, key: str, path: Path) -> int | None:
     if not isinstance(annotation, dict):
-        raise AnnotationError(f"{path}: the annotation {annotation!r} is not an object")
+        raise AnnotationError(f"{path}: the annotation {short(annotation)} is not an object")
     identifier = annotation.get(key)
     if identifier is None or is_identifier(identifier):
         return identifier
-    raise _bad(path, annotation, f"has the {key} {identifier!r}, which is not an integer")
+    raise _bad(path, annotation, f"has the {key} {short(identifier)}, which is not an integer")
 
 
 def _bad(path: Path, annotation: Record, what: str) -> AnnotationError:
-    message = f"{path}: annotation {annotation.get('id')!r} {what} (`visus data check` lists all problems)"
+    message = f"{path}: annotation {short(annotation.get('id'))} {what} (`visus data check` lists all problems)"
     return AnnotationError(message)

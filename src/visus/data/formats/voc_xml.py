@@ -24,7 +24,7 @@ class VocRecord:
     """What an annotation file says: the name of its image, its (h, w) if given, and its objects.
 
     An object has its ``name`` and, as in COCO's format, ``bbox`` (x, y, width, height counted from 0), ``area`` and
-    ``iscrowd``, which is 1 for a difficult one.
+    ``iscrowd``, which is 1 for a difficult one; ``unsaid`` names what else its element says, such as "pose".
     """
 
     filename: str
@@ -92,7 +92,15 @@ def object_record(element: Element) -> Record:
         "bbox": [left, top, width, height],
         "area": max(width, 0.0) * max(height, 0.0),
         "iscrowd": int(_text(element, "difficult").lower() in ("1", "true")),
+        "unsaid": tuple(dict.fromkeys(child.tag for child in element if _says_more(child))),
     }
+
+
+def _says_more(child: Element) -> bool:
+    """Whether a child of an object says something that a record has no words for: pose, truncation, parts ..."""
+    if child.tag in ("name", "bndbox", "difficult"):
+        return False
+    return len(child) > 0 or (child.text or "").strip().lower() not in ("", "0", "false", "no", "unspecified")
 
 
 def voc_xml(*, image: str, size: tuple[int, int], objects: Sequence[Record]) -> str:

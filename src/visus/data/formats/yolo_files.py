@@ -1,7 +1,8 @@
 """The text files of the YOLO format: one object a line, everything a fraction of the image's width and height.
 
 ``class x y width height`` is a box about its centre, ``class x1 y1 x2 y2 x3 y3 ...`` an outline of three corners or
-more. A file that is empty or missing means an image without objects.
+more. Where the description declares keypoints, a line is a box and them. A file that is empty or missing means an image
+without objects.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ from typing import Any
 from visus.data.errors import AnnotationError
 from visus.data.files.listed_files import read_lines
 from visus.data.formats.coco_segments import polygon_area
+from visus.data.formats.yolo_pose import YoloPose
 
 Record = dict[str, Any]
 _DECIMALS = 6  # of a pixel: what was a round number before it became a fraction is one again
 _BORDER = 0.01  # coordinates may leave the image by this fraction of it: rounding does that
 
 
-def read_labels(path: Path, num_classes: int, size: tuple[int, int]) -> list[Record]:
+def read_labels(path: Path, num_classes: int, size: tuple[int, int], pose: YoloPose | None = None) -> list[Record]:
     """The objects of an image, as annotations in COCO's format whose ``category_id`` is the class.
 
     Args:
         path: the text file.
         num_classes: classes are 0 to ``num_classes - 1``.
         size: (h, w) of the image.
+        pose: the keypoints of every object, None where there are none.
 
     Raises:
         AnnotationError: a line that cannot be used; names the file, the line and the cause.
@@ -34,7 +37,7 @@ def read_labels(path: Path, num_classes: int, size: tuple[int, int]) -> list[Rec
     records = []
     for number, line in label_lines(path):
         try:
-            records.append(parse_label(line, num_classes, size))
+            records.append(parse_label(line, num_classes, size, pose))
         except ValueError as error:
             message = f"{path}: line {number}: {error} (`visus data check` lists all problems)"
             raise AnnotationError(message) from error
@@ -49,7 +52,7 @@ def label_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line
 
 
-def parse_label(line: str, num_classes: int, size: tuple[int, int]) -> Record:
+def parse_label(line: str, num_classes: int, size: tuple[int, int], pose: YoloPose | None = None) -> Record:
     """One object; arguments as for `read_labels`.
 
     Raises:
@@ -60,16 +63,23 @@ def parse_label(line: str, num_classes: int, size: tuple[int, int]) -> Record:
         numbers = [float(word) for word in words]
     except ValueError as error:
         raise ValueError(f"{_short(line)} is not a list of numbers") from error
-    if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
+    if pose and len(words) not in (5, 5 + pose.numbers):
+        shape = f"[{len(pose.meaning)}, {pose.channels}]"
+        raise ValueError(f"{len(words)} numbers; with kpt_shape {shape} a line has {5 + pose.numbers}")
+    if not pose and len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
         raise ValueError(f"{len(words)} numbers; a box needs 5 (class x y width height), an outline 7, 9, 11 ...")
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"{_short(line)} holds a number that is not finite")
     kind, values = numbers[0], numbers[1:]
     if kind != int(kind) or not 0 <= kind < num_classes:
         raise ValueError(f"the class is {words[0]}; classes are 0 to {num_classes - 1}")
+    points, values = values[4:] if pose else [], values[:4] if pose else values
     if min(values) < -_BORDER or max(values) > 1 + _BORDER:
         wrong = next(value for value in values if not -_BORDER <= value <= 1 + _BORDER)
         raise ValueError(f"{wrong:g} is no fraction of the image: coordinates go from 0 to 1")
+    if pose:
+        found = pose.keypoints(points, size) or [0.0] * (3 * len(pose.meaning))
+        return {**_box(int(kind), values, size), "keypoints": found}
     return _box(int(kind), values, size) if len(words) == 5 else _outline(int(kind), values, size)
 
 

@@ -1,8 +1,14 @@
-"""The ``data.yaml`` of a data set in the YOLO format: the names of its classes, and where each split lies."""
+"""What describes a data set in the YOLO format: the names of its classes, and where each split lies.
+
+That is ``data.yaml`` as Ultralytics has it; ``obj.data`` with ``obj.names``, as Darknet and CVAT write them; or a list
+of classes alone (``classes.txt``, as Label Studio and labelImg write it) beside images whose labels are lines of
+numbers. Where nothing names the splits, the images are divided 80/10/10.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +17,46 @@ import yaml  # type: ignore[import-untyped]
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import read_lines
-from visus.data.files.splits import ALIASES
+from visus.data.files.splits import ALIASES, SPLITS, divided, missing_split, split_lists
+from visus.data.files.walk import ImageFinder, files_below, visible, walk_files
+from visus.data.formats.yolo_pose import YoloPose, pose_of
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_LISTS = ("classes.txt", "obj.names", "class_names.txt", "labels.txt", "predefined_classes.txt")
+_NOTHING = ("", "~", "null", "Null", "NULL")
+_LOOKED_AT = 50  # images that decide whether a folder has YOLO's labels
 
 
 @dataclass(frozen=True)
 class YoloFile:
-    """What a ``data.yaml`` says.
+    """What a description says.
 
     Args:
         file: where it lies.
         names: of the classes, by number.
         roots: the folders that relative paths may be meant from, the likeliest first.
         splits: the folders or lists of each split.
+        pose: the keypoints of every object, None where there are none.
+        undivided: nothing names the splits: each has a part of the same images.
     """
 
     file: Path
     names: dict[int, str]
     roots: tuple[Path, ...]
     splits: dict[str, tuple[str, ...]]
+    pose: YoloPose | None = None
+    undivided: bool = False
+
+
+class _Text(yaml.BaseLoader):  # type: ignore[misc]
+    """Reads all values as the text that they are written with: a class may be called "no", "1e3" or "2024-01-01"."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A part of the file; none may be an alias, of which a few lines make gigabytes."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", mark)
+        return super().compose_node(parent, index)
 
 
 def find_yaml(root: Path) -> Path:
@@ -44,37 +70,76 @@ def find_yaml(root: Path) -> Path:
     for name in _NAMES:
         if (root / name).is_file():
             return root / name
-    others = sorted((*root.glob("*.yaml"), *root.glob("*.yml"))) if root.is_dir() else []
+    others = [file for file in visible(root) if file.suffix.lower() in (".yaml", ".yml") and _describes(file)]
     if len(others) == 1:
         return others[0]
-    what = "no such folder" if not root.is_dir() else f"{len(others)} yaml files" if others else "no data.yaml"
+    if not others:
+        others = [file for file in visible(root) if file.suffix == ".data" and _darknet(file).get("names")]
+        if len(others) == 1:
+            return others[0]
+        if listing := next((root / name for name in _LISTS if (root / name).is_file()), None):
+            if has_label_lines(root):
+                return listing
+    what = "no such folder" if not root.is_dir() else f"{len(others)} descriptions" if others else "no data.yaml"
     raise DatasetNotFoundError(
-        f"{root}: {what}; the YOLO format needs data.yaml with names and the folder of each split"
+        f"{root}: {what}; the YOLO format needs data.yaml with names and the folder of each split, obj.data with "
+        "obj.names, or classes.txt beside images/ and labels/"
     )
 
 
+def has_label_lines(root: Path) -> bool:
+    """Whether one of the first images of a folder has a text file of YOLO's lines: a class and four numbers or more."""
+    for image in islice(walk_files(root), _LOOKED_AT):
+        path = labels_of(image, (root,))
+        try:
+            first = read_lines(path)[0].split() if path.is_file() else []
+            if len(first) >= 5 and first[0].isdecimal() and [float(word) for word in first]:
+                return True
+        except (AnnotationError, IndexError, ValueError, OSError):
+            continue
+    return False
+
+
+def labels_of(image: Path, roots: tuple[Path, ...] = ()) -> Path:
+    """The text file of an image: below ``labels`` instead of the last ``images`` in its path, or beside it.
+
+    Args:
+        image: the file.
+        roots: folders of the data set; an ``images`` above the one that holds the image does not count.
+    """
+    above = max((len(root.parts) for root in roots if image.is_relative_to(root)), default=0)
+    parts = list(image.parts)
+    for place in range(len(parts) - 2, above - 1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    usual, beside = Path(*parts).with_suffix(".txt"), image.with_suffix(".txt")
+    return beside if not usual.is_file() and beside.is_file() else usual
+
+
 def read_yaml(path: Path) -> YoloFile:
-    """Read a description.
+    """Read a description of any of the three kinds.
 
     Raises:
-        AnnotationError: no YAML, or without usable ``names``, or with splits that are no paths.
+        AnnotationError: it cannot be read, has no usable ``names``, or splits that are no paths.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise AnnotationError(f"{path}: needs names and the folder of each split, as in `names: [cat, dog]`")
+    if path.suffix == ".data":
+        return _of_darknet(path)
+    if path.suffix in (".txt", ".names"):
+        return _of_folder(path.parent, path)
+    content = _content(path)
+    said = content.get("path")
+    roots = [path.parent / Path(said).expanduser()] if isinstance(said, str) and said not in _NOTHING else []
     splits: dict[str, tuple[str, ...]] = {}
     for split, aliases in ALIASES.items():
-        value: Any = next((content[alias] for alias in aliases if content.get(alias)), [])
+        value: Any = next((content[alias] for alias in aliases if content.get(alias) not in (None, *_NOTHING)), [])
         paths = value if isinstance(value, list) else [value]
-        if not all(isinstance(entry, str) for entry in paths):
-            raise AnnotationError(f"{path}: {split} is {value!r}; a folder, a list of images or several are needed")
+        if not all(isinstance(entry, str) and not _is_number(entry, path.parent) for entry in paths):
+            shown = value if isinstance(value, str) else repr(value)
+            raise AnnotationError(f"{path}: {split} is {shown}; a folder, a list of images or several are needed")
         splits[split] = tuple(paths)
-    said = content.get("path")
-    roots = [path.parent / said] if isinstance(said, str) else []
-    return YoloFile(path, _names(path, content), (*roots, path.parent), splits)
+    names = _names(path, content)
+    return YoloFile(path, names, (*roots, path.parent), splits, pose_of(path, content))
 
 
 def split_files(declared: YoloFile, split: str) -> list[Path]:
@@ -85,12 +150,14 @@ def split_files(declared: YoloFile, split: str) -> list[Path]:
     """
     entries = declared.splits[split]
     if not entries:
-        present = ", ".join(name for name, paths in declared.splits.items() if paths) or "none"
-        raise DatasetNotFoundError(f"{declared.file}: has no split {split!r}; it has {present}")
-    files = [image for entry in entries for image in _images(declared, entry)]
+        present = [name for name, paths in declared.splits.items() if paths]
+        raise DatasetNotFoundError(f"{declared.file}: {missing_split(split, present)}")
+    finder = ImageFinder(declared.roots)
+    files = list(dict.fromkeys(image for entry in entries for image in _images(declared, entry, finder)))
     if not files:
         raise DatasetNotFoundError(f"{declared.file}: {split} names {', '.join(entries)}, where no image is")
-    return list(dict.fromkeys(files))
+    finder.warn(declared.file)
+    return [files[place] for place in divided(len(files), split)] if declared.undivided else files
 
 
 def yaml_text(names: dict[int, str], splits: dict[str, str]) -> str:
@@ -100,38 +167,122 @@ def yaml_text(names: dict[int, str], splits: dict[str, str]) -> str:
     return text
 
 
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise AnnotationError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
+    if not isinstance(content, dict):
+        raise AnnotationError(f"{path}: needs names and the folder of each split, as in `names: [cat, dog]`")
+    return {key: value for key, value in content.items() if isinstance(key, str)}
+
+
+def _describes(file: Path) -> bool:
+    """Whether a YAML file of any name says classes and splits."""
+    try:
+        content = _content(file)
+    except AnnotationError:
+        return False
+    return "names" in content and any(alias in content for aliases in ALIASES.values() for alias in aliases)
+
+
+def _is_number(entry: str, folder: Path) -> bool:
+    return entry.replace(".", "", 1).isdecimal() and not (folder / entry).exists()
+
+
 def _names(path: Path, content: dict[str, Any]) -> dict[int, str]:
     names = content.get("names")
     if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not names or not all(isinstance(n, int) and n >= 0 for n in names):
-        raise AnnotationError(f"{path}: names is {names!r}; a list of names, or names by number, is needed")
-    count = content.get("nc", len(names))
-    if count != len(names):
-        raise AnnotationError(f"{path}: nc is {count!r}, but there are {len(names)} names")
-    if sorted(names) != list(range(len(names))):
+        names = {str(number): name for number, name in enumerate(names)}
+    if not isinstance(names, dict) or not names or not all(isinstance(n, str) and n.isdecimal() for n in names):
+        shown = names if names not in _NOTHING else None
+        raise AnnotationError(f"{path}: names is {shown!r}; a list of names, or names by number, is needed")
+    count = content.get("nc", str(len(names)))
+    if count not in (str(len(names)), *_NOTHING):
+        raise AnnotationError(f"{path}: nc is {count}, but there are {len(names)} names")
+    numbered = {int(number): name for number, name in names.items()}
+    if sorted(numbered) != list(range(len(names))):
         raise AnnotationError(
-            f"{path}: names are numbered {sorted(names)}; 0 to {len(names) - 1} without gaps are needed"
+            f"{path}: names are numbered {sorted(numbered)}; 0 to {len(names) - 1} without gaps are needed"
         )
-    return {number: str(name) for number, name in sorted(names.items())}
+    if wrong := next((name for name in numbered.values() if not isinstance(name, str) or not name.strip()), None):
+        raise AnnotationError(f"{path}: the name of a class is {wrong!r}; a text is needed")
+    return {number: str(name) for number, name in sorted(numbered.items())}
 
 
-def _images(declared: YoloFile, entry: str) -> list[Path]:
+def _darknet(path: Path) -> dict[str, str]:
+    """The values of a file of lines such as ``names = data/obj.names``."""
+    try:
+        pairs = [line.partition("=") for line in read_lines(path) if not line.startswith("#")]
+    except (AnnotationError, OSError):
+        return {}
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _of_darknet(path: Path) -> YoloFile:
+    said = _darknet(path)
+    if not said.get("names"):
+        raise AnnotationError(f"{path}: has no line names = FILE with the names of the classes")
+    places = (path.parent / said["names"], path.parent / Path(said["names"]).name)
+    listing = next((place for place in places if place.is_file()), None)
+    if listing is None:
+        raise AnnotationError(f"{path}: names {said['names']}, which is not there; it lists the names of the classes")
+    splits = {split: tuple(said[alias] for alias in ALIASES[split] if said.get(alias))[:1] for split in SPLITS}
+    if splits["train"] and not splits["val"] and not splits["test"]:  # one list of all images
+        return YoloFile(path, _listed(listing), (path.parent,), dict.fromkeys(SPLITS, splits["train"]), undivided=True)
+    return YoloFile(path, _listed(listing), (path.parent,), splits)
+
+
+def _of_folder(root: Path, listing: Path) -> YoloFile:
+    """A list of classes alone: folders or lists have the names of splits, or all images are divided."""
+    splits: dict[str, tuple[str, ...]] = dict.fromkeys(SPLITS, ())
+    for split, file in split_lists(root).items():
+        splits[split] = (file.name,)
+    for split, aliases in ALIASES.items():
+        for place in (
+            f"{base}{alias}{end}" for alias in aliases for base, end in (("images/", ""), ("", "/images"), ("", ""))
+        ):
+            if not splits[split] and (root / place).is_dir():
+                splits[split] = (place,)
+    if any(splits.values()):
+        return YoloFile(listing, _listed(listing), (root,), splits)
+    everything = "images" if (root / "images").is_dir() else "."
+    return YoloFile(listing, _listed(listing), (root,), dict.fromkeys(SPLITS, (everything,)), undivided=True)
+
+
+def _listed(path: Path) -> dict[int, str]:
+    names = dict(enumerate(read_lines(path)))
+    if not names:
+        raise AnnotationError(f"{path}: names no class")
+    return names
+
+
+def _images(declared: YoloFile, entry: str, finder: ImageFinder) -> list[Path]:
     """The images of a folder or of a list."""
-    # Some exports name "../train/images" what lies in train/images.
-    bare = entry
-    while bare.startswith("../"):
+    bare = entry.replace("\\", "/")
+    while bare.startswith("../"):  # some exports name "../train/images" what lies in train/images
         bare = bare.removeprefix("../")
-    places = [root / name for name in dict.fromkeys((entry, bare)) for root in declared.roots]
+    names = dict.fromkeys((str(Path(entry).expanduser()), bare, *_tails(bare)))
+    places = [root / name for name in names for root in declared.roots]
     place = next((place for place in places if place.exists()), None)
     if place is None:
         looked = ", ".join(str(place) for place in dict.fromkeys(places))
         raise DatasetNotFoundError(f"{declared.file}: names {entry}, which is not there; looked for {looked}")
     if place.is_dir():
-        return sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
-    lines = [Path(line) for line in read_lines(place)]
-    return [line if line.is_absolute() else _from(line, (place.parent, *declared.roots)) for line in lines]
+        return files_below(place)
+    if place.suffix.lower() in SUFFIXES:
+        return [place]
+    near = ImageFinder((place.parent,))
+    found = []
+    for line in read_lines(place):
+        file = near.folders[0] / line if (near.folders[0] / line).is_file() else finder.find(line)
+        found.append(file or place.parent / line)
+    return found
 
 
-def _from(line: Path, roots: tuple[Path, ...]) -> Path:
-    return next((root / line for root in roots if (root / line).is_file()), roots[0] / line)
+def _tails(path: str) -> list[str]:
+    """A path without its first folders, as another machine had them: "data/train.txt" is "train.txt" here."""
+    parts = Path(path).parts
+    return ["/".join(parts[first:]) for first in range(1, len(parts))]

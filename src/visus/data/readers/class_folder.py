@@ -12,7 +12,8 @@ from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport
 from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
+from visus.data.files.walk import files_below, visible
+from visus.data.readers.image_folder import refusal
 from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
 from visus.data.records.image_records import ImageRecord, ListedImages, images_of
@@ -29,7 +30,7 @@ def open_class_folder(root: Path, split: str, *, for_training: bool = False) -> 
 
 
 def _read(root: Path) -> ListedImages:
-    images = {folder.name: _images(folder) for folder in _folders(root)}
+    images = {folder.name: files_below(folder) for folder in _folders(root)}
     names = [name for name, files in images.items() if files]
     if len(names) < 2:
         raise DatasetNotFoundError(
@@ -42,19 +43,16 @@ def _read(root: Path) -> ListedImages:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-
-
-def _images(folder: Path) -> list[Path]:
-    """The images below a folder, in alphabetical order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [path for path in visible(root) if path.is_dir()]
 
 
 def check_class_folder(root: Path, *, decode: bool = True) -> CheckReport:
     """Check every class and every image; arguments as for `check_listed`."""
     root = Path(root)
-    empty = [folder for folder in _folders(root) if not _images(folder)]
+    empty = [folder for folder in _folders(root) if not files_below(folder)]
     found = [Problem("empty class", "warning", str(folder), "holds no image and is left out") for folder in empty]
+    if refused := refusal(root):
+        found.append(Problem("maybe no classes", "warning", str(root), refused))
     return CheckReport(tuple(found), 0, 0) + check_listed(root, lambda complain: _read(root), decode=decode)
 
 

@@ -17,8 +17,10 @@ from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError
 from visus.data.files.images import image_size
 from visus.data.formats.coco_fake import write_fake
-from visus.data.formats.coco_index import Record, build_index, read_coco_json
+from visus.data.formats.coco_index import Record, build_index, read_coco_json, refuse_outside
 from visus.data.formats.coco_layouts import all_coco, find_coco
+from visus.data.formats.coco_names_found import find_images
+from visus.data.formats.coco_values import is_text, leaves_folder, short
 from visus.data.records.indexed import IndexedDataset
 from visus.types import Schema
 
@@ -49,19 +51,20 @@ class CocoDataset(IndexedDataset):
         schema: Schema | None = None,
         image_ids: Collection[int] | None = None,
     ) -> None:
-        super().__init__(
-            images=images,
-            source=annotations,
-            index=build_index(
-                read_coco_json(Path(annotations)),
-                Path(annotations),
-                size_of=lambda name: image_size(Path(images) / name),
-                for_training=for_training,
-                schema=schema,
-                keep=None if image_ids is None else set(image_ids),
-            ),
-            keep_empty=keep_empty,
+        images, annotations = Path(images), Path(annotations)
+        content = read_coco_json(annotations)
+        find_images(content, images).warn(annotations)
+        index = build_index(
+            content,
+            annotations,
+            size_of=lambda name: image_size(images / name),
+            for_training=for_training,
+            schema=schema,
+            keep=None if image_ids is None else set(image_ids),
         )
+        refuse_outside(content, images, annotations)
+        del content  # several times the size of the file
+        super().__init__(images=images, source=annotations, index=index, keep_empty=keep_empty)
 
 
 def open_coco(
@@ -72,7 +75,12 @@ def open_coco(
     - ``annotations/instances_{split}*.json`` (or ``person_keypoints_{split}*.json``) with ``{split}*/`` or
       ``images/{split}*/``;
     - ``{split}/_annotations.coco.json`` beside the images, where "valid" is the split "val";
-    - ``annotations.json`` with ``images/``: 80 % train, 10 % val, 10 % test, the same division every time.
+    - ``{split}.json`` or ``annotations/{split}.json`` with ``images/``, ``{split}/`` or ``data/``;
+    - ``annotations.json`` (or any one file in COCO's format, such as ``result.json``, ``labels.json`` or
+      ``annotations/instances_default.json``) with ``images/``: 80 % train, 10 % val, 10 % test, the same division every
+      time.
+
+    Images that are not where a file says are found by their names where only one has it, with one warning.
 
     Args:
         root: the folder.
@@ -86,13 +94,14 @@ def open_coco(
         AnnotationError: the annotations cannot be used.
     """
     found = find_coco(Path(root), split, keypoints=keypoints)
-    return CocoDataset(
+    dataset = CocoDataset(
         images=found.images,
         annotations=found.annotations,
         for_training=for_training,
         schema=schema,
         image_ids=found.image_ids,
     )
+    return dataset.require_objects() if for_training else dataset
 
 
 def recognise_coco(root: Path) -> bool:
@@ -127,12 +136,20 @@ def check_coco(annotations: Path, images: Path | None = None, *, decode: bool = 
         message = "found none of its images near it: say where they are"
         problems.append(Problem("missing image folder", "error", str(annotations), message))
     else:
-        problems += in_parallel(partial(image_problems, folder, decode=decode), records)
+        for said, found in find_images({"images": records}, folder).guessed:
+            message = f"is not where the annotations say ({said!r}) and was found by its name"
+            problems.append(Problem("image found by its name", "warning", str(found), message))
+        inside = [record for record in records if not leaves_folder(record["file_name"], folder, annotations)]
+        for record in records:
+            if leaves_folder(record["file_name"], folder, annotations):
+                message = f"names {short(record['file_name'])}, which lies outside of the data set"
+                problems.append(Problem("image outside the data set", "error", str(annotations), message))
+        problems += in_parallel(partial(image_problems, folder, decode=decode), inside)
     return CheckReport(tuple(problems), len(content["images"]), len(content["annotations"]))
 
 
 def _names_a_file(record: object) -> bool:
-    return isinstance(record, dict) and isinstance(record.get("file_name"), str)
+    return isinstance(record, dict) and is_text(record.get("file_name"))
 
 
 def _find_images(annotations: Path, records: list[Record]) -> Path | None:
@@ -149,7 +166,7 @@ ENTRY = DatasetEntry(
     open=open_coco,
     write_fake=write_fake,
     recognise=recognise_coco,
-    mark="annotations/instances_*.json, */_annotations.coco.json or annotations.json",
+    mark="annotations/instances_*.json, */_annotations.coco.json, annotations.json, or other JSON in COCO's format",
     check=check_coco_folder,
     summary="COCO json: boxes, polygons or RLE, crowds, keypoints",
     licence="annotations CC BY 4.0; photographs under Flickr's terms of use",

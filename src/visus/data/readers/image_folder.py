@@ -4,11 +4,13 @@ Layouts: ``train/CLASS/*.jpg`` with ``val/`` and ``test/`` beside it (or ``valid
 ``testing``), or ``CLASS/*.jpg`` alone, of which each class gives 80, 10 and 10 % of its images to the three splits,
 the same every time. A class is the first folder; what lies in folders below it belongs to it. Any format that
 `visus.data.files.images.SUFFIXES` names counts; other files and all hidden ones do not.
+
+A folder is taken for this layout only where nothing says otherwise: no annotations beside the images, no lists of
+images, no folders that are called images and labels, no folders of folders that may be the classes themselves.
 """
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +20,9 @@ from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, image_problems, in_parallel, no_data
 from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
-from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split
+from visus.data.files.walk import files_below, visible
+from visus.data.formats.annotation_signs import annotation_signs, part_folders
 from visus.data.formats.coco_index import Record
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
 from visus.data.records.shapes_fake import SHAPES, draw_shape
@@ -40,21 +43,25 @@ def open_image_folder(root: Path, split: str, *, for_training: bool = False) -> 
     Raises:
         ValueError: ``split`` is no split.
         DatasetNotFoundError: there is no such folder, or no class in it.
-        AnnotationError: a class is empty.
+        AnnotationError: a class is empty, or there is only one.
     """
     check_split(split)
     root = Path(root)
     folders = split_folders(root)
     if folders and split not in folders:
         present = ", ".join(f"{name} ({folder.name}/)" for name, folder in folders.items())
-        raise DatasetNotFoundError(f"{root}: no folder for the split {split!r}; there are {present}")
+        raise DatasetNotFoundError(f"{root}: {missing_split(split, folders)}: the folders are {present}")
     found = {name: class_files(folder) for name, folder in (folders or {"": root}).items()}
     categories = label_numbers([name for classes in found.values() for name in classes])
     if not categories:
         raise DatasetNotFoundError(f"{root}: no folders of classes; {_expected()}")
     empty = [name for name in categories if not any(classes.get(name) for classes in found.values())]
     if empty:
-        raise AnnotationError(f"{root}: {_listed(empty)} without an image; add some, or remove the folder")
+        raise AnnotationError(
+            f"{root}: {_listed(empty)} without an image; add some, or take the folder elsewhere if it is no class"
+        )
+    if len(categories) < 2:
+        raise AnnotationError(f"{root}: {_listed(list(categories))} alone is nothing to tell apart; {_expected()}")
     chosen = found[split] if folders else _divided(found[""], split)
     lacking = [name for name in categories if not chosen.get(name)]
     if for_training and lacking:
@@ -76,7 +83,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     """
     if not root.is_dir():
         raise DatasetNotFoundError(f"{root}: no such folder; {_expected()}")
-    names = [name for name in _visible(root) if (root / name).is_dir()]
+    names = [path.name for path in visible(root) if path.is_dir()]
     found = {
         split: root / name
         for split in SPLITS
@@ -90,31 +97,21 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 def class_files(folder: Path) -> dict[str, list[str]]:
     """The images of each class, as paths relative to ``folder``, in alphabetical order."""
-    classes = [name for name in _visible(folder) if (folder / name).is_dir()]
-    return {name: _images(folder, name) for name in classes}
+    return {path.name: _images(folder, path.name) for path in visible(folder) if path.is_dir()}
 
 
 def _images(folder: Path, name: str) -> list[str]:
-    found = []
-    for place, folders, files in os.walk(folder / name, followlinks=True):
-        folders[:] = [inner for inner in folders if not inner.startswith(".")]
-        kept = (file for file in files if not file.startswith(".") and file.lower().endswith(SUFFIXES))
-        found += [(Path(place) / file).relative_to(folder).as_posix() for file in kept]
-    return sorted(found)
-
-
-def _visible(folder: Path) -> list[str]:
-    """What a folder holds, by the alphabet, without what systems and archivers leave behind."""
-    return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+    return [file.relative_to(folder).as_posix() for file in files_below(folder / name)]
 
 
 def _divided(classes: dict[str, list[str]], split: str) -> dict[str, list[str]]:
     return {name: [files[i] for i in divided(len(files), split)] for name, files in classes.items()}
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: list[str], what: str = "class") -> str:
     rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{'class' if len(names) == 1 else 'classes'} {', '.join(names[:_SHOWN])}{rest}"
+    several = {"class": "classes", "folder": "folders"}[what]
+    return f"{what if len(names) == 1 else several} {', '.join(names[:_SHOWN])}{rest}"
 
 
 def _expected() -> str:
@@ -122,12 +119,46 @@ def _expected() -> str:
 
 
 def recognise_image_folder(root: Path) -> bool:
-    """Whether a folder has folders with images for two classes or more: one alone is no class to tell from others."""
+    """Whether a folder has folders with images for two classes or more, and nothing that says it is something else."""
+    return len(_classes_of(root)) > 1 and not refusal(root)
+
+
+def refusal(root: Path) -> str:
+    """Why a folder with folders of images is not taken for classes; empty where it is, or where it has none."""
+    classes = _classes_of(root)
+    if not classes:
+        return ""
+    what = f"it has images in {_listed(list(classes), 'folder')}"
+    if len(classes) == 1:
+        return f"{what}, and two classes or more are needed"
+    if parts := part_folders(list(classes)):
+        return f"{what}, and {', '.join(parts)} are parts of a data set and no classes"
+    if signs := annotation_signs(root):
+        return f"{what}, but it holds {', '.join(signs)} too, which would not be read"
+    if nested := _nested(classes):
+        return f"{what} that hold folders again, such as {nested}: which of them are the classes?"
+    return ""
+
+
+def _classes_of(root: Path) -> dict[str, list[str]]:
+    """The images of each class of all splits that has some."""
     try:
         folders = split_folders(root) or {"": root}
     except DatasetNotFoundError:
-        return False
-    return len({name for folder in folders.values() for name, files in class_files(folder).items() if files}) > 1
+        return {}
+    found: dict[str, list[str]] = {}
+    for folder in folders.values():
+        for name, files in class_files(folder).items():
+            if files:
+                found.setdefault(name, []).extend(files)
+    return found
+
+
+def _nested(classes: dict[str, list[str]]) -> str:
+    """The first folder of images in a class, where no class has images itself and one has several such folders."""
+    depths = {len(Path(file).parts) for files in classes.values() for file in files}
+    inner = [{Path(file).parts[1] for file in files if len(Path(file).parts) > 2} for files in classes.values()]
+    return str(Path(next(iter(classes.values()))[0]).parent) if min(depths) > 2 and max(map(len, inner)) > 1 else ""
 
 
 def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:
@@ -147,6 +178,10 @@ def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:
     found = {name: class_files(folder) for name, folder in folders.items()}
     if not any(found.values()):
         problems.append(Problem("empty data set", "error", str(root), "holds no folder of a class"))
+    elif len({name for known in found.values() for name in known}) == 1:
+        problems.append(Problem("single class", "error", str(root), "one class alone is nothing to tell apart"))
+    if refused := refusal(root):
+        problems.append(Problem("maybe no classes", "warning", str(root), refused))
     for split, classes in found.items():
         for name in sorted({name for known in found.values() for name in known}):
             problems += _class_problems(folders[split] / name, len(classes.get(name, [])))
@@ -182,6 +217,7 @@ ENTRY = DatasetEntry(
     recognise=recognise_image_folder,
     mark="a folder for each of two classes or more (classes of images)",
     check=check_image_folder,
+    refusal=refusal,
     summary="a folder for each class of images",
     licence=OF_THE_OWNER,
     size="any",

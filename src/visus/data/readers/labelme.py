@@ -39,7 +39,8 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import SUFFIXES, ImageError
 from visus.data.files.json_file import read_json
 from visus.data.files.listed_files import read_lines
-from visus.data.files.splits import SPLITS, check_split, divided, split_called, split_lists
+from visus.data.files.splits import SPLITS, check_split, divided, missing_split, split_called, split_lists
+from visus.data.files.walk import visible, walk_files
 from visus.data.formats.coco_index import Record, build_index
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.formats.labelme_fake import write_fake
@@ -82,11 +83,12 @@ def open_labelme(root: Path, split: str, *, for_training: bool = False) -> Index
     if not found.files:
         raise DatasetNotFoundError(f"{root}: {'no JSON file of labelme' if root.is_dir() else 'no such folder'}")
     if not found.splits.get(split):
-        present = ", ".join(name for name, places in found.splits.items() if places)
-        raise DatasetNotFoundError(f"{root}: no file of the split {split!r}; there are {present}")
+        present = [name for name, places in found.splits.items() if places]
+        raise DatasetNotFoundError(f"{root}: no file of the split {split!r}: {missing_split(split, present)}")
     keep = {place + 1 for place in found.splits[split]}
     index = build_index(_content(found), root, size_of=labelme_image_size, for_training=for_training, keep=keep)
-    return IndexedDataset(images=Path(), source=root, index=index, read=read_labelme_image)
+    dataset = IndexedDataset(images=Path(), source=root, index=index, read=read_labelme_image)
+    return dataset.require_objects() if for_training else dataset
 
 
 @dataclass
@@ -125,13 +127,7 @@ def _survey(root: Path) -> _Survey:
 
 def _json_files(root: Path) -> Iterator[Path]:
     """The JSON files below a folder, in the same order every time, without hidden ones."""
-    seen: set[str] = set()  # a link may lead back to a folder above it
-    for place, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            yield from (Path(place) / n for n in sorted(names) if n.lower().endswith(".json") and n[0] != ".")
-        seen.add(real)
+    return walk_files(root, (".json",))
 
 
 def _name(root: Path, found: _Survey) -> None:
@@ -250,7 +246,7 @@ def check_labelme(root: Path, *, decode: bool = True) -> CheckReport:
         if times > 1:
             found.complain("duplicate image", image, f"{times} JSON files are about it")
     folders = {image.parent for image in images} | {Path(os.path.realpath(file.path.parent)) for file in found.files}
-    near = {image for folder in folders for image in folder.glob("*") if image.suffix.lower() in SUFFIXES}
+    near = {image for folder in folders for image in visible(folder) if image.suffix.lower() in SUFFIXES}
     for image in sorted(near - set(images)):
         found.complain("image without annotations", image, "no JSON file is about it: left out", "warning")
     return CheckReport(tuple(found.problems), len(found.files), sum(len(file.objects) for file in found.files))

@@ -23,6 +23,7 @@ from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size, read_image
 from visus.data.files.listed_files import read_lines
+from visus.data.files.opened import opened
 from visus.data.formats.coco_index import Record
 from visus.data.records.flat import ByteTable
 from visus.ops.masks import masks_to_boxes
@@ -30,6 +31,7 @@ from visus.types import InstanceTarget, Sample, Schema
 
 SCHEMA = Schema(categories=("person",), category_ids=(1,), has_masks=True)
 _SPLITS = {"train": "train.txt", "val": "test.txt", "test": "test.txt"}
+_MASK_BYTES = 1 << 30  # of all masks of an image
 
 
 class PennFudanDataset(Dataset[Sample]):
@@ -90,17 +92,24 @@ def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
     """One mask for each number above 0 in an image of instance numbers, in the order of the numbers.
 
     Raises:
-        ImageError: the file cannot be read, or has more than one channel.
+        ImageError: the file cannot be read, has more than one channel, or so many numbers that their masks take more
+            than 1 GB.
     """
-    try:
-        with Image.open(path) as image:
-            numbers = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path}: not a readable mask ({error})") from error
+    with opened(path, path) as image:
+        numbers = np.asarray(image)
     if numbers.ndim != 2:
         raise ImageError(f"{path}: a mask needs one channel of instance numbers, this has the shape {numbers.shape}")
     present = np.unique(numbers)
-    return torch.from_numpy(numbers[None] == present[present > 0][:, None, None])
+    present = present[present > 0]
+    if len(present) * numbers.size > _MASK_BYTES:
+        raise ImageError(
+            f"{path}: holds {len(present):,} different numbers, so its masks take {len(present) * numbers.size:,} bytes "
+            f"and at most {_MASK_BYTES:,} are allowed; is it an image, or a map of depths?"
+        )
+    masks = np.empty((len(present), *numbers.shape), dtype=bool)
+    for mask, number in zip(masks, present, strict=True):
+        np.equal(numbers, number, out=mask)
+    return torch.from_numpy(masks)
 
 
 def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> PennFudanDataset:

@@ -2,7 +2,9 @@
 
 Layout, as Ultralytics documents it (https://docs.ultralytics.com/datasets/detect): ``data.yaml`` with ``names`` and,
 for each split, a folder of images, a text file that lists images, or several of them; the labels of
-``.../images/x/NAME.jpg`` are in ``.../labels/x/NAME.txt``. Lines: `visus.data.formats.yolo_files`.
+``.../images/x/NAME.jpg`` are in ``.../labels/x/NAME.txt`` or beside the image. ``kpt_shape`` makes keypoints of what
+follows each box. ``obj.data`` (Darknet, CVAT) or ``classes.txt`` (Label Studio, labelImg) serve as well, see
+`visus.data.formats.yolo_yaml`. Lines: `visus.data.formats.yolo_files`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +26,9 @@ from visus.data.entry import OF_THE_OWNER, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
-from visus.data.formats.coco_index import build_index
+from visus.data.formats.coco_index import build_index, schema_of
 from visus.data.formats.yolo_files import label_lines, parse_label, read_labels, write_label
-from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files, yaml_text
+from visus.data.formats.yolo_yaml import YoloFile, find_yaml, labels_of, read_yaml, split_files, yaml_text
 from visus.data.records.indexed import IndexedDataset
 
 
@@ -49,17 +52,21 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
     check_split(split)
     file = find_yaml(Path(root))
     declared = read_yaml(file)
-    content = yolo_content(split_files(declared, split), declared.names)
-    index = build_index(content, file, size_of=image_size, for_training=for_training)
-    return IndexedDataset(images=Path(), source=file, index=index)
+    content = yolo_content(split_files(declared, split), declared)
+    schema = schema_of(content, file)
+    if declared.pose:
+        schema = replace(schema, keypoints=declared.pose.meaning)
+    index = build_index(content, file, size_of=image_size, for_training=for_training, schema=schema)
+    dataset = IndexedDataset(images=Path(), source=file, index=index)
+    return dataset.require_objects() if for_training else dataset
 
 
-def yolo_content(paths: Iterable[Path], names: dict[int, str]) -> dict[str, Any]:
+def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
     """The labels of some images as the content of a file in COCO's format, its images numbered from 1.
 
     Args:
         paths: the files.
-        names: of the classes.
+        declared: what the description says.
 
     Raises:
         AnnotationError: a line that cannot be used.
@@ -72,20 +79,11 @@ def yolo_content(paths: Iterable[Path], names: dict[int, str]) -> dict[str, Any]
     annotations: list[dict[str, Any]] = []
     for number, (path, size) in enumerate(zip(files, sizes, strict=True), start=1):
         images.append({"id": number, "file_name": str(path), "height": size[0], "width": size[1]})
-        for record in read_labels(labels_of(path), max(names) + 1, size):
+        for record in read_labels(labels_of(path, declared.roots), len(declared.names), size, declared.pose):
             annotations.append({**record, "id": len(annotations) + 1, "image_id": number})
-    categories = [{"id": number, "name": name} for number, name in sorted(names.items())]
+    points = {"keypoints": list(declared.pose.meaning.names)} if declared.pose else {}
+    categories = [{"id": number, "name": name, **points} for number, name in sorted(declared.names.items())]
     return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def labels_of(image: Path) -> Path:
-    """The text file of an image: below ``labels`` instead of the last ``images`` in its path."""
-    parts = list(image.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
 
 
 def recognise_yolo(root: Path) -> bool:
@@ -94,7 +92,7 @@ def recognise_yolo(root: Path) -> bool:
         find_yaml(root)
     except DatasetNotFoundError:
         return False
-    return root.is_dir() or root.suffix in (".yaml", ".yml")
+    return root.is_dir() or root.suffix in (".yaml", ".yml", ".data")
 
 
 def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
@@ -109,7 +107,7 @@ def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
         declared = read_yaml(file)
     except AnnotationError as error:
         message = str(error).removeprefix(f"{file}: ")
-        return CheckReport((Problem("unusable data.yaml", "error", str(file), message),), 0, 0)
+        return CheckReport((Problem(f"unusable {file.name}", "error", str(file), message),), 0, 0)
     problems: list[Problem] = []
     images: list[Path] = []
     for split, entries in declared.splits.items():
@@ -117,23 +115,24 @@ def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
             images += split_files(declared, split)
         except DatasetNotFoundError as error:
             message = str(error).removeprefix(f"{file}: ")
-            problems.append(Problem("missing split", "error" if entries else "warning", str(file), message))
+            needed = bool(entries) and split != "test"  # which many descriptions name in vain
+            problems.append(Problem("missing split", "error" if needed else "warning", str(file), message))
     for path, times in Counter(images).items():
         if times > 1:
             problems.append(Problem("duplicate image", "error", str(path), f"is in {times} splits"))
     images = list(dict.fromkeys(images))
     counts: list[int] = []
-    problems += in_parallel(partial(_image_and_labels, len(declared.names), counts, decode), images)
-    problems += _stray_labels(images)
+    problems += in_parallel(partial(_image_and_labels, declared, counts, decode), images)
+    problems += _stray_labels(images, declared.roots)
     if not sum(counts):
         problems.append(Problem("no annotations", "error", str(file), "no image has an object"))
     return CheckReport(tuple(problems), len(images), sum(counts))
 
 
-def _image_and_labels(num_classes: int, counts: list[int], decode: bool, image: Path) -> list[Problem]:
+def _image_and_labels(declared: YoloFile, counts: list[int], decode: bool, image: Path) -> list[Problem]:
     """What is wrong with an image and its labels; the number of its objects is added to ``counts``."""
     problems = image_problems(image.parent, {"file_name": image.name}, decode=decode)
-    path = labels_of(image)
+    path = labels_of(image, declared.roots)
     file = str(path)
     try:
         size = image_size(image)
@@ -146,23 +145,24 @@ def _image_and_labels(num_classes: int, counts: list[int], decode: bool, image: 
     counts.append(len(lines))
     for number, line in lines:
         try:
-            record = parse_label(line, num_classes, size)
+            record = parse_label(line, len(declared.names), size, declared.pose)
         except ValueError as error:
             problems.append(Problem("malformed line", "error", file, f"line {number}: {error}"))
             continue
         annotation = {**record, "id": number, "image_id": 1, "category_id": 1}
-        problems += annotation_problems(annotation, {1: size}, {1: 0}, False, file)
+        points = len(declared.pose.meaning) if declared.pose else 0
+        problems += annotation_problems(annotation, {1: size}, {1: points}, False, file)
     for line, times in Counter(" ".join(line.split()) for _, line in lines).items():
         if times > 1:
             problems.append(Problem("duplicate object", "warning", file, f"{line[:60]!r} occurs {times} times"))
     return problems
 
 
-def _stray_labels(images: list[Path]) -> list[Problem]:
+def _stray_labels(images: list[Path], roots: tuple[Path, ...]) -> list[Problem]:
     """Files of labels that belong to no image."""
-    known = {labels_of(image) for image in images}
+    known = {labels_of(image, roots) for image in images}
     folders = {path.parent for path in known if path.parent.name != "images" and "labels" in path.parts}
-    strays = sorted({file for folder in folders for file in folder.glob("*.txt")} - known)
+    strays = sorted({file for folder in folders for file in folder.glob("[!.]*.txt")} - known)
     return [Problem("labels without an image", "warning", str(file), "no split has its image") for file in strays]
 
 
@@ -212,9 +212,9 @@ ENTRY = DatasetEntry(
     open=open_yolo,
     write_fake=write_fake,
     recognise=recognise_yolo,
-    mark="data.yaml with images/ and labels/",
+    mark="data.yaml, obj.data or classes.txt, with images/ and a text file of numbers for each (labels/ or beside)",
     check=check_yolo,
-    summary="YOLO txt: data.yaml, images/ and labels/",
+    summary="YOLO txt: data.yaml, images/ and labels/: boxes, outlines, keypoints",
     licence=OF_THE_OWNER,
     size="any",
     source="your own files; the layout: https://docs.ultralytics.com/datasets/detect",

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import torch
 from jaxtyping import Bool, UInt8
@@ -52,6 +53,20 @@ class IndexedDataset(Dataset[Sample]):
         if self.dropped:
             message = f"{self.source}: {self.dropped} objects left out because their boxes have no area"
             warnings.warn(message, stacklevel=3)
+
+    def require_objects(self) -> Self:
+        """Refuse images for training that hold nothing to learn from; see where it is called.
+
+        Raises:
+            AnnotationError: no image has an object.
+        """
+        if not len(self._index.labels):
+            raise AnnotationError(
+                f"{self.source}: no object to learn from on {len(self)} images: all are crowds (iscrowd 1, or "
+                "difficult) or without area, or there is none. Where a program marked every mask as a crowd, set its "
+                "iscrowd to 0"
+            )
+        return self
 
     @property
     def schema(self) -> Schema:

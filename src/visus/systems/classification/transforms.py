@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxtyping import Shaped
 from torch import Tensor
 
 from visus.nn.backbones.body import Body
@@ -30,8 +31,8 @@ class CentreCrop(ImageTransform):
         if self.shorter < size:
             raise ValueError(f"resize must be at least size ({size}), not {resize}")
 
-    def resize(self, image: Tensor) -> Tensor:
-        """The middle of one [3 h w] image, ``size`` by ``size``."""
+    def resize(self, image: Shaped[Tensor, "3 _ _"]) -> Shaped[Tensor, "3 size size"]:
+        """The middle of one image."""
         resized = super().resize(image)
         height, width = resized.shape[-2:]
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)

@@ -52,6 +52,8 @@ class BoxPredictor(nn.Module):
         self.cls_score = nn.Linear(width, num_classes + 1)
         self.bbox_pred = nn.Linear(width, 4 * (num_classes + 1))
 
-    def forward(self, vectors: Float[Tensor, "r width"]) -> tuple[Tensor, Tensor]:
-        """Logits [r, classes + 1] and deltas [r, 4 * (classes + 1)] in fp32."""
+    def forward(
+        self, vectors: Float[Tensor, "r width"]
+    ) -> tuple[Float[Tensor, "r classes"], Float[Tensor, "r classes*4"]]:
+        """Logits and deltas in fp32, those of the background first."""
         return self.cls_score(vectors).float(), self.bbox_pred(vectors).float()

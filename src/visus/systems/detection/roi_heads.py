@@ -57,8 +57,13 @@ class RoIPooling:
         self.first_level = round(math.log2(strides[0]))
         self.num_levels = round(math.log2(strides[-1])) - self.first_level + 1
 
-    def __call__(self, features: Sequence[Tensor], boxes: Tensor, image_index: Tensor) -> Float[Tensor, "r c p p"]:
-        """Pooled regions of ``boxes`` [r, 4] in network pixels."""
+    def __call__(
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        boxes: Float[Tensor, "r 4"],
+        image_index: Int64[Tensor, " r"],
+    ) -> Float[Tensor, "r c p p"]:
+        """Pooled regions of ``boxes`` in network pixels."""
         levels = assign_levels(boxes, self.num_levels, canonical_size=self.canonical_size, first_level=self.first_level)
         used = features[: self.num_levels]
         return roi_align(used, boxes, image_index, self.size, self.strides[: self.num_levels], levels=levels)
@@ -91,7 +96,12 @@ class RoIHeads(nn.Module):
         self.box_head, self.box_predictor = box_head, box_predictor
         self.sampling, self.limits = sampling or RoISampling(), limits or DetectionLimits()
 
-    def forward(self, features: Sequence[Tensor], proposals: list[Tensor], targets: list[InstanceTarget]) -> Regions:
+    def forward(
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        proposals: list[Float[Tensor, "_ 4"]],
+        targets: list[InstanceTarget],
+    ) -> Regions:
         """Regions sampled against ``targets`` (boxes in network pixels) with what the box head says of them."""
         sampled = [self._sample(boxes, target) for boxes, target in zip(proposals, targets, strict=True)]
         boxes, matched, classes = (torch.cat(parts) for parts in zip(*sampled, strict=True))
@@ -99,8 +109,13 @@ class RoIHeads(nn.Module):
         logits, deltas = self.score(features, boxes, image_index)
         return Regions(boxes, image_index, matched, classes, logits, deltas)
 
-    def score(self, features: Sequence[Tensor], boxes: Tensor, image_index: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits [r, classes + 1] and box deltas [r, 4 * (classes + 1)] of regions."""
+    def score(
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        boxes: Float[Tensor, "r 4"],
+        image_index: Int64[Tensor, " r"],
+    ) -> tuple[Float[Tensor, "r classes"], Float[Tensor, "r classes*4"]]:
+        """Class logits and box deltas of regions, those of the background first."""
         pooled = self.pooling(features, boxes, image_index)
         logits, deltas = self.box_predictor(self.box_head(pooled))
         return logits, deltas
@@ -120,7 +135,12 @@ class RoIHeads(nn.Module):
         return boxes[chosen], objects, classes
 
     @torch.no_grad()
-    def detect(self, features: Sequence[Tensor], proposals: list[Tensor], sizes: Int64[Tensor, "b 2"]) -> Detections:
+    def detect(
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        proposals: list[Float[Tensor, "_ 4"]],
+        sizes: Int64[Tensor, "b 2"],
+    ) -> Detections:
         """The detections of all images, in network pixels."""
         image_index = index_of_images(proposals)
         regions = torch.cat(proposals)

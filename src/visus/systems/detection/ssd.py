@@ -113,8 +113,10 @@ class SSDHead(nn.Module):
         self.classification_head = LevelPredictors([predictor(c, k * columns) for c, k in shapes], columns)
         self.regression_head = LevelPredictors([predictor(c, k * 4) for c, k in shapes], 4)
 
-    def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> tuple[Tensor, Tensor]:
-        """Class logits [b, a, classes + 1] and box deltas [b, a, 4] of all default boxes, in fp32."""
+    def forward(
+        self, features: Sequence[Float[Tensor, "b _ _ _"]]
+    ) -> tuple[Float[Tensor, "b a classes"], Float[Tensor, "b a 4"]]:
+        """Class logits (background first) and box deltas of all default boxes, in fp32."""
         return self.classification_head(features).float(), self.regression_head(features).float()
 
 

@@ -38,7 +38,7 @@ class SSDCriterion:
     negatives: float = 3.0
     least_negatives: int = 0
 
-    def __call__(self, outputs: SSDOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Tensor]:
+    def __call__(self, outputs: SSDOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Float[Tensor, ""]]:
         """Named scalars; their sum is what training minimises. Targets may be in any frame."""
         objects = training_targets(targets, outputs.image_sizes)
         matched = torch.stack([match_default_boxes(o.boxes_xyxy, outputs.default_boxes, self.iou) for o in objects])

@@ -93,9 +93,13 @@ class MaskBranch:
     predictor: MaskPredictor
 
     def __call__(
-        self, features: Sequence[Tensor], boxes: Tensor, image_index: Tensor, labels: Tensor
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        boxes: Float[Tensor, "r 4"],
+        image_index: Int64[Tensor, " r"],
+        labels: Int64[Tensor, " r"],
     ) -> Float[Tensor, "r m m"]:
-        """Mask logits of regions [r, 4] for their labels."""
+        """Mask logits of regions for their labels."""
         regions = self.pooling(features, boxes, image_index)
         logits: Tensor = self.predictor(self.head(regions), labels)
         return logits
@@ -113,8 +117,13 @@ class KeypointBranch:
     predictor: KeypointPredictor
     labels: tuple[int, ...] = ()
 
-    def __call__(self, features: Sequence[Tensor], boxes: Tensor, image_index: Tensor) -> Float[Tensor, "r k s s"]:
-        """Keypoint logits of regions [r, 4]."""
+    def __call__(
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        boxes: Float[Tensor, "r 4"],
+        image_index: Int64[Tensor, " r"],
+    ) -> Float[Tensor, "r k s s"]:
+        """Keypoint logits of regions."""
         logits: Tensor = self.predictor(self.head(self.pooling(features, boxes, image_index)))
         return logits
 

@@ -54,7 +54,7 @@ def mask_loss(
     rois: Int64[Tensor, " p"],
     objects: Sequence[InstanceTarget],
     sizes: Sequence[tuple[int, int]],
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Mean binary cross-entropy against the objects' masks cut out by the regions; zero (with gradient) without any."""
     if not len(rois):
         return logits.sum() * 0
@@ -78,7 +78,7 @@ def keypoint_loss(
     rois: Int64[Tensor, " q"],
     objects: Sequence[InstanceTarget],
     sizes: Sequence[tuple[int, int]],
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Mean cross-entropy over the cells, for labelled keypoints inside their region; zero with gradient without."""
     places, counted = [], []
     for image, target in enumerate(objects):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from visus.ops.keypoints import decode_keypoints
@@ -57,7 +57,10 @@ class InstanceRoIHeads(RoIHeads):
             self.keypoint_head, self.keypoint_predictor = keypoint.head, keypoint.predictor
 
     def forward(
-        self, features: Sequence[Tensor], proposals: list[Tensor], targets: list[InstanceTarget]
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        proposals: list[Float[Tensor, "_ 4"]],
+        targets: list[InstanceTarget],
     ) -> InstanceRegions:
         """Sampled regions with outlines where they hold an object, and keypoints where that object has some."""
         regions = super().forward(features, proposals, targets)
@@ -74,7 +77,10 @@ class InstanceRoIHeads(RoIHeads):
 
     @torch.no_grad()
     def detect(
-        self, features: Sequence[Tensor], proposals: list[Tensor], sizes: Int64[Tensor, "b 2"]
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        proposals: list[Float[Tensor, "_ 4"]],
+        sizes: Int64[Tensor, "b 2"],
     ) -> InstanceDetections:
         """The detections of all images with mask probabilities and keypoints, in network pixels."""
         found = super().detect(features, proposals, sizes)

@@ -128,7 +128,7 @@ class ABECriterion(nn.Module):
         self.divergence_weight = divergence_weight
         self.average: Average = average
 
-    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
+    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Float[Tensor, ""]]:
         """The sum of the learners' losses, and the divergence loss."""
         labels = torch.stack([target.label for target in targets])
         metric = [

@@ -136,7 +136,7 @@ class ABIERCriterion(nn.Module):
         self.pairs, units = tuple(combinations(range(len(sizes)), 2)), 512 if hidden is None else hidden
         self.regressors = nn.ModuleList(_regressor(sizes[j], units, sizes[i]) for i, j in self.pairs)
 
-    def forward(self, outputs: ABIEROutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
+    def forward(self, outputs: ABIEROutputs, targets: Sequence[ClassTarget]) -> dict[str, Float[Tensor, ""]]:
         """The learners' deviance, the regressors' success, and how far matrices are from unit rows."""
         labels = torch.stack([target.label for target in targets])
         learned = boosted_deviance(

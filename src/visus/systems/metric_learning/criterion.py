@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.systems.metric_learning.outputs import EmbeddingOutputs
@@ -23,7 +24,7 @@ class MetricLearningCriterion(nn.Module):
         super().__init__()
         self.name, self.loss = name, loss
 
-    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
+    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Float[Tensor, ""]]:
         """The loss of a batch."""
         labels = torch.stack([target.label for target in targets])
         return {self.name: self.loss(outputs.embeddings, labels)}

@@ -129,7 +129,7 @@ class HDCCriterion(nn.Module):
         self.hard_ratios, self.margin, self.mode = hard_ratios, margin, mode
         self.weights = weights or (1.0,) * len(hard_ratios)
 
-    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Tensor]:
+    def forward(self, outputs: EmbeddingOutputs, targets: Sequence[ClassTarget]) -> dict[str, Float[Tensor, ""]]:
         """The loss of each level."""
         labels = torch.stack([target.label for target in targets])
         losses = hard_pair_losses(outputs.parts, labels, self.hard_ratios, margin=self.margin, mode=self.mode)

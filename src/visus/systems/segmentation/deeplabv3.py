@@ -43,7 +43,7 @@ class DeepLabHead(nn.Sequential):
         )
 
     def forward(  # type: ignore[override]
-        self, stages: list[Tensor], frame: Frame
+        self, stages: list[Float[Tensor, "b _ _ _"]], frame: Frame
     ) -> Float[Tensor, "b c h w"]:
         """The logits at the resolution of the last stage."""
         pyramid = self[0](stages[-1], covered_shares(frame))
@@ -70,7 +70,7 @@ class DeepLabSmallHead(nn.Module):
         self.to_fine = SkipRefine(width // 2, fine, width // 2)
         self.score = score_layer(width // 2, num_classes, kernel=3)
 
-    def forward(self, stages: list[Tensor], frame: Frame) -> Float[Tensor, "b c h w"]:
+    def forward(self, stages: list[Float[Tensor, "b _ _ _"]], frame: Frame) -> Float[Tensor, "b c h w"]:
         """The logits at stride 4."""
         fine, middle, *_, last = stages
         features = self.aspp(last, covered_shares(frame))

@@ -43,7 +43,7 @@ class FCNHead(nn.Sequential):
         self.stage = stage
 
     def forward(  # type: ignore[override]
-        self, stages: list[Tensor], frame: Frame
+        self, stages: list[Float[Tensor, "b _ _ _"]], frame: Frame
     ) -> Float[Tensor, "b c h w"]:
         """The logits at the resolution of the stage."""
         features = self[2](conv_norm(stages[self.stage], self[0], self[1]))
@@ -67,7 +67,7 @@ class FCNSmallHead(nn.Module):
         )
         self.scores = nn.ModuleList(heads)
 
-    def forward(self, stages: list[Tensor], frame: Frame) -> Float[Tensor, "b c h w"]:
+    def forward(self, stages: list[Float[Tensor, "b _ _ _"]], frame: Frame) -> Float[Tensor, "b c h w"]:
         """The logits at the resolution of the first stage."""
         *finer, coarsest = [score(stage) for score, stage in zip(self.scores, stages, strict=True)]
         total: Tensor = coarsest

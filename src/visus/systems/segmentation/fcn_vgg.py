@@ -63,7 +63,7 @@ class FCNDecoder(nn.Module):
 
     last_filter: Tensor
 
-    def forward(self, stages: list[Tensor], frame: Frame) -> Float[Tensor, "b c h w"]:
+    def forward(self, stages: list[Float[Tensor, "b _ _ _"]], frame: Frame) -> Float[Tensor, "b c h w"]:
         """The logits of every pixel of the frame."""
         *poolings, last = stages
         x = self.dropout(F.relu(self.fc6(last)))

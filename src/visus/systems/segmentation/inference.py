@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -147,8 +147,8 @@ def mirror(images: ImageBatch) -> ImageBatch:
     return ImageBatch(mirror_maps(images.pixels, images.sizes), images.sizes)
 
 
-def mirror_maps(maps: Tensor, sizes: Int64[Tensor, "b 2"]) -> Tensor:
-    """Mirrors the part [b c h w] of each map that is image; what lies beyond is mirrored by itself."""
+def mirror_maps(maps: Shaped[Tensor, "b c h w"], sizes: Int64[Tensor, "b 2"]) -> Shaped[Tensor, "b c h w"]:
+    """Mirrors the part of each map that is image; what lies beyond is mirrored by itself."""
     columns = torch.arange(maps.shape[-1], device=maps.device)
     widths = sizes[:, 1:]  # [b, 1]
     source = torch.where(columns < widths, widths - 1 - columns, maps.shape[-1] - 1 - columns + widths)

@@ -68,7 +68,7 @@ class SegmentationCriterion(nn.Module):
         self.register_buffer("class_counts", torch.zeros(VOID, dtype=torch.int64))
         self.register_buffer("picture_counts", torch.zeros(VOID, dtype=torch.int64))
 
-    def forward(self, outputs: SegmentationOutputs, targets: Sequence[SemanticTarget]) -> dict[str, Tensor]:
+    def forward(self, outputs: SegmentationOutputs, targets: Sequence[SemanticTarget]) -> dict[str, Float[Tensor, ""]]:
         """Named scalars; their sum is what training minimises.
 
         Raises:

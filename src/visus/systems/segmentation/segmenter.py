@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from visus.nn.backbones import Body
@@ -23,7 +23,7 @@ from visus.types import ImageBatch, SemanticPrediction, SemanticTarget
 class Classifier(Protocol):
     """What turns the stages of a backbone into logits; the frame says which part of them is image."""
 
-    def __call__(self, stages: list[Tensor], frame: Frame) -> Float[Tensor, "b c h w"]:
+    def __call__(self, stages: list[Shaped[Tensor, "b _ _ _"]], frame: Frame) -> Float[Tensor, "b c h w"]:
         """The logits of each cell."""
 
 

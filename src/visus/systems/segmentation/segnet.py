@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,8 +46,8 @@ class SegNetEncoder(Body):
         self.strides = tuple(2 ** (i + 1) for i in range(len(widths)))
         init_convolutions(self)
 
-    def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """The indices [b c h w] of each pooling, finest first, and the last features."""
+    def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Shaped[Tensor, "b _ _ _"]]:
+        """The indices of each pooling, finest first, and the last features."""
         indices = []
         for block in self.blocks:
             pixels, index = F.max_pool2d(block(pixels), 2, ceil_mode=True, return_indices=True)
@@ -73,8 +73,8 @@ class Lite0Indices(Body):
         self.channels, self.strides = (fine, middle, deep + last), (4, 8, 16)
         self.mean, self.std = self.body.mean, self.body.std
 
-    def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """The indices [b c h w] of the stages at strides 4 and 8, and the features of both stages at stride 16."""
+    def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Shaped[Tensor, "b _ _ _"]]:
+        """The indices of the stages at strides 4 and 8, and the features of both stages at stride 16."""
         fine, middle, deep, last = self.body.stages(pixels)
         with torch.no_grad():
             pooled = (F.max_pool2d(x, 2, ceil_mode=True, return_indices=True) for x in (fine, middle))
@@ -112,7 +112,7 @@ class SegNetDecoder(nn.Module):
         self.score = score_layer(widths[-1][-1], num_classes, kernel=3)
         self.stride = stride
 
-    def forward(self, stages: list[Tensor], frame: Frame) -> Float[Tensor, "b c h w"]:
+    def forward(self, stages: list[Shaped[Tensor, "b _ _ _"]], frame: Frame) -> Float[Tensor, "b c h w"]:
         """The logits; ``stages`` are the encoder's indices and last features."""
         *indices, x = stages
         finest = (-(-frame.size[0] // self.stride), -(-frame.size[1] // self.stride))

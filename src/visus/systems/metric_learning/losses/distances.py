@@ -74,7 +74,8 @@ def inner_products(one: Float[Tensor, "n d"], other: Float[Tensor, "m d"]) -> Fl
 def products_of_rows(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
     """The inner product of each row with its counterpart, in the precision of the arguments; without a gradient."""
     with torch.no_grad(), torch.autocast(one.device.type, enabled=False):
-        return torch.linalg.vecdot(one, other)[:, None]
+        products: Tensor = torch.linalg.vecdot(one, other)
+    return products[:, None]
 
 
 def same_class(labels: Int64[Tensor, " n"]) -> Bool[Tensor, "n n"]:

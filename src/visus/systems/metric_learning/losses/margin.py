@@ -11,7 +11,7 @@ ordered pair of a class is used once, with a negative of its own (``distance_wei
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,7 +82,7 @@ def margin_of_triplets(
     *,
     alpha: float = 0.2,
     nu: float = 0.0,
-    valid: Tensor | None = None,
+    valid: Bool[Tensor, " t"] | None = None,
 ) -> Float[Tensor, ""]:
     """The loss of triplets whose distances are known; ``valid`` tells which of them have a negative."""
     near = F.relu(to_positive - boundary + alpha)

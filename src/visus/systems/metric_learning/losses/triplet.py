@@ -29,7 +29,8 @@ from visus.systems.metric_learning.losses.distances import (
 )
 
 Mining = Literal["semi_hard", "batch_hard"]
-Triplets = tuple[Tensor, Tensor, Tensor]
+Triplets = tuple[Int64[Tensor, " t"], Int64[Tensor, " t"], Int64[Tensor, " t"]]
+"""The places of anchors, positives and negatives."""
 
 
 def triplet_loss(

@@ -1,0 +1,120 @@
+"""What a folder holds beside its images, and what of it are annotations: so that nothing is read past them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+from visus.data.files.images import SUFFIXES
+from visus.data.files.walk import is_left_behind, visible
+
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "pictures")
+_PART_FOLDERS = (
+    *_IMAGE_FOLDERS,
+    *("labels", "label", "masks", "mask", "annotations", "annotation", "annots", "xmls", "segmentationclass"),
+    *("segmentationobject", "imagesets", "gt", "groundtruth", "ground_truth", "labelids", "contours"),
+    *("bounding_box_train", "bounding_box_test", "gallery", "query", "obj_train_data"),
+)
+_JSON_KEYS = (b'"annotations"', b'"images"', b'"shapes"', b'"bbox"', b'"categories"', b'"segmentation"', b'"keypoints"')
+_HEAD = 1 << 20  # bytes of a JSON file that are looked at
+_FEW = 3
+_SHOWN = 8
+
+
+def annotation_signs(root: Path) -> list[str]:
+    """What says that a folder holds more than images in a folder for each class; the first few, in words."""
+    signs: list[str] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not is_left_behind(name))
+        seen.add(real)
+        signs += _signs_of(Path(place), sorted(name for name in names if not is_left_behind(name)), root)
+        if len(signs) >= _FEW:
+            break
+    return signs[:_FEW]
+
+
+def part_folders(names: list[str]) -> list[str]:
+    """Those of some folders whose names say that they are parts of a data set (images, labels) and no classes."""
+    parts = [name for name in names if name.lower() in _PART_FOLDERS]
+    if len(parts) in (1, len(names) - 1) and len(parts) != len(names):
+        return [name for name in parts if name.lower() in _IMAGE_FOLDERS]
+    return parts
+
+
+def inventory(root: Path) -> str:
+    """What a folder holds, a line for each of its folders: how many files of which endings."""
+    lines = []
+    for folder in (root, *(path for path in visible(root) if path.is_dir())):
+        kinds = Counter(path.suffix.lower() or "no ending" for path in visible(folder) if path.is_file())
+        inner = [path.name for path in visible(folder) if path.is_dir()] if folder != root else []
+        files = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_FEW))
+        more = f"{len(inner)} folders ({', '.join(inner[:_FEW])}{' ...' if len(inner) > _FEW else ''})" if inner else ""
+        if files or more:
+            name = "beside them" if folder == root else f"{folder.name}/"
+            lines.append(f"  {name}: {', '.join(part for part in (files, more) if part)}")
+    rest = [f"  and {len(lines) - _SHOWN} folders more"] if len(lines) > _SHOWN else []
+    return "\n".join([*lines[:_SHOWN], *rest]) or "  nothing"
+
+
+def _signs_of(folder: Path, names: list[str], root: Path) -> list[str]:
+    """The first sign of each kind in one folder."""
+    found: dict[str, str] = {}
+    images = {Path(name).stem for name in names if name.lower().endswith(SUFFIXES)}
+    for name in names:
+        ending, path = Path(name).suffix.lower(), folder / name
+        if ending in found or ending not in (".json", ".xml", ".txt"):
+            continue
+        shown = path.relative_to(root).as_posix()
+        if ending == ".json" and (Path(name).stem in images or _is_annotation_json(path)):
+            found[ending] = f"{shown} (annotations in JSON)"
+        elif ending == ".xml" and is_annotation_xml(path):
+            found[ending] = f"{shown} (annotations in XML)"
+        elif ending == ".txt" and (what := _text_sign(path, Path(name).stem in images, bool(images))):
+            found[ending] = f"{shown} ({what})"
+    return list(found.values())
+
+
+def _is_annotation_json(path: Path) -> bool:
+    head = _head(path)
+    return sum(key in head for key in _JSON_KEYS) >= 2 or b'"shapes"' in head
+
+
+def is_annotation_xml(path: Path) -> bool:
+    """Whether the outermost element of a file is ``annotation`` (VOC) or ``annotations`` (CVAT)."""
+    try:
+        for _, element in ElementTree.iterparse(path, events=("start",)):
+            return element.tag in ("annotation", "annotations")
+    except (ElementTree.ParseError, OSError, ValueError, LookupError):
+        pass
+    return False
+
+
+def _text_sign(path: Path, beside: bool, among_images: bool) -> str:
+    """What a text file is: YOLO's lines, or a list of images; empty for anything else."""
+    lines = _head(path)[:4096].decode("utf-8", "replace").splitlines()[:_FEW]
+    words = [line.split() for line in lines if line.strip()]
+    if (beside or not among_images) and words and len(words[0]) >= 5 and all(map(_is_number, words[0])):
+        return "lines of numbers, as YOLO has them"
+    if any(word.lower().endswith(SUFFIXES) for line in words for word in line):
+        return "a list of images"
+    return ""
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).replace(b"\0", b"")  # as UTF-16 has it
+    except OSError:
+        return b""
