@@ -142,6 +142,18 @@ def test_the_layers_are_those_of_the_contract() -> None:
     assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == names
 
 
+def test_every_table_by_kind_is_listed() -> None:
+    """The page of the architecture names each dict keyed by kinds of target, prediction or detail, and no other."""
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")}
+    found = {
+        f"{'.'.join(path.relative_to(ROOT / 'src').with_suffix('').parts)}.{name}"
+        for path, text in sources.items()
+        for name in re.findall(r"^([A-Z_]+): .*dict\[type, Callable", text, re.MULTILINE)
+    }
+    rows = re.findall(r"^\|[^|]*\| `(visus\.[\w.]+\.[A-Z_]+)` \|", TEXTS[ROOT / "docs/architecture.md"], re.MULTILINE)
+    assert sorted(rows) == sorted(found)
+
+
 def test_every_page_is_in_the_navigation() -> None:
     """mkdocs.yml names each page of docs once."""
     named = re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_retrieval_sets_are_no_folder_of_classes(tmp_path: Path) -> None:
 
 def test_masks_alone_make_voc_semantic(tmp_path: Path) -> None:
     fake("voc", tmp_path)
-    (tmp_path / "Annotations").rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "Annotations")
     assert layout_of(tmp_path) == "voc_semantic"
     assert isinstance(open_folder(tmp_path, "val")[0].target, SemanticTarget)
     assert {p.kind for p in check_folder(tmp_path).problems} == {"unused class"}
@@ -139,6 +140,7 @@ def test_check_of_voc(tmp_path: Path) -> None:
         "wrong image size": 1,
         "unreadable annotations": 1,
         "missing annotation": 1,
+        "image without annotations": 1,
         "missing image": 2,
         "duplicate image": 1,
     }

@@ -37,10 +37,18 @@ def test_records_come_in_the_order_of_the_identifiers() -> None:
     assert metric.records() == {2: ("b", 2.0), 4: ("c", 6.0), 9: ("a", 1.0)}
 
 
-def test_of_an_image_added_twice_the_first_record_stays() -> None:
+def test_an_image_added_twice_counts_once() -> None:
     metric = Brightness()
     metric.update({1: ("a", 1.0)})
-    metric.update({1: ("a", 1.5)})
+    metric.update({1: ("a", 1.0)})
+    assert metric.compute() == {"ids": [1], "mean": 1.0}
+
+
+def test_in_one_process_another_prediction_of_the_same_identifier_is_refused() -> None:
+    metric = Brightness()
+    metric.update({1: ("a", 1.0)})
+    with pytest.raises(ValueError, match="image_id 1 was measured twice, with different predictions"):
+        metric.update({1: ("a", 1.5)})
     assert metric.compute() == {"ids": [1], "mean": 1.0}
 
 

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from visus.metrics import nearest_positive
 from visus.metrics.clustering import k_means, normalised_mutual_information
-from visus.metrics.retrieval import RetrievalMetric, points_for, precision_at_r, recall_at_k
+from visus.metrics.points import points_for
+from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
 from visus.types import Batch, ClassTarget, EmbeddingPrediction
 
 
@@ -116,7 +117,8 @@ def test_the_four_points_of_the_public_test() -> None:
 
 def test_identical_images_follow_the_rule_for_ties() -> None:
     embeddings, labels = torch.ones(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
-    assert recall_at_k(embeddings, labels, (1, 4, 5)) == {1: 1.0, 4: 1.0, 5: 1.0}
+    assert recall_at_k(embeddings, labels, (1, 4, 5)) == pytest.approx({1: 0.2, 4: 0.8, 5: 1.0})
+    assert recall_at_k(embeddings, labels, (1, 4, 5), ties="optimistic") == {1: 1.0, 4: 1.0, 5: 1.0}
     assert recall_at_k(embeddings, labels, (1, 4, 5), ties="pessimistic") == {1: 0.0, 4: 0.0, 5: 1.0}
 
 

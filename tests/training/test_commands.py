@@ -128,9 +128,7 @@ def test_evaluate_refuses_what_is_no_run(tmp_path: Path) -> None:
 
 
 def test_unknown_recipes_list_the_known_ones() -> None:
-    with pytest.raises(
-        VisusError, match=r"'maskrcnn_vignets' is neither a recipe nor .*did you mean maskrcnn_vignettes"
-    ):
+    with pytest.raises(VisusError, match=r"'maskrcnn_vignets' is neither a recipe nor .* mean maskrcnn_vignettes"):
         find_recipe("maskrcnn_vignets")
 
 

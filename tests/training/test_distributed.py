@@ -27,7 +27,7 @@ def train(squares: SimpleNamespace, folder: Path, recipe: Recipe, make: Callable
     run.create(recipe)
     task = make(squares, recipe, dropout=0.0, norm=False) if make else squares.task(recipe, dropout=0.0, norm=False)
     train_loader, val_loader = squares.loaders(recipe, 48, 32)
-    train_loader.dataset.transform = lambda sample, generator: sample
+    train_loader.dataset.dataset.transform = lambda sample, generator: sample
     fit(task, train_loader, val_loader, recipe, run, schema=squares.schema, loggers=[])
     torch.save(task.model.state_dict(), folder / f"process{os.environ.get('RANK', '0')}.pt")
 

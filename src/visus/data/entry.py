@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -79,9 +80,7 @@ def _at_home(use: Any) -> Any:
     def used(root: Path, *arguments: Any, **options: Any) -> Any:
         return use(Path(root).expanduser(), *arguments, **options)
 
-    try:
+    with suppress(AttributeError):  # which a `partial` raises on some versions of Python
         used = wraps(use)(used)
-    except AttributeError:
-        pass
     used.at_home = True  # type: ignore[attr-defined]
     return used

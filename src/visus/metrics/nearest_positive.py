@@ -1,21 +1,21 @@
 """How many others come before the nearest image of the same class: counted block by block, never sorted.
 
-Recall at every K needs one number of each query: the rank of its nearest positive, which is 1 plus the number of
-negatives that are closer. So the similarity to the nearest positive is found first (only pairs of one class are looked
-at), then blocks of the similarity matrix stream by and what lies above that threshold is counted. Where the queries are
-the gallery the matrix is symmetric, and the upper triangle of blocks serves rows and columns at once.
+Recall at every K needs little of each query: how many negatives are closer than its nearest positive, and how many of
+either are exactly as close. So the similarity to the nearest positive is found first (only pairs of one class are
+looked at), then blocks of the similarity matrix stream by and what lies above that threshold is counted. Where the
+queries are the gallery the matrix is symmetric, and the upper triangle of blocks serves rows and columns at once.
 
 Two computations of one similarity differ in the last digits, and a cheap one in more than that. So every block counts
-twice, what is certainly closer and what is possibly closer, by a bound of the error that holds for every pair
-(Cauchy-Schwarz on the rounding residues of each vector). Only queries for which the difference matters are computed
-again, more finely, and at last their open pairs exactly. The counts are those of exact arithmetic in every case.
+twice, what is certainly closer and what is possibly closer, by a bound of the error that holds for every pair. Only
+queries for which the difference matters are computed again: pair by pair where few are open, else in double precision
+against all distinct vectors, and at last what is still open exactly. The counts are those of `Points.exact`, always.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed
@@ -23,33 +23,21 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-Ties = Literal["optimistic", "pessimistic"]
+from visus.metrics.points import Points
+
+Ties = Literal["expected", "optimistic", "pessimistic"]
 Screen = Literal["int8", "float32"]
 
 _BLOCK = 2048
 _PIECE = 128
 _FEW_CANDIDATES = 256  # a query with no more open pairs than this is settled pair by pair at once
+_FEW_NEAR = 32  # so many near positives of a query are compared exactly at once
 _PAIRS_AT_ONCE = 4_096
-_FLOAT_UNIT = 2.0**-24
-
-
-@dataclass(frozen=True)
-class Points:
-    """Vectors whose dot products are the similarities, sorted by label.
-
-    ``shared`` says that queries and gallery are the same points, of which none is compared with itself.
-    """
-
-    queries: Float[Tensor, "q d"]
-    query_labels: Int64[Tensor, " q"]
-    gallery: Float[Tensor, "g d"]
-    gallery_labels: Int64[Tensor, " g"]
-    shared: bool
 
 
 @dataclass(frozen=True)
 class _Screening:
-    """Cheap stand-ins for the vectors, the unit of their dot products, and each vector's bound of the error."""
+    """Cheap stand-ins for the vectors, the unit of their dot products, and each query's bound of the error."""
 
     queries: Tensor
     gallery: Tensor
@@ -57,57 +45,117 @@ class _Screening:
     errors: Float[Tensor, " q"]
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """Of each query: the negatives that are closer than the nearest positive, and what is exactly as close as it."""
+
+    closer: Int64[Tensor, " q"]
+    tied: Int64[Tensor, " q"]
+    positives: Int64[Tensor, " q"]
+
+    @classmethod
+    def zeros(cls, count: int, device: torch.device) -> _Counts:
+        return cls(*(torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)))
+
+
 def hits_at(
-    points: Points, ks: Sequence[int], *, ties: Ties = "optimistic", screen: Screen = "float32"
-) -> tuple[Bool[Tensor, "q k"], Bool[Tensor, " q"]]:
-    """Whether a positive lies among the K nearest, for each query and K; and whether the query has any positive.
+    points: Points, ks: Sequence[int], *, ties: Ties = "expected", screen: Screen = "float32"
+) -> tuple[Float[Tensor, "q k"], Bool[Tensor, " q"]]:
+    """How likely a positive lies among the K nearest, for each query and K; and whether the query has any positive.
 
     Args:
         points: who looks for whom.
         ks: the numbers of neighbours.
-        ties: of a negative that is exactly as close as the nearest positive, the optimist lets the positive come
-            first, the pessimist the negative.
+        ties: of negatives and positives that are exactly as close as the nearest positive, any is as likely to come
+            first (then the result may lie between 0 and 1); or a positive does, for the optimist, or all the negatives.
         screen: the arithmetic of the first pass. ``int8`` is the faster one on CPUs for vectors of like lengths.
     """
-    limits = torch.tensor(list(ks), device=points.queries.device)
-    finest = _screening(points, "float32")
-    best = _nearest_positive(points, finest)  # float64 [q], -inf without a positive
+    limits = torch.tensor(list(ks), device=points.gallery.labels.device)
+    queries = points.all_stand_ins("queries", torch.float32)
+    gallery = queries if points.symmetric else points.all_stand_ins("gallery", torch.float32)
+    best = _nearest_positive(points, queries, gallery)  # float64 [q], -inf without a positive
     known = best > -torch.inf
     best = best.where(known, torch.inf)  # nothing is closer than that, so that lone queries cost nothing
-    screening = finest if screen == "float32" else _screening(points, screen)
+    finest = _Screening(queries, gallery, 1.0, points.errors(slice(None), best, torch.float32))
+    whole = screen == "int8" and points.similarity != "euclidean"
+    screening = _rounded_screening(points, finest) if whole else finest
     certain, possible = _screen_all(points, screening, best)
     settled = ((1 + possible)[:, None] <= limits) | ((1 + certain)[:, None] > limits)
+    shares = ((1 + possible)[:, None] <= limits).double()
     open_ = (~settled.all(1)).nonzero()[:, 0]
     few = (possible - certain)[open_] <= _FEW_CANDIDATES
-    for chosen, stand_ins in ((open_[few], screening), (open_[~few], finest)):
+    for chosen, count in ((open_[few], _count_few), (open_[~few], _count_many)):
         if len(chosen):
-            possible[chosen] = _exact_counts(points, stand_ins, best, chosen, ties, finest.errors)
-    return ((1 + possible)[:, None] <= limits) & known[:, None], known
+            counts = count(points, screening, finest, best, chosen)
+            shares[chosen] = share_of_hits(counts.closer, counts.tied, counts.positives, limits, ties)
+    return shares * known[:, None], known
 
 
-def _nearest_positive(points: Points, screening: _Screening) -> Float[Tensor, " q"]:
+def share_of_hits(
+    closer: Int64[Tensor, " q"],
+    tied: Int64[Tensor, " q"],
+    positives: Int64[Tensor, " q"],
+    limits: Int64[Tensor, " k"],
+    ties: Ties,
+) -> Float[Tensor, "q k"]:
+    """How likely one of ``positives`` is among the first K, behind ``closer`` negatives and mixed with ``tied`` ones.
+
+    Of K' places that are left, all go to negatives with the probability C(t, K') / C(t + p, K').
+    """
+    left = limits - closer[:, None]  # [q, k]
+    if ties != "expected":
+        return (left > (tied[:, None] if ties == "pessimistic" else 0)).double()
+    negatives, right = tied[:, None].expand_as(left), positives[:, None].expand_as(left)
+    shares = (left > negatives).double()
+    row, column = ((left > 0) & (left <= negatives)).nonzero(as_tuple=True)
+    places, negative, positive = (part[row, column].double() for part in (left, negatives, right))
+    missed, by_place = torch.ones_like(places), places <= positive
+    steps = torch.minimum(places, positive)
+    for step in range(int(steps.max()) if len(steps) else 0):
+        each = torch.where(
+            by_place,
+            (negative - step) / (negative + positive - step),
+            (negative + 1 + step - places) / (negative + 1 + step),
+        )
+        missed = torch.where(step < steps, missed * each, missed)
+    shares[row, column] = 1 - missed
+    return shares
+
+
+def _nearest_positive(points: Points, queries: Tensor, gallery: Tensor) -> Float[Tensor, " q"]:
     """The exact similarity (float64) to the nearest image of the same class; -inf where there is none."""
-    best = points.queries.new_full((len(points.queries),), -torch.inf, dtype=torch.float64)
+    best = torch.full((len(points.queries),), -torch.inf, dtype=torch.float64, device=queries.device)
     for rows, columns in _class_blocks(points):
-        scores = screening.queries[rows] @ screening.gallery[columns].T
-        allowed = points.query_labels[rows, None] == points.gallery_labels[None, columns]
-        if points.shared:
-            allowed &= _positions(rows, scores.device)[:, None] != _positions(columns, scores.device)[None]
-        scores = scores.masked_fill_(~allowed, -torch.inf)
-        near = scores >= (scores.amax(1) - 2 * screening.errors[rows])[:, None]
-        row, column = (near & allowed).nonzero(as_tuple=True)
+        positive = points.queries.labels[rows, None] == points.gallery.labels[None, columns]
+        alone = points.gallery.counts[columns] < 2
+        own = points.own[rows, None] == _positions(columns, queries.device)[None]
+        positive &= ~(own & alone)
+        near = positive & _near_positives(points, queries[rows] @ gallery[columns].T, positive, rows)
+        if int(near.sum()) > _FEW_NEAR * len(near):
+            ours = points.stand_ins("queries", rows, torch.float64)
+            theirs = points.stand_ins("gallery", columns, torch.float64)
+            near = positive & _near_positives(points, ours @ theirs.T, positive, rows)
+        row, column = near.nonzero(as_tuple=True)
         for part in torch.split(torch.arange(len(row), device=row.device), _PAIRS_AT_ONCE):
             query, other = row[part] + rows.start, column[part] + columns.start
-            best.scatter_reduce_(0, query, _exact_similarity(points, query, other), "amax")
+            best.scatter_reduce_(0, query, points.exact(query, other), "amax")
     return best
+
+
+def _near_positives(points: Points, scores: Tensor, positive: Tensor, rows: slice) -> Bool[Tensor, "r c"]:
+    """The positives that may be the nearest one of their block."""
+    scores = scores.masked_fill_(~positive, -torch.inf)
+    nearest = scores.amax(1)
+    return scores >= (nearest - 2 * points.errors(rows, nearest, scores.dtype))[:, None]
 
 
 def _screen_all(points: Points, screening: _Screening, best: Tensor) -> tuple[Int64[Tensor, " q"], Int64[Tensor, " q"]]:
     """How many negatives are certainly, and how many possibly, at least as close as the nearest positive."""
-    low, high = _thresholds(screening, best)
+    low, high = _thresholds(points, screening, best)
     certain = torch.zeros(len(best), dtype=torch.int64, device=best.device)
     possible = certain.clone()
     products = _Products(screening.queries)
+    weights = F.pad(points.gallery.counts, (0, _PIECE)) if points.merged else None
     rank, processes = _share()
     blocks = list(_blocks(len(points.queries), len(points.gallery), triangle=points.shared))
     for rows, columns in blocks[rank::processes]:
@@ -115,7 +163,8 @@ def _screen_all(points: Points, screening: _Screening, best: Tensor) -> tuple[In
         _hide_class(scores, points, rows, columns)
         for part, across in ((rows, False), (columns, True)):
             if not across or (points.shared and columns.start > rows.start):
-                _count(scores, (low[part], high[part]), (certain[part], possible[part]), columns=across)
+                them = None if weights is None else weights[(rows if across else columns).start :]
+                _count(scores, (low[part], high[part]), (certain[part], possible[part]), them, columns=across)
     if processes > 1:
         torch.distributed.all_reduce(certain)
         torch.distributed.all_reduce(possible)
@@ -136,86 +185,147 @@ def _near(scores: Tensor, low: Tensor, *, columns: bool = False) -> tuple[Int64[
     return row, piece * _PIECE, pieces[row, piece]
 
 
-def _count(scores: Tensor, limits: tuple[Tensor, Tensor], counts: tuple[Tensor, Tensor], *, columns: bool) -> None:
+def _count(
+    scores: Tensor,
+    limits: tuple[Tensor, Tensor],
+    counts: tuple[Tensor, Tensor],
+    weights: Int64[Tensor, " g"] | None,
+    *,
+    columns: bool,
+) -> None:
     """Adds to the counts of each row (or column) what is above its high limit and what is not below its low one."""
     (low, high), (certain, possible) = limits, counts
-    row, _, pieces = _near(scores, low, columns=columns)
-    certain.index_add_(0, row, (pieces > high[row, None]).sum(1))
-    possible.index_add_(0, row, (pieces >= low[row, None]).sum(1))
+    row, first, pieces = _near(scores, low, columns=columns)
+    above, within = pieces > high[row, None], pieces >= low[row, None]
+    if weights is None:
+        certain.index_add_(0, row, above.sum(1))
+        possible.index_add_(0, row, within.sum(1))
+        return
+    each = weights.unfold(0, _PIECE, 1)[first]  # [m, s]
+    certain.index_add_(0, row, (above * each).sum(1))
+    possible.index_add_(0, row, (within * each).sum(1))
 
 
-def _exact_counts(
-    points: Points, screening: _Screening, best: Tensor, chosen: Int64[Tensor, " m"], ties: Ties, finest: Tensor
-) -> Int64[Tensor, " m"]:
-    """How many negatives come before the nearest positive of the chosen queries, exactly."""
-    counts = torch.zeros(len(best), dtype=torch.int64, device=best.device)
-    low, high = _thresholds(screening, best)
+def _count_few(
+    points: Points, screening: _Screening, finest: _Screening, best: Tensor, chosen: Int64[Tensor, " m"]
+) -> _Counts:
+    """The exact counts of queries with few open pairs."""
+    counts = _Counts.zeros(len(best), best.device)
+    low, high = _thresholds(points, screening, best)
     products = _Products(screening.queries)
+    weights = F.pad(points.gallery.counts, (0, _PIECE)) if points.merged else None
     for queries in torch.split(chosen, _BLOCK):
         ours = screening.queries[queries]
+        own = points.own[queries]
         for columns in _slices(len(points.gallery), _BLOCK):
             scores = products(ours, screening.gallery[columns])
-            if points.shared:
-                inside = ((queries >= columns.start) & (queries < columns.stop)).nonzero()[:, 0]
-                scores[inside, queries[inside] - columns.start] = _smallest(scores)
+            inside = ((own >= columns.start) & (own < columns.stop)).nonzero()[:, 0]
+            scores[inside, own[inside] - columns.start] = _smallest(scores)
             row, first, pieces = _near(scores, low[queries])
             query = queries[row]
             above = pieces > high[query, None]  # no positive is: none is closer than the nearest one
-            counts.index_add_(0, query, above.sum(1))
+            each = 1 if weights is None else weights[columns.start :].unfold(0, _PIECE, 1)[first]
+            counts.closer.index_add_(0, query, (above * each).sum(1))
             piece, place = ((pieces >= low[query, None]) & ~above).nonzero(as_tuple=True)
-            other = columns.start + first[piece] + place
-            _add_closer(counts, points, best, query[piece], other, ties=ties, finest=finest)
-    return counts[chosen]
+            _add_rows(counts, points, finest, best, query[piece], columns.start + first[piece] + place)
+    twins = chosen[points.own[chosen] >= 0]
+    twins = twins[points.gallery.counts[points.own[twins]] > 1]
+    as_close = twins[points.exact(twins, points.own[twins]) >= best[twins] - points.slack(best[twins])]
+    counts.positives[as_close] += points.gallery.counts[points.own[as_close]] - 1
+    return _Counts(counts.closer[chosen], counts.tied[chosen], counts.positives[chosen])
 
 
-def _add_closer(
-    counts: Tensor, points: Points, best: Tensor, query: Tensor, other: Tensor, *, ties: Ties, finest: Tensor
-) -> None:
-    """Adds the pairs of different classes that are exactly closer than the query's nearest positive.
-
-    Float32 settles nearly all of them; ``finest`` bounds its error for each query.
-    """
-    negative = points.query_labels[query] != points.gallery_labels[other]
-    pairs = torch.stack((query, other))[:, negative]
+def _add_rows(counts: _Counts, points: Points, finest: _Screening, best: Tensor, query: Tensor, other: Tensor) -> None:
+    """Adds pairs of queries and rows of the gallery. Float32 settles nearly all of them."""
+    pairs = torch.stack((query, other))
     for query, other in (part.unbind() for part in torch.split(pairs, _PAIRS_AT_ONCE, dim=1)):
-        ahead = torch.linalg.vecdot(points.queries[query], points.gallery[other]).double() - best[query]
-        counts.index_add_(0, query, (ahead > finest[query]).long())
-        unsettled = ahead.abs() <= finest[query]
+        ahead = torch.linalg.vecdot(finest.queries[query], finest.gallery[other]).double() - best[query]
+        bound = finest.errors[query] + points.slack(best[query])
+        counts.closer.index_add_(0, query, torch.where(ahead > bound, points.gallery.counts[other], 0))
+        unsettled = ahead.abs() <= bound
         query, other = query[unsettled], other[unsettled]
-        exact = _exact_similarity(points, query, other)
-        closer = exact > best[query] if ties == "optimistic" else exact >= best[query]
-        counts.index_add_(0, query, closer.long())
+        ahead, slack = points.exact(query, other) - best[query], points.slack(best[query])
+        same = points.queries.labels[query] == points.gallery.labels[other]
+        weight, tied = points.gallery.counts[other], ahead.abs() <= slack
+        counts.closer.index_add_(0, query, torch.where(ahead > slack, weight, 0))
+        counts.tied.index_add_(0, query, torch.where(tied & ~same, weight, 0))
+        counts.positives.index_add_(0, query, torch.where(tied & same, weight, 0))
 
 
-def _exact_similarity(points: Points, query: Int64[Tensor, " m"], other: Int64[Tensor, " m"]) -> Float[Tensor, " m"]:
-    """Float64 dot products pair by pair: equal vectors give equal numbers wherever they stand."""
-    return (points.queries[query].double() * points.gallery[other]).sum(1)
+def _count_many(
+    points: Points, screening: _Screening, finest: _Screening, best: Tensor, chosen: Int64[Tensor, " m"]
+) -> _Counts:
+    """The exact counts of queries with many open pairs: in double precision, against each distinct vector once."""
+    counts = _Counts.zeros(len(best), best.device)
+    totals = torch.zeros(len(points.places), dtype=torch.int64, device=best.device)
+    totals.index_add_(0, points.place_of, points.gallery.counts)
+    keys = (points.place_of * _classes(points) + points.gallery.labels).sort()
+    bounds = points.slack(best) + points.errors(slice(None), best, torch.float64)
+    own_row = points.own[chosen]
+    here = own_row >= 0
+    for columns in _slices(len(points.places), _BLOCK):
+        theirs = points.stand_ins("gallery", points.places[columns], torch.float64)
+        for queries in torch.split(chosen, _BLOCK):
+            ahead = points.stand_ins("queries", queries, torch.float64) @ theirs.T
+            ahead -= best[queries, None]
+            bound = bounds[queries, None]
+            above = ahead > bound
+            closer = (above.double() @ totals[columns].double()).long() if points.merged else above.sum(1)
+            counts.closer.index_add_(0, queries, closer)
+            row, place = (ahead.abs_() <= bound).nonzero(as_tuple=True)
+            _add_places(counts, points, (totals, keys), best, queries[row], place + columns.start)
+    images, rows = chosen[here], own_row[here]
+    ahead, slack = points.exact(images, rows) - best[images], points.slack(best[images])
+    counts.closer[images] -= (ahead > slack).long()  # they themselves
+    counts.positives[images] -= (ahead.abs() <= slack).long()
+    return _Counts(counts.closer[chosen], counts.tied[chosen], counts.positives[chosen])
 
 
-def _screening(points: Points, screen: Screen) -> _Screening:
-    """The stand-ins of one kind of arithmetic, and the bound of what they get wrong."""
-    lengths = points.queries.norm(dim=1).double()
-    longest = float(points.gallery.norm(dim=1).max()) * (1 + 1e-6)
-    if screen == "float32":
-        # n products and n sums, each rounded: n * unit / (1 - n * unit) of the lengths, whatever the order of summing
-        terms = (points.queries.shape[1] + 2) * _FLOAT_UNIT
-        return _Screening(points.queries, points.gallery, 1.0, lengths * longest * (2 * terms))
-    largest = max(float(points.queries.abs().max()), float(points.gallery.abs().max()), 1e-30)
+def _add_places(
+    counts: _Counts, points: Points, known: tuple[Tensor, Any], best: Tensor, query: Tensor, place: Tensor
+) -> None:
+    """Adds pairs of queries and distinct vectors, whose images may be of several classes."""
+    totals, (keys, order) = known
+    pairs = torch.stack((query, place))
+    for query, place in (part.unbind() for part in torch.split(pairs, _PAIRS_AT_ONCE, dim=1)):
+        ahead, slack = points.exact(query, points.places[place]) - best[query], points.slack(best[query])
+        key = place * _classes(points) + points.queries.labels[query]
+        found = torch.searchsorted(keys, key).clamp(max=len(keys) - 1)
+        same = torch.where(keys[found] == key, points.gallery.counts[order[found]], 0)
+        tied = ahead.abs() <= slack
+        counts.closer.index_add_(0, query, torch.where(ahead > slack, totals[place], 0))
+        counts.tied.index_add_(0, query, torch.where(tied, totals[place] - same, 0))
+        counts.positives.index_add_(0, query, torch.where(tied, same, 0))
+
+
+def _classes(points: Points) -> int:
+    """More than any label, as labels are sorted and count from 0."""
+    return int(max(points.gallery.labels[-1], points.queries.labels[-1])) + 1
+
+
+def _rounded_screening(points: Points, finest: _Screening) -> _Screening:
+    """The stand-ins in whole numbers, and the bound of what they get wrong, by what rounding takes from the vectors."""
+    lengths = finest.queries.norm(dim=1).double()
+    longest = float(finest.gallery.norm(dim=1).max()) * (1 + 1e-6)
+    largest = max(float(finest.queries.abs().max()), float(finest.gallery.abs().max()), 1e-30)
     unit = largest / 127
-    queries, gallery = _rounded(points.queries, unit), _rounded(points.gallery, unit)
-    missing = (points.gallery - gallery * unit).norm(dim=1).max().double() * (1 + 1e-6)
-    own = (points.queries - queries * unit).norm(dim=1).double() * (1 + 1e-6)
+    queries = _rounded(finest.queries, unit)
+    gallery = queries if points.symmetric else _rounded(finest.gallery, unit)
+    missing = (finest.gallery - gallery * unit).norm(dim=1).max().double() * (1 + 1e-6)
+    own = (finest.queries - queries * unit).norm(dim=1).double() * (1 + 1e-6)
     errors = own * longest + (queries.double().norm(dim=1) * unit) * missing
-    return _Screening(queries, gallery, unit * unit, errors * (1 + 1e-6) + 1e-6 * lengths * longest)
+    errors = errors * (1 + 1e-6) + 1e-6 * lengths * longest + finest.errors
+    return _Screening(queries, gallery, unit * unit, errors)
 
 
 def _rounded(vectors: Tensor, unit: float) -> Tensor:
     return (vectors / unit).round_().clamp_(-127, 127).to(torch.int8)
 
 
-def _thresholds(screening: _Screening, best: Tensor) -> tuple[Tensor, Tensor]:
+def _thresholds(points: Points, screening: _Screening, best: Tensor) -> tuple[Tensor, Tensor]:
     """The least score that may, and the largest that need not, be as close as the nearest positive."""
-    low, high = (best - screening.errors) / screening.unit, (best + screening.errors) / screening.unit
+    bound = screening.errors + points.slack(best)
+    low, high = (best - bound) / screening.unit, (best + bound) / screening.unit
     if screening.queries.dtype == torch.int8:
         limit = 2.0**31 - 2
         return low.floor().clamp(-limit, limit).to(torch.int32), high.ceil().clamp(-limit, limit).to(torch.int32)
@@ -246,7 +356,7 @@ class _Products:
 
 def _hide_class(scores: Tensor, points: Points, rows: slice, columns: slice) -> None:
     """Takes pairs of one class out of a block; sorted labels make that a question of few blocks."""
-    theirs, ours = points.gallery_labels[columns], points.query_labels[rows]
+    theirs, ours = points.gallery.labels[columns], points.queries.labels[rows]
     if ours[-1] < theirs[0] or theirs[-1] < ours[0]:
         return
     same = ours[:, None] == theirs[None]
@@ -260,10 +370,10 @@ def _smallest(scores: Tensor) -> float:
 def _class_blocks(points: Points) -> Iterator[tuple[slice, slice]]:
     """Blocks that hold pairs of one class: near the diagonal, as both sides are sorted by label."""
     for rows in _slices(len(points.queries), 512):
-        labels = points.query_labels[rows]
+        labels = points.queries.labels[rows]
         ends = torch.stack((labels[0], labels[-1]))
-        first = int(torch.searchsorted(points.gallery_labels, ends[:1])[0])
-        last = int(torch.searchsorted(points.gallery_labels, ends[1:], right=True)[0])
+        first = int(torch.searchsorted(points.gallery.labels, ends[:1])[0])
+        last = int(torch.searchsorted(points.gallery.labels, ends[1:], right=True)[0])
         for columns in _slices(last - first, _BLOCK):
             yield rows, slice(columns.start + first, columns.stop + first)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -21,27 +21,31 @@ from torch.nn import functional as F
 from visus.metrics.by_image import ImageRecords
 from visus.metrics.clustering import k_means, normalised_mutual_information
 from visus.metrics.metric import Measure
-from visus.metrics.nearest_positive import Points, Screen, Ties, hits_at
+from visus.metrics.nearest_positive import Screen, Ties, hits_at
+from visus.metrics.points import Points, Similarity, points_for
+from visus.names import find
 from visus.types import Batch, EmbeddingPrediction
 
-Similarity = Literal["cosine", "euclidean", "dot"]
 Lone = Literal["keep", "drop"]
-Side = tuple[Shaped[Tensor, "..."], Int64[Tensor, " _"]]
+Side = tuple[Shaped[Tensor, "..."], Int64[Tensor, "..."]]
 
 _MANY = 4096  # from so many images on, the first pass in whole numbers pays
 _ROWS_AT_ONCE = 256
+_FEW_TO_FIND = 64  # up to so many neighbours are compared pair by pair
+_SPARE = 8  # so many neighbours more are looked at for some that are as near as the last
 _HEADLINES = 6
 _MOST_CLUSTERED = 20_000_000  # images times classes: k-means takes seconds
 
 
 def recall_at_k(
-    embeddings: Float[Tensor, "q d"],
+    embeddings: Shaped[Tensor, "q d"],
     labels: Int64[Tensor, " q"],
     ks: Sequence[int] = (1, 10, 100, 1000),
     *,
-    gallery: tuple[Float[Tensor, "g d"], Int64[Tensor, " g"]] | None = None,
+    gallery: tuple[Shaped[Tensor, "g d"], Int64[Tensor, " g"]] | None = None,
+    ref_includes_query: bool = False,
     similarity: Similarity = "cosine",
-    ties: Ties = "optimistic",
+    ties: Ties = "expected",
     lone: Lone = "keep",
     screen: Screen | None = None,
 ) -> dict[int, float]:
@@ -51,116 +55,147 @@ def recall_at_k(
     the same embeddings, they share the work.
 
     Args:
-        embeddings: of the queries.
+        embeddings: of the queries, of any floating type.
         labels: the class of each query.
         ks: the numbers of neighbours; one that is larger than the gallery takes all of it.
         gallery: embeddings and labels of what is searched; None searches the queries themselves, each without itself.
+        ref_includes_query: the gallery begins with the queries, in their order, and each is searched without itself.
         similarity: cosine; euclidean, by distance; or dot, the inner product.
-        ties: who comes first of a positive and a negative that are equally near.
+        ties: who comes first of a positive and a negative that are equally near: either with the same chance
+            (``expected``), the positive (``optimistic``) or the negative (``pessimistic``).
         lone: queries without any image of their class in the gallery count as misses, as in the official code, or are
-            left out.
+            left out (``drop``).
         screen: the arithmetic of the first pass, see `visus.metrics.nearest_positive`; None chooses. The result does
             not depend on it.
 
     Raises:
         ValueError: embeddings that are not finite or of different dimensions, a K below 1, no query at all.
+        UnknownNameError: an unknown similarity or rule.
     """
     if not ks or min(ks) < 1:
         raise ValueError(f"every K must be at least 1, not {tuple(ks)}")
-    points = points_for(embeddings, labels, gallery, similarity)
+    _check_rules(similarity=similarity, ties=ties, lone=lone)
+    points, row = points_for(embeddings, labels, gallery, similarity, includes_queries=ref_includes_query)
     if screen is None:
         even = similarity == "cosine" and embeddings.device.type == "cpu"
         screen = "int8" if even and len(points.gallery) >= _MANY else "float32"
-    hits, known = hits_at(points, ks, ties=ties, screen=screen)
-    if lone == "drop":
-        hits = hits[known]
-    if not len(hits):
+    shares, known = hits_at(points, ks, ties=ties, screen=screen)
+    counted = torch.bincount(row, minlength=len(known)) * (known | (lone == "keep"))
+    total = int(counted.sum())
+    if not total:
         raise ValueError("no query has an image of its class in the gallery, and lone queries are dropped")
-    shares = hits.double().mean(0).tolist()
-    return dict(zip(ks, shares, strict=True))
+    return dict(zip(ks, ((shares * counted[:, None]).sum(0) / total).tolist(), strict=True))
 
 
 def precision_at_r(
-    embeddings: Float[Tensor, "q d"],
+    embeddings: Shaped[Tensor, "q d"],
     labels: Int64[Tensor, " q"],
     *,
-    gallery: tuple[Float[Tensor, "g d"], Int64[Tensor, " g"]] | None = None,
+    gallery: tuple[Shaped[Tensor, "g d"], Int64[Tensor, " g"]] | None = None,
+    ref_includes_query: bool = False,
     similarity: Similarity = "cosine",
+    lone: Lone = "keep",
 ) -> dict[str, float]:
-    """``MAP@R`` and ``R-precision`` over the queries that have something to find; 0 where none has.
-
-    Neighbours that are equally near come in no particular order.
+    """``MAP@R`` and ``R-precision``; of neighbours that are equally near, the expected value over their orders.
 
     Args:
         embeddings: of the queries.
         labels: the class of each query.
         gallery: as for `recall_at_k`.
+        ref_includes_query: as for `recall_at_k`.
         similarity: as for `recall_at_k`.
-    """
-    points = points_for(embeddings, labels, gallery, similarity)
-    classes, sizes = torch.unique(points.gallery_labels, return_counts=True)
-    place = torch.searchsorted(classes, points.query_labels).clamp(max=len(classes) - 1)
-    wanted = torch.where(classes[place] == points.query_labels, sizes[place], 0) - int(points.shared)
-    average, precision = [embeddings.new_zeros(0)], [embeddings.new_zeros(0)]
-    for rows in torch.split(torch.arange(len(wanted), device=wanted.device), _ROWS_AT_ONCE):
-        rows = rows[wanted[rows] > 0]
-        if not len(rows):
-            continue
-        scores = points.queries[rows] @ points.gallery.T
-        if points.shared:
-            scores[torch.arange(len(rows), device=rows.device), rows] = -torch.inf
-        found = scores.topk(int(wanted[rows].max())).indices
-        right = points.gallery_labels[found] == points.query_labels[rows, None]
-        ranks = torch.arange(1, found.shape[1] + 1, device=rows.device)
-        counted = right & (ranks <= wanted[rows, None])
-        average.append((counted * (counted.cumsum(1) / ranks)).sum(1) / wanted[rows])
-        precision.append(counted.sum(1) / wanted[rows])
-    values = {"MAP@R": torch.cat(average), "R-precision": torch.cat(precision)}
-    return {name: float(value.double().mean()) if len(value) else 0.0 for name, value in values.items()}
-
-
-def points_for(
-    embeddings: Shaped[Tensor, ...], labels: Int64[Tensor, " q"], gallery: Side | None, similarity: Similarity
-) -> Points:
-    """Vectors whose dot products order a gallery as ``similarity`` does, sorted by label.
+        lone: queries with nothing to find count as 0, or are left out, as for `recall_at_k`.
 
     Raises:
-        ValueError: embeddings that are not finite, that do not fit their labels or the gallery, or none at all.
+        ValueError: as for `recall_at_k`.
+        UnknownNameError: an unknown similarity or rule.
     """
-    others, other_labels = gallery if gallery is not None else (embeddings, labels)
-    for name, vectors, named in (("embeddings", embeddings, labels), ("gallery", others, other_labels)):
-        if vectors.ndim != 2 or len(vectors) != len(named) or not len(vectors):
-            raise ValueError(f"{name} of shape {list(vectors.shape)} with {len(named)} labels: need [n, d] with n > 0")
-        if not bool(vectors.isfinite().all()):
-            bad = int((~vectors.isfinite().all(1)).nonzero()[0, 0])
-            raise ValueError(f"{name} must be finite: number {bad} holds NaN or infinity; did the training diverge?")
-    if embeddings.shape[1] != others.shape[1]:
-        raise ValueError(f"embeddings of {embeddings.shape[1]} dimensions in a gallery of {others.shape[1]}")
-    order, other_order = labels.argsort(stable=True), other_labels.argsort(stable=True)
-    queries, targets = _vectors(embeddings.float(), others.float(), similarity)
-    return Points(
-        queries[order].contiguous(),
-        labels[order],
-        targets[other_order].contiguous(),
-        other_labels[other_order],
-        shared=gallery is None,
-    )
+    _check_rules(similarity=similarity, lone=lone)
+    points, _ = points_for(embeddings, labels, gallery, similarity, includes_queries=ref_includes_query, merge=False)
+    classes, sizes = torch.unique(points.gallery.labels, return_counts=True)
+    place = torch.searchsorted(classes, points.queries.labels).clamp(max=len(classes) - 1)
+    here = (points.own >= 0).long()
+    wanted = torch.where(classes[place] == points.queries.labels, sizes[place] - here, 0)
+    total = len(wanted) if lone == "keep" else int((wanted > 0).sum())
+    if not total:
+        raise ValueError("no query has an image of its class in the gallery, and lone queries are dropped")
+    queries = points.all_stand_ins("queries", torch.float32)
+    others = queries if points.symmetric else points.all_stand_ins("gallery", torch.float32)
+    finer: Tensor | None = None
+    sums = torch.zeros(2, dtype=torch.float64, device=labels.device)
+    for rows in torch.split((wanted > 0).nonzero()[:, 0], _ROWS_AT_ONCE):
+        most = int(wanted[rows].max())
+        scores, slack, width = _candidates(points, rows, queries[rows] @ others.T, most)
+        if width <= _FEW_TO_FIND:
+            found = scores.topk(width).indices
+            scores = _exact_rows(points, rows, found)
+            slack = points.slack(scores[:, 0])
+        else:
+            finer = points.all_stand_ins("gallery", torch.float64) if finer is None else finer
+            ours = points.stand_ins("queries", rows, torch.float64)
+            scores, slack, width = _candidates(points, rows, ours @ finer.T, most)
+            scores, found = scores.topk(width)
+        scores, order = scores.sort(dim=1, descending=True)
+        right = points.gallery.labels[found.gather(1, order)] == points.queries.labels[rows, None]
+        sums += _precision(scores, right & scores.isfinite(), wanted[rows], slack)
+    average, precision = (sums / total).tolist()
+    return {"MAP@R": average, "R-precision": precision}
 
 
-def _vectors(queries: Tensor, gallery: Tensor, similarity: Similarity) -> tuple[Tensor, Tensor]:
-    """Both sides, changed so that their dot products are the similarities."""
-    if similarity == "dot":
-        return queries, gallery
-    if similarity == "cosine":
-        return F.normalize(queries, dim=1), F.normalize(gallery, dim=1)
-    if similarity != "euclidean":
-        raise ValueError(f"similarity must be cosine, euclidean or dot, not {similarity!r}")
-    centre = gallery.mean(0)  # distances stay, and their terms cancel less
-    queries, gallery = queries - centre, gallery - centre
-    ones = queries.new_ones((1, 1))
-    half_q, half_g = (-0.5 * part.double().square().sum(1, keepdim=True).float() for part in (queries, gallery))
-    wide_q = torch.cat((queries, half_q, ones.expand(len(queries), 1)), dim=1)
-    return wide_q, torch.cat((gallery, ones.expand(len(gallery), 1), half_g), dim=1)  # -(distance ** 2) / 2
+def _candidates(
+    points: Points, rows: Int64[Tensor, " m"], scores: Float[Tensor, "m g"], count: int
+) -> tuple[Float[Tensor, "m g"], Float[Tensor, " m"], int]:
+    """Scores without the queries themselves, how far they are off, and how many may be among the ``count`` nearest."""
+    own = points.own[rows]
+    here = (own >= 0).nonzero()[:, 0]
+    scores[here, own[here]] = -torch.inf
+    best = scores.topk(min(count + _SPARE, scores.shape[1])).values
+    last = best[:, min(count, best.shape[1]) - 1].double()
+    off = 2 * points.errors(rows, last, scores.dtype) + points.slack(last)
+    within = best >= (last - off)[:, None]
+    if bool(within[:, -1].any()):
+        within = scores >= (last - off)[:, None]
+    return scores, off, int(within.sum(1).max())
+
+
+def _exact_rows(points: Points, rows: Int64[Tensor, " m"], found: Int64[Tensor, "m n"]) -> Float[Tensor, "m n"]:
+    """The exact similarity of each query with each image found for it; -inf with itself."""
+    query = rows[:, None].expand_as(found)
+    exact = points.exact(query.flatten(), found.flatten()).view(found.shape)
+    return exact.where(found != points.own[rows, None], -torch.inf)
+
+
+def _precision(
+    scores: Float[Tensor, "m n"], right: Bool[Tensor, "m n"], wanted: Int64[Tensor, " m"], slack: Float[Tensor, " m"]
+) -> Float[Tensor, 2]:
+    """The sums of MAP@R and R-precision over the queries, from neighbours in falling order.
+
+    Neighbours that are equally near, by ``slack``, are one group, of m with c right ones. The one at its j-th place is
+    right with the probability c / m, and then j (c - 1) / (m - 1) of the group before it are expected to be right.
+    """
+    places = torch.arange(scores.shape[1], device=scores.device)
+    new = torch.ones_like(right)
+    new[:, 1:] = scores[:, :-1] - scores[:, 1:] > slack[:, None]
+    group = new.long().cumsum(1) - 1
+    size = torch.zeros_like(scores).scatter_add_(1, group, torch.ones_like(scores)).gather(1, group)
+    hits = torch.zeros_like(scores).scatter_add_(1, group, right.double()).gather(1, group)
+    start = torch.where(new, places, 0).cummax(1).values
+    before = (right.long().cumsum(1) - right.long()).gather(1, start)
+    among = (places - start) * (hits - 1) / (size - 1).clamp(min=1)
+    counted = (places < wanted[:, None]) * (hits / size)
+    average = (counted * (before + 1 + among) / (places + 1)).sum(1) / wanted
+    return torch.stack((average.sum(), (counted.sum(1) / wanted).sum()))
+
+
+def _check_rules(**chosen: str) -> None:
+    """Whether each rule has the name of one.
+
+    Raises:
+        UnknownNameError: it has not.
+    """
+    known = {"similarity": get_args(Similarity), "ties": get_args(Ties), "lone": get_args(Lone)}
+    for rule, name in chosen.items():
+        find(dict.fromkeys(known[rule]), name, f"rule for {rule}")
 
 
 @dataclass(frozen=True)
@@ -185,7 +220,7 @@ class Embedded:
         ks: Sequence[int],
         *,
         similarity: Similarity = "cosine",
-        ties: Ties = "optimistic",
+        ties: Ties = "expected",
         lone: Lone = "keep",
     ) -> dict[int, float]:
         """`recall_at_k` of the queries in their gallery."""
@@ -225,12 +260,13 @@ class RetrievalMetric(ImageRecords):
         *,
         ks: Sequence[int] = (1, 10, 100, 1000),
         similarity: Similarity = "cosine",
-        ties: Ties = "optimistic",
+        ties: Ties = "expected",
         lone: Lone = "keep",
         precision: bool = False,
         clusters: bool = False,
     ) -> None:
         super().__init__()
+        _check_rules(similarity=similarity, ties=ties, lone=lone)
         self.ks = tuple(ks)
         self.similarity, self.ties, self.lone = similarity, ties, lone
         self.precision, self.clusters = precision, clusters
@@ -292,7 +328,7 @@ class RetrievalMetric(ImageRecords):
         numbers = {f"R@{k}": share for k, share in recall.items()}
         if self.precision:
             (vectors, labels), gallery = images.sides()
-            numbers |= precision_at_r(vectors, labels, gallery=gallery, similarity=self.similarity)
+            numbers |= precision_at_r(vectors, labels, gallery=gallery, similarity=self.similarity, lone=self.lone)
         if self.clusters:
             found = k_means(F.normalize(images.vectors, dim=1), len(torch.unique(images.labels)))
             numbers["NMI"] = normalised_mutual_information(found, images.labels)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from visus.ops.anchors import base_anchors, grid_anchors
+from visus.ops.anchors import base_anchors, grid_anchors, top_of_levels
 from visus.ops.boxes import decode_boxes, large_boxes
 from visus.ops.nms import batched_nms
 
@@ -97,7 +97,7 @@ class RegionProposalNetwork(nn.Module):
     ) -> list[Tensor]:
         """The best boxes of each image: the top of each level, suppressed level by level, then the top of the image."""
         limits, phase = self.limits, 0 if self.training else 1
-        top = _top_of_levels(objectness, counts, limits.before[phase])  # [b, t]
+        top = top_of_levels(objectness, counts, limits.before[phase])  # [b, t]
         levels = torch.repeat_interleave(
             torch.arange(len(counts), device=top.device), torch.tensor(counts, device=top.device)
         )[top]  # [b, t]
@@ -138,15 +138,6 @@ class RPNHead(nn.Module):
             scores.append(self.cls_logits(hidden).permute(0, 2, 3, 1).flatten(1).float())  # [b, h*w*k]
             deltas.append(self.bbox_pred(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4).float())
         return scores, deltas
-
-
-def _top_of_levels(objectness: Tensor, counts: list[int], limit: int) -> Tensor:
-    """Indices [b, t] of the ``limit`` best anchors of each level."""
-    start, best = 0, []
-    for scores in torch.split(objectness, counts, dim=1):
-        best.append(scores.topk(min(limit, scores.shape[1]), dim=1).indices + start)
-        start += scores.shape[1]
-    return torch.cat(best, 1)
 
 
 def _clip_each(boxes: Float[Tensor, "b t 4"], sizes: Int64[Tensor, "b 2"]) -> Float[Tensor, "b t 4"]:

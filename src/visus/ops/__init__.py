@@ -1,6 +1,6 @@
 """Pure functions on tensors: boxes, suppression, anchors, matching, regions of feature maps, masks and keypoints."""
 
-from visus.ops.anchors import base_anchors, grid_anchors
+from visus.ops.anchors import base_anchors, grid_anchors, top_of_levels
 from visus.ops.boxes import (
     box_area,
     box_iou,
@@ -49,6 +49,7 @@ __all__ = [
     "rle_encode",
     "roi_align",
     "sample_balanced",
+    "top_of_levels",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",

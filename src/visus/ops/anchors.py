@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 
@@ -44,3 +44,18 @@ def grid_anchors(
     y, x = torch.meshgrid(y, x, indexing="ij")
     shift = torch.stack((x, y, x, y), dim=-1)  # [h, w, 4]
     return (shift[:, :, None] + base).flatten(0, 2)
+
+
+def top_of_levels(scores: Float[Tensor, "b a"], counts: Sequence[int], limit: int) -> Int64[Tensor, "b t"]:
+    """The places of the best scores of each level of a pyramid, level by level.
+
+    Args:
+        scores: of all levels, one behind the other.
+        counts: how many scores each level has.
+        limit: how many of a level are taken, or all where there are fewer.
+    """
+    start, best = 0, []
+    for level in torch.split(scores, list(counts), dim=1):
+        best.append(level.topk(min(limit, level.shape[1]), dim=1).indices + start)
+        start += level.shape[1]
+    return torch.cat(best, dim=1)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from visus.metrics.metric import Measure
+from visus.metrics.metric import LOSS, Measure
 from visus.training.pace import Pace, task_of
 from visus.training.records import Checkpoints, current_lr, metric_headlines
 
@@ -112,8 +112,7 @@ class Display(pl.Callback):
         line.append(f"  loss {losses.get('loss', float('nan')):.4f}", style="default")
         for name in shown_numbers(task.numbers, task.measures):
             line.append(f"  {name} ", style="default")
-            digits = ".3f" if task.measures[name].unit == "share" else ".4g"
-            line.append(f"{task.numbers[name]:{digits}}", style="bold default")
+            line.append(_digits(task.numbers[name], task.measures[name]), style="bold default")
         line.append(f"  lr {current_lr(trainer):.1e}  {clock(time.monotonic() - self._epoch_began)}", style="dim")
         if is_best:
             line.append("  best", style="bold green")
@@ -156,6 +155,11 @@ def shown_numbers(numbers: Mapping[str, float], measures: Mapping[str, Measure],
     """The names of the numbers that fit on a line: the validation loss, and the headlines of the metric."""
     total = [name for name in ("val loss",) if name in numbers]
     return [*total, *metric_headlines(numbers, measures)][:limit]
+
+
+def _digits(value: float, measure: Measure) -> str:
+    """A number at a length that stays the same from epoch to epoch."""
+    return f"{value:.4f}" if measure is LOSS else f"{value:.3f}" if measure.unit == "share" else f"{value:.4g}"
 
 
 def clock(seconds: float) -> str:

@@ -44,9 +44,7 @@ def png(path: Path, values: np.ndarray, bits: bytes = b"") -> Path:
     return path
 
 
-def tiff(
-    path: Path, values: np.ndarray, tags: dict[int, float], *, deflate: bool = False, order: str = "<"
-) -> Path:
+def tiff(path: Path, values: np.ndarray, tags: dict[int, float], *, deflate: bool = False, order: str = "<") -> Path:
     """A TIFF [h w] or [h w 3] of 16 bits, of 32 or of floats, with one strip and more ``tags``."""
     (height, width), channels = values.shape[:2], values.shape[2:] or (1,)
     size = values.dtype.itemsize

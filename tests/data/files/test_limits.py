@@ -64,8 +64,7 @@ def huge(kind: str) -> bytes:
         data = bytearray(data.replace(b"16 16", b"%d %d" % (SIDE, SIDE)))
     elif kind == "tiff":
         for tag in (256, 257):
-            entry = struct.pack("<HHI", tag, 3, 1)
-            place = data.index(entry)
+            place = max(data.find(struct.pack("<HHI", tag, code, 1)) for code in (3, 4))
             data[place : place + 12] = struct.pack("<HHII", tag, 4, 1, SIDE)
     elif kind == "qoi":
         data[4:12] = struct.pack(">II", SIDE, SIDE)
@@ -175,6 +174,7 @@ def test_the_first_of_several_frames_is_taken(tmp_path: Path, kind: str) -> None
     assert (image.float().mean(dim=(1, 2)).round() - image.new_tensor([200, 10, 10])).abs().max() <= 6
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, about damage
 @pytest.mark.parametrize("kind", ["png", "tiff", "gif", "webp", "avif", "jpeg2000", "qoi", "bmp", "ppm", "jpeg"])
 def test_damage_is_one_error_that_names_the_file(tmp_path: Path, kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8))
@@ -190,15 +190,20 @@ def test_damage_is_one_error_that_names_the_file(tmp_path: Path, kind: str) -> N
             for place in generator.integers(0, len(data), 1 + turn % 9):
                 data[place] = int(generator.integers(0, 256))
         path.write_bytes(data)
-        sizes: list[tuple[int, ...]] = []
-        for reader in (lambda: sizes.append(image_size(path)), lambda: sizes.append(tuple(read_image(path).shape[1:]))):
-            try:
-                reader()
-            except ImageError as error:
-                refused += 1
-                assert str(error).startswith(f"{path}: ")
-        assert len(set(sizes)) <= 1, turn
+        size, shape = outcome(image_size, path), outcome(lambda file: tuple(read_image(file).shape[1:]), path)
+        refused += isinstance(shape, str)
+        assert isinstance(size, str) or isinstance(shape, str) or size == shape, turn
     assert refused
+
+
+def outcome(read: Callable[[Path], tuple[int, ...]], path: Path) -> tuple[int, ...] | str:
+    """What ``read`` gives, or the message of the only error that it may raise."""
+    try:
+        return read(path)
+    except ImageError as error:
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    return message
 
 
 def test_a_mask_of_many_numbers_is_refused_before_its_masks_are_made(tmp_path: Path) -> None:

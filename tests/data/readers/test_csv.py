@@ -74,7 +74,7 @@ def test_splits_by_column_by_file_and_divided(tmp_path: Path) -> None:
     )
     by_column = table(tmp_path / "column", column)
     assert open_csv(by_column, "val").labels.tolist() == [8, 9]
-    with pytest.raises(DatasetNotFoundError, match="'test'; there are train, val"):
+    with pytest.raises(DatasetNotFoundError, match="'test'; it has train, val"):
         open_csv(by_column, "test")
     by_file = table(tmp_path / "file", "image,label\na.png,owl\n", "my_train.csv")
     table(by_file, "image,label\nb.png,cat\n", "val.csv")

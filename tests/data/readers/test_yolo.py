@@ -106,6 +106,7 @@ def test_splits_may_be_folders_lists_and_several(tmp_path: Path) -> None:
     root = one_picture(tmp_path, "0 0.5 0.5 0.1 0.1\n")
     (root / "train" / "images" / "more").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(root / "train" / "images" / "more" / "b.JPG")
+    (root / "train" / "labels" / "more").mkdir(parents=True)
     (root / "list.txt").write_text("./images/train/a.png\n")
     names = "names: {0: cat, 1: dog}\n"
     for text, count in (

@@ -11,6 +11,7 @@ from visus.data.formats.coco_segments import rle_of
 from visus.data.formats.coco_values import (
     are_numbers,
     declares_keypoints_well,
+    first_of_skeleton,
     is_area,
     is_crowd_flag,
     is_finite,
@@ -96,6 +97,9 @@ def _category_problems(records: list[Any], file: str) -> Iterator[Problem]:
         elif not declares_keypoints_well(record):
             message = f"category {record['id']} needs names as keypoints, and pairs of their numbers as skeleton"
             yield Problem("malformed category", "error", file, message)
+        elif first_of_skeleton(record.get("skeleton") or []) == 0:
+            message = f"the skeleton of category {record['id']} counts from 0, COCO's from 1: read as it is meant"
+            yield Problem("skeleton from 0", "warning", file, message)
     declared = {str(r["keypoints"]) for r in records if isinstance(r, dict) and r.get("keypoints")}
     if len(declared) > 1:
         yield Problem("different keypoints", "error", file, "categories declare different keypoints")

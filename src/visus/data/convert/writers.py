@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
+from visus.data.convert.errors import ConversionError
 from visus.data.convert.losses import loses_area, lost_of_categories, lost_of_object
 from visus.data.convert.names import check_class_names, free_name
 from visus.data.convert.outlines import polygons_of
@@ -108,10 +111,12 @@ def plan_yolo(target: Path, categories: Sequence[Record], splits: Splits) -> Pla
             lines = [line for thing in one.objects if (line := _line(thing, one.size, plan, len(categories)))]
             plan.objects += len(lines)
             plan.files[target / "labels" / split / f"{Path(name).stem}.txt"] = "".join(f"{line}\n" for line in lines)
-    plan.files[target / "data.yaml"] = yaml_text(
-        {number: category["name"] for number, category in enumerate(categories)},
-        {split: f"images/{split}" for split in splits},
-    )
+    names = {number: category["name"] for number, category in enumerate(categories)}
+    text = yaml_text(names, {split: f"images/{split}" for split in splits})
+    for number, name in names.items():
+        if not name.strip() or yaml.safe_load(text)["names"][number] != name:
+            raise ConversionError(f"YOLO cannot have a class called {name!r}: rename it first")
+    plan.files[target / "data.yaml"] = text
     return plan
 
 

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from visus.data.feed.collate import Collate
+from visus.data.feed.failures import Guarded
 from visus.data.feed.samplers import EpochBatches, EpochSampler, aspect_ratio_groups
 from visus.data.feed.transport import InOnePiece
 from visus.types import Batch, Sample, Schema
@@ -17,7 +18,7 @@ from visus.types import Batch, Sample, Schema
 
 @runtime_checkable
 class SampleDataset(Protocol):
-    """What every data set of the house offers."""
+    """What every data set offers."""
 
     @property
     def schema(self) -> Schema:
@@ -132,11 +133,14 @@ def make_loader(
 def load_batches(
     dataset: SampleDataset, batches: EpochSampler, *, collate: Collate, workers: int = -1
 ) -> DataLoader[Batch]:
-    """A loader of the batches that a sampler makes up; ``workers`` as for `make_loader`."""
+    """A loader of the batches that a sampler makes up; ``workers`` as for `make_loader`.
+
+    An error over a sample names its file and is the same with and without workers (`failures`).
+    """
     batches.on_epoch = dataset.set_epoch if isinstance(dataset, Transformed) else None
     count = _worker_count() if workers < 0 else workers
     return DataLoader(
-        dataset,  # type: ignore[arg-type]  # a Protocol, not a subclass of torch's Dataset
+        Guarded(dataset),
         batch_sampler=batches,
         num_workers=count,
         collate_fn=InOnePiece(collate),

@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
+from visus.data.feed.failures import USER_ERRORS, Failure
 from visus.types import Batch, Sample
 
 _ALIGNMENT = 64  # bytes: a cache line, and a multiple of every number's size
@@ -33,10 +34,19 @@ class InOnePiece:
     def __init__(self, collate: Callable[[Sequence[Sample]], Batch]) -> None:
         self.collate = collate
 
-    def __call__(self, samples: Sequence[Sample]) -> Batch | Parcel:
-        """The batch, or a parcel that arrives as the batch."""
-        batch = self.collate(samples)
-        return batch if get_worker_info() is None else Parcel(batch)
+    def __call__(self, samples: Sequence[Sample | Failure]) -> Batch | Parcel | Failure:
+        """The batch, a parcel that arrives as the batch, or the first failure: of a sample, or of the batch."""
+        good: list[Sample] = []
+        for sample in samples:
+            if isinstance(sample, Failure):
+                return sample
+            good.append(sample)
+        if get_worker_info() is None:
+            return self.collate(good)
+        try:
+            return Parcel(self.collate(good))
+        except USER_ERRORS as error:
+            return Failure(error)
 
 
 class Parcel:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -61,7 +62,8 @@ def levels_of(image: Image.Image) -> Levels:
 
 def deep_rawmode(image: Image.Image) -> str | None:
     """How an image of 16 bits a colour lies in its file, such as "RGB;16B"; None for any other. Before decoding."""
-    arguments = image.tile[0][3] if getattr(image, "tile", None) else None
+    tiles = image.tile if isinstance(image, ImageFile) else None
+    arguments = tiles[0].args if tiles else None
     rawmode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return rawmode if isinstance(rawmode, str) and rawmode.startswith(("RGB", "LA")) and ";16" in rawmode else None
 
@@ -72,13 +74,14 @@ def lower_bytes(image: Image.Image) -> bool:
     False where Pillow knows no such layout. Before decoding.
     """
     rawmode = deep_rawmode(image)
-    if rawmode is None or rawmode.startswith("LA"):
+    if rawmode is None or rawmode.startswith("LA") or not isinstance(image, ImageFile):
         return False
     kind, order = rawmode.split(";16")
     swapped = f"{kind};16{'L' if order == 'B' else 'B'}"  # N, the order of this machine, is L on all that are common
-    tile = image.tile[0]
-    arguments = (swapped, *tile[3][1:]) if isinstance(tile[3], tuple) else swapped
-    image.tile = [part._replace(args=arguments) for part in image.tile]
+    image.tile = [
+        tile._replace(args=(swapped, *tile.args[1:]) if isinstance(tile.args, tuple) else swapped)
+        for tile in image.tile
+    ]
     return True
 
 

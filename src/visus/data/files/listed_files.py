@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from visus.data.errors import AnnotationError
+from visus.data.files.content import read_content
 from visus.data.files.walk import visible
 
 
@@ -17,10 +18,10 @@ def read_lines(path: Path, *, blank: bool = False) -> list[str]:
         blank: keep blank lines.
 
     Raises:
-        AnnotationError: the file is no text.
+        AnnotationError: the file is no text, or there is none.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_content(path, AnnotationError).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
     return [line.strip() for line in text.splitlines() if blank or line.strip()]

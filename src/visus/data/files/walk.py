@@ -33,10 +33,11 @@ def walk_files(root: Path, suffixes: Iterable[str] = SUFFIXES) -> Iterator[Path]
         suffixes: in lower case.
     """
     endings = tuple(suffixes)
-    seen: set[str] = set()  # a link may lead back to a folder above it
+    seen: set[str] = set()  # a link may lead back to a folder above it, and out of the one that is asked for
+    inside = os.path.join(os.path.realpath(root), "")
     for place, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(place)
-        again = real in seen
+        again = real in seen or (inside.startswith(os.path.join(real, "")) and inside != os.path.join(real, ""))
         folders[:] = [] if again else sorted(name for name in folders if not is_left_behind(name))
         seen.add(real)
         if not again:
@@ -101,12 +102,13 @@ class ImageFinder:
             self._by_name = defaultdict(list)
             for path in dict.fromkeys(path for folder in self.folders for path in walk_files(folder)):
                 self._by_name[_folded(path.name)].append(path)
-        found = self._by_name.get(_folded(parts[-1]), [])
+                self._by_name[_folded(path.stem)].append(path)
+        found = self._by_name.get(_folded(parts[-1]), [])  # a name without ending may be meant
         for count in range(2, len(parts) + 1):
             if len(found) < 2:
                 break
-            tail = [_folded(part) for part in parts[-count:]]
-            found = [path for path in found if [_folded(part) for part in path.parts[-count:]] == tail]
+            tail = [_folded(part) for part in parts[-count:-1]]
+            found = [path for path in found if [_folded(part) for part in path.parts[-count:-1]] == tail]
         real = {os.path.realpath(path) for path in found}
         return found[0] if len(real) == 1 else None
 

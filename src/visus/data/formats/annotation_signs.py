@@ -83,11 +83,11 @@ def _is_annotation_json(path: Path) -> bool:
     return sum(key in head for key in _JSON_KEYS) >= 2 or b'"shapes"' in head
 
 
-def is_annotation_xml(path: Path) -> bool:
-    """Whether the outermost element of a file is ``annotation`` (VOC) or ``annotations`` (CVAT)."""
+def is_annotation_xml(path: Path, *tags: str) -> bool:
+    """Whether the outermost element of a file is one of some; by default ``annotation`` (VOC) or CVAT's own."""
     try:
         for _, element in ElementTree.iterparse(path, events=("start",)):
-            return element.tag in ("annotation", "annotations")
+            return element.tag in (tags or ("annotation", "annotations"))
     except (ElementTree.ParseError, OSError, ValueError, LookupError):
         pass
     return False

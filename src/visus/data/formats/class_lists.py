@@ -1,13 +1,15 @@
 """Lists of classes for folders of masks: names, and where given numbers and colours.
 
-- ``classes.txt``: a name a line, each followed or not by its red, green and blue;
+- ``classes.txt`` (or ``class_names.txt``, ``labels.txt``): a name a line, each followed or not by its red, green and
+  blue;
+- ``labelmap.txt``, as CVAT writes it: ``name:red,green,blue:parts:actions``;
 - ``classes.csv`` (or ``class_dict.csv``): a table with the columns name, id and r, g, b (or red, green, blue), of which
   only name is needed; without a line of headings the columns are name, r, g, b;
 - ``classes.json``: a list of names, or of objects with "name", "id" and "color" (or "colour").
 
-Classes are numbered from 0 in the order of the list where it says no numbers. A class called void, ignore, unlabelled
-or unlabeled is none: its pixels become `VOID`, as those numbered 255 (65535 in a mask of 16 bits) do where no class has
-this number.
+Classes are numbered from 0 in the order of the list where it says no numbers; where all their colours are greys, the
+grey levels are numbers of theirs as well. A class called void, ignore, unlabelled or unlabeled is none: its pixels
+become `VOID`, as those numbered 255 (65535 in a mask of 16 bits) do where no class has this number.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ from visus.data.files.label_maps import Colour, LabelTable
 from visus.data.files.listed_files import read_lines
 from visus.types import VOID, Schema
 
-FILES = ("classes.txt", "classes.csv", "class_dict.csv", "classes.json")
-_VOID_NAMES = ("void", "ignore", "unlabelled", "unlabeled")
+FILES = (
+    *("classes.csv", "class_dict.csv", "classes.json", "classes.txt"),
+    *("class_names.txt", "labelmap.txt", "label_map.txt", "labels.txt"),
+)
+_VOID_NAMES = ("void", "ignore", "__ignore__", "unlabelled", "unlabeled")
 _MARKS_OF_VOID = (255, 65535)
 
 
@@ -52,14 +57,39 @@ def read_class_list(path: Path) -> tuple[Schema, LabelTable]:
         AnnotationError: a line that cannot be understood; a name, number or colour that occurs twice; colours for some
             classes only; no class or more than 255.
     """
+    return class_table(path, listed_classes(path))
+
+
+def listed_classes(path: Path) -> list[ListedClass]:
+    """The lines of a list.
+
+    Raises:
+        AnnotationError: as `read_class_list` does.
+    """
     readers = {".txt": _from_text, ".csv": _from_table, ".json": _from_json}
     listed = [_listed(path, place, *fields) for place, fields in enumerate(readers[path.suffix](path))]
     _refuse_repeated(path, listed)
+    return listed
+
+
+def class_table(path: Path, listed: list[ListedClass]) -> tuple[Schema, LabelTable]:
+    """What the labels of some listed classes mean, and which label each value of a mask has.
+
+    Args:
+        path: of the list, for messages.
+        listed: from `listed_classes`.
+
+    Raises:
+        AnnotationError: no class or more than 255.
+    """
     real = [one for one in listed if one.name.lower() not in _VOID_NAMES]
     if not 0 < len(real) <= VOID:
         raise AnnotationError(f"{path}: lists {len(real)} classes; 1 to {VOID} are possible")
     labels = {one.number: label for label, one in enumerate(real)}
     labels |= {one.number: VOID for one in listed if one not in real}
+    greys = {one.colour[0]: one for one in listed if one.colour and len(set(one.colour)) == 1}
+    if len(greys) == len(listed):
+        labels |= {grey: labels[one.number] for grey, one in greys.items() if grey not in labels}
     labels |= {mark: VOID for mark in _MARKS_OF_VOID if mark not in labels}
     label_of = {one.name: label for label, one in enumerate(real)}
     colours = {one.colour: label_of.get(one.name, VOID) for one in listed if one.colour}
@@ -73,12 +103,21 @@ def read_class_list(path: Path) -> tuple[Schema, LabelTable]:
 
 def _from_text(path: Path) -> Iterable[tuple[Any, Any, Any]]:
     for line in read_lines(path):
+        if line.startswith("#"):
+            continue
+        if mapped := re.fullmatch(r"(.+?):(\d+),\s*(\d+),\s*(\d+)(:.*)?", line):
+            yield mapped[1], None, mapped.groups()[1:4]
+            continue
         found = re.fullmatch(r"(.*?)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)", line)
         yield (found[1], None, found.groups()[1:]) if found else (line, None, None)
 
 
 def _from_table(path: Path) -> Iterable[tuple[Any, Any, Any]]:
-    rows = list(csv.reader(read_lines(path), skipinitialspace=True))
+    reader = csv.reader(read_lines(path), skipinitialspace=True, strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise AnnotationError(f"{path}: line {reader.line_num}: {error}; is there a stray quote?") from error
     if not rows:
         return
     heads = [head.strip().lower() for head in rows[0]]

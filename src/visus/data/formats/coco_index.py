@@ -27,6 +27,7 @@ from visus.data.formats.coco_segments import rle_of, segmentation_of
 from visus.data.formats.coco_values import (
     are_numbers,
     declares_keypoints_well,
+    first_of_skeleton,
     is_area,
     is_crowd_flag,
     is_finite,
@@ -215,10 +216,11 @@ def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) ->
 
     Args:
         names: one per keypoint.
-        skeleton: pairs of positions counted from 1, as in COCO's files.
+        skeleton: pairs of positions counted from 1, as in COCO's files, or from 0 where one of them is 0.
     """
     if tuple(names) == COCO_PERSON_KEYPOINTS.names:
         return COCO_PERSON_KEYPOINTS
+    first = first_of_skeleton(skeleton)
     position = {name: index for index, name in enumerate(names)}
     pairs = (
         (index, position[name.replace("left", "right", 1)])
@@ -229,7 +231,7 @@ def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) ->
         names=tuple(names),
         flip_pairs=tuple(pairs),
         sigmas=(0.05,) * len(names),
-        skeleton=tuple((start - 1, end - 1) for start, end in skeleton),
+        skeleton=tuple((start - first, end - first) for start, end in skeleton),
     )
 
 

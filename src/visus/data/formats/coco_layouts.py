@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_called
 from visus.data.files.walk import visible, walk_files
 from visus.data.formats.coco_index import read_coco_json
 
@@ -81,11 +82,10 @@ def all_coco(root: Path) -> list[CocoFiles]:
 
 def _annotation_files(root: Path) -> list[_Found]:
     """All annotation files in the folder, in ``annotations`` below it, and in the folders of splits."""
-    inner = [path for path in visible(root) if path.is_dir()]
+    inner = [path for path in visible(root) if path.is_dir() and (split_called(path.name) or _is_for_annotations(path))]
     folders = [root, *(place for folder in (root, *inner) for place in visible(folder) if _is_for_annotations(place))]
     folders += [folder for folder in inner if not _is_for_annotations(folder)]
-    found = [one for folder in dict.fromkeys(folders) for one in _files_of(root, folder)]
-    return found
+    return [one for folder in dict.fromkeys(folders) for one in _files_of(root, folder)]
 
 
 def _is_for_annotations(folder: Path) -> bool:
@@ -106,8 +106,7 @@ def _files_of(root: Path, folder: Path) -> Iterator[_Found]:
 
 def _split_of(root: Path, file: Path, name: str) -> str:
     """The split that a name or a folder above says: "train2017", "val", "my_test-set", "train/_annotations"."""
-    folders = [part for part in file.relative_to(root).parts[:-1]]
-    for text in (name, *reversed(folders)):
+    for text in (name, *reversed(file.relative_to(root).parts[:-1])):
         words = re.findall("[a-z]+", text.lower())
         for split, aliases in ALIASES.items():
             if any(word in aliases for word in words):
@@ -118,10 +117,13 @@ def _split_of(root: Path, file: Path, name: str) -> str:
 
 def _is_coco(file: Path) -> bool:
     """Whether a JSON file has the three lists of a COCO file, wherever in it."""
-    with suppress(OSError, ValueError), file.open("rb") as opened:
-        with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            codes = ("utf-8", "utf-16-le", "utf-16-be")
-            return any(all(content.find(key.encode(code)) >= 0 for key in _KEYS) for code in codes)
+    codes = ("utf-8", "utf-16-le", "utf-16-be")
+    with (
+        suppress(OSError, ValueError),
+        file.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return any(all(content.find(key.encode(code)) >= 0 for key in _KEYS) for code in codes)
     return False
 
 
@@ -159,7 +161,7 @@ def _images_of(root: Path, found: _Found) -> Path:
     folders = [folder for folder in dict.fromkeys([*likely, root / "images", root / "data"]) if folder.is_dir()]
     names = [said.replace("\\", "/") for said in _first_names(file)]
     for folder in dict.fromkeys((*folders, file.parent, base, root)):
-        if any((folder / said).is_file() for said in names):
+        if any(os.path.isfile(folder / said) for said in names):
             return folder
     if file.name in _SINGLE and file.parent != root:
         return file.parent

@@ -55,8 +55,11 @@ def rle_of(segmentation: Any, size: tuple[int, int]) -> Record:
         raise ValueError("neither polygons nor run lengths with their size")
     if size_said != [height, width]:
         raise ValueError(f"run lengths of size {size_said}, the image has (h, w) = {[height, width]}")
-    rle_area(segmentation)  # raises where the runs do not fill the image, which hotcoco lets pass
-    return dict(hotcoco.mask.frPyObjects(segmentation, height, width))
+    try:
+        rle_area(segmentation)  # raises where the runs do not fill the image, which hotcoco lets pass
+        return dict(hotcoco.mask.frPyObjects(segmentation, height, width))
+    except OverflowError as error:
+        raise ValueError(f"run lengths that no image can have ({error})") from error
 
 
 def draw_segments(segments: Sequence[Any], size: tuple[int, int]) -> Bool[Tensor, "n h w"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -43,13 +44,19 @@ def are_numbers(value: Any, count: int) -> TypeGuard[list[float]]:
 
 
 def declares_keypoints_well(category: dict[str, Any]) -> bool:
-    """Whether the keypoints of a category, if any, are names, and its skeleton joins pairs of them, counted from 1."""
+    """Whether the keypoints of a category, if any, are names, and its skeleton joins pairs of them."""
     names, skeleton = category.get("keypoints") or [], category.get("skeleton") or []
     if not isinstance(names, list) or not all(map(is_text, names)):
         return False
     if not isinstance(skeleton, list) or not all(are_numbers(pair, 2) for pair in skeleton):
         return False
-    return all(isinstance(end, int) and 1 <= end <= len(names) for end in chain.from_iterable(skeleton))
+    first = first_of_skeleton(skeleton)
+    return all(isinstance(end, int) and 0 <= end - first < len(names) for end in chain.from_iterable(skeleton))
+
+
+def first_of_skeleton(skeleton: Sequence[Sequence[int]]) -> int:
+    """From which number a skeleton counts its keypoints: 1, as COCO's files do, or 0 where it has a 0."""
+    return 0 if any(end == 0 for pair in skeleton for end in pair) else 1
 
 
 def is_area(value: Any) -> TypeGuard[float]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from visus.data.errors import AnnotationError
 from visus.data.files.splits import ALIASES
 
 COLUMNS = {
-    "image": ("image", "filename", "file", "path", "imagepath", "imagename", "filepath", "img"),
+    "image": ("image", "filename", "file", "path", "imagepath", "imagename", "filepath", "img", "imageid"),
     "label": ("label", "class", "classname", "category", "name", "species"),
     "x1": ("x1", "xmin", "left"),
     "y1": ("y1", "ymin", "top"),
@@ -21,8 +23,12 @@ COLUMNS = {
     "split": ("split", "set", "subset", "usage", "partition"),
 }
 """The names that each column may have; capitals, spaces and underscores do not matter."""
+_POINT = re.compile(r"(x|y)|(.*[a-z0-9])?[_\-. ](x|y)", re.IGNORECASE)
+_BORDER = 0.01  # fractions may leave the image by this much: rounding does that
 _BOX = ("x1", "y1", "x2", "y2")
 _DELIMITERS = ",;\t"
+_LONGEST = 1 << 16  # of the first line, where it may be no table
+_SHOWN = 6
 
 Box = tuple[float, float, float, float]
 
@@ -34,9 +40,10 @@ class Row:
     Args:
         image: the image's file as it is written.
         label: what it shows; empty for an image without objects.
-        box: its box (x1, y1, x2, y2) in pixels, None where there is none.
+        box: its box (x1, y1, x2, y2) in pixels or fractions, None where there is none.
         split: "train", "val", "test", or empty where the table does not say.
         line: the number of the line in the file, from 1.
+        in_fractions: whether the box is in fractions of the image's width and height.
     """
 
     image: str
@@ -44,10 +51,43 @@ class Row:
     box: Box | None
     split: str
     line: int
+    in_fractions: bool = False
+
+    def pixels(self, size: tuple[int, int]) -> Box | None:
+        """The box in pixels of an image of (h, w) = ``size``."""
+        if self.box is None or not self.in_fractions:
+            return self.box
+        (height, width), (x1, y1, x2, y2) = size, self.box
+        return x1 * width, y1 * height, x2 * width, y2 * height
+
+
+def has_columns(path: Path) -> bool:
+    """Whether a file is a table with columns for the image and its label."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            head = file.readline(_LONGEST)
+        return bool(_columns(path, _cells(head)))
+    except (OSError, UnicodeDecodeError, csv.Error, AnnotationError):
+        return False
+
+
+def points_of(path: Path) -> list[str]:
+    """The columns of a table that are coordinates of points; none where it has boxes, or is no table of images."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            heads = _cells(file.readline(_LONGEST))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    plain = [_plain(head) for head in heads]
+    boxed = all(any(name in plain for name in COLUMNS[column]) for column in _BOX)
+    known = any(name in plain for name in COLUMNS["image"])
+    return [] if boxed or not known else [head.strip() for head in heads if _POINT.fullmatch(head.strip())]
 
 
 def read_rows(path: Path) -> list[Row]:
     """All rows of a table.
+
+    Where no box goes beyond 1, all are fractions of their images.
 
     Raises:
         AnnotationError: no text, no column for the image or the label, or a row that cannot be used; the message has
@@ -60,15 +100,53 @@ def read_rows(path: Path) -> list[Row]:
         raise AnnotationError(f"{path}: cannot be read as text in UTF-8 ({error})") from error
     if not lines:
         raise AnnotationError(f"{path}: the file is empty; its first line must name the columns")
-    delimiter = max(_DELIMITERS, key=lines[0].count)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    columns = _columns(path, next(reader))
-    return list(_rows(path, columns, reader))
+    reader = csv.reader(lines, delimiter=_delimiter(lines[0]), skipinitialspace=True, strict=True)
+    try:
+        columns = _columns(path, next(reader))
+        rows = list(_rows(path, columns, _single_lines(path, reader)))
+    except csv.Error as error:
+        raise AnnotationError(f"{path}: line {reader.line_num}: {error}; is there a stray quote?") from error
+    return _scaled(path, rows)
+
+
+def _delimiter(line: str) -> str:
+    return max(_DELIMITERS, key=line.count)
+
+
+def _cells(line: str) -> list[str]:
+    return next(csv.reader([line], delimiter=_delimiter(line), skipinitialspace=True), [])
+
+
+def _plain(head: str) -> str:
+    return "".join(c for c in head.lower() if c.isalnum())
+
+
+def _scaled(path: Path, rows: list[Row]) -> list[Row]:
+    """The rows, told whether their boxes are fractions, as all or none of them are."""
+    within = [row for row in rows if row.box and -_BORDER <= min(row.box) and max(row.box) <= 1 + _BORDER]
+    if within and len(within) == sum(row.box is not None for row in rows):
+        return [replace(row, in_fractions=row.box is not None) for row in rows]
+    if part := next((row for row in within if row.box and any(edge % 1 for edge in row.box)), None):
+        raise AnnotationError(
+            f"{path}: line {part.line} has the box {part.box} in fractions of the image, others are in pixels"
+        )
+    return rows
+
+
+def _single_lines(path: Path, reader: Any) -> Iterator[list[str]]:
+    """The rows of a reader, none of which may take several lines, as a quote without its partner makes them."""
+    before = reader.line_num
+    for cells in reader:
+        if reader.line_num != before + 1:
+            where = f"lines {before + 1} to {reader.line_num}"
+            raise AnnotationError(f"{path}: {where} are one row, by a quote that ends so late; is it a stray one?")
+        before = reader.line_num
+        yield cells
 
 
 def _columns(path: Path, heads: list[str]) -> dict[str, int]:
     """The place of each known column."""
-    plain = ["".join(c for c in head.lower() if c.isalnum()) for head in heads]
+    plain = [_plain(head) for head in heads]
     found = {
         column: next(plain.index(name) for name in names if name in plain)
         for column, names in COLUMNS.items()
@@ -79,6 +157,12 @@ def _columns(path: Path, heads: list[str]) -> dict[str, int]:
         if column not in found:
             raise AnnotationError(f"{path}: no column called {' or '.join(COLUMNS[column])}; {has}")
     missing = [column for column in _BOX if column not in found]
+    points = [head.strip() for head in heads if _POINT.fullmatch(head.strip())]
+    if missing and len(points) >= 2:
+        raise AnnotationError(
+            f"{path}: the columns {', '.join(points[:_SHOWN])} are points, which are not read from a table: boxes need "
+            "the columns x1, y1, x2, y2; write keypoints in COCO's format, in YOLO's (kpt_shape) or with labelme"
+        )
     if 0 < len(missing) < 4:
         raise AnnotationError(f"{path}: boxes need the columns x1, y1, x2, y2; {', '.join(missing)} is missing; {has}")
     return found

@@ -15,6 +15,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
+from unicodedata import normalize
+from urllib.parse import unquote
 
 import numpy as np
 import torch
@@ -183,8 +185,11 @@ def _image_of(path: Path, content: Record) -> Path:
         named = ""
     said = PureWindowsPath(named.strip() or f"{path.stem}.jpg")  # understands both kinds of slash
     places = [path.parent / said.as_posix(), path.parent / said.name]
+    names = [normalize(form, text) for text in (said.name, unquote(said.name)) for form in ("NFC", "NFD")]
     near = [path.with_suffix(end) for suffix in SUFFIXES for end in (suffix, suffix.upper())]
-    found = next((place for place in (*places, *near) if os.path.isfile(place)), None)
+    found = next(
+        (place for place in (*places, *(path.parent / name for name in names), *near) if os.path.isfile(place)), None
+    )
     return found or (path if isinstance(content.get("imageData"), str) else places[bool(said.anchor)])
 
 

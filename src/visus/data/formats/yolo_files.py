@@ -8,11 +8,13 @@ without objects.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from visus.data.errors import AnnotationError
+from visus.data.files.content import require_file
 from visus.data.files.listed_files import read_lines
 from visus.data.formats.coco_segments import polygon_area
 from visus.data.formats.yolo_pose import YoloPose
@@ -46,7 +48,8 @@ def read_labels(path: Path, num_classes: int, size: tuple[int, int], pose: YoloP
 
 def label_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1; none where there is no file."""
-    if path.is_file():
+    if os.path.lexists(path):  # a folder, or a link that leads nowhere, is no image without objects
+        require_file(path, AnnotationError)
         for number, line in enumerate(read_lines(path, blank=True), start=1):
             if line:
                 yield number, line

@@ -7,6 +7,7 @@ numbers. Where nothing names the splits, the images are divided 80/10/10.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import ALIASES, SPLITS, divided, missing_split, split_lists
 from visus.data.files.walk import ImageFinder, files_below, visible, walk_files
+from visus.data.files.yaml_file import read_yaml_file
 from visus.data.formats.yolo_pose import YoloPose, pose_of
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -48,17 +50,6 @@ class YoloFile:
     undivided: bool = False
 
 
-class _Text(yaml.BaseLoader):  # type: ignore[misc]
-    """Reads all values as the text that they are written with: a class may be called "no", "1e3" or "2024-01-01"."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """A part of the file; none may be an alias, of which a few lines make gigabytes."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", mark)
-        return super().compose_node(parent, index)
-
-
 def find_yaml(root: Path) -> Path:
     """The description in a folder, or the file itself.
 
@@ -77,9 +68,9 @@ def find_yaml(root: Path) -> Path:
         others = [file for file in visible(root) if file.suffix == ".data" and _darknet(file).get("names")]
         if len(others) == 1:
             return others[0]
-        if listing := next((root / name for name in _LISTS if (root / name).is_file()), None):
-            if has_label_lines(root):
-                return listing
+        listing = next((root / name for name in _LISTS if (root / name).is_file()), None)
+        if listing and has_label_lines(root):
+            return listing
     what = "no such folder" if not root.is_dir() else f"{len(others)} descriptions" if others else "no data.yaml"
     raise DatasetNotFoundError(
         f"{root}: {what}; the YOLO format needs data.yaml with names and the folder of each split, obj.data with "
@@ -114,7 +105,7 @@ def labels_of(image: Path, roots: tuple[Path, ...] = ()) -> Path:
             parts[place] = "labels"
             break
     usual, beside = Path(*parts).with_suffix(".txt"), image.with_suffix(".txt")
-    return beside if not usual.is_file() and beside.is_file() else usual
+    return beside if not os.path.isfile(usual) and os.path.isfile(beside) else usual
 
 
 def read_yaml(path: Path) -> YoloFile:
@@ -129,7 +120,7 @@ def read_yaml(path: Path) -> YoloFile:
         return _of_folder(path.parent, path)
     content = _content(path)
     said = content.get("path")
-    roots = [path.parent / Path(said).expanduser()] if isinstance(said, str) and said not in _NOTHING else []
+    roots = [path.parent / os.path.expanduser(said)] if isinstance(said, str) and said not in _NOTHING else []
     splits: dict[str, tuple[str, ...]] = {}
     for split, aliases in ALIASES.items():
         value: Any = next((content[alias] for alias in aliases if content.get(alias) not in (None, *_NOTHING)), [])
@@ -168,12 +159,7 @@ def yaml_text(names: dict[int, str], splits: dict[str, str]) -> str:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise AnnotationError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
+    content = read_yaml_file(path)
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: needs names and the folder of each split, as in `names: [cat, dog]`")
     return {key: value for key, value in content.items() if isinstance(key, str)}
@@ -189,14 +175,18 @@ def _describes(file: Path) -> bool:
 
 
 def _is_number(entry: str, folder: Path) -> bool:
-    return entry.replace(".", "", 1).isdecimal() and not (folder / entry).exists()
+    return entry.replace(".", "", 1).isdecimal() and not os.path.exists(folder / entry)
 
 
 def _names(path: Path, content: dict[str, Any]) -> dict[int, str]:
     names = content.get("names")
     if isinstance(names, list):
         names = {str(number): name for number, name in enumerate(names)}
-    if not isinstance(names, dict) or not names or not all(isinstance(n, str) and n.isdecimal() for n in names):
+    if (
+        not isinstance(names, dict)
+        or not names
+        or not all(isinstance(n, str) and n.isdecimal() and len(n) < 10 for n in names)
+    ):
         shown = names if names not in _NOTHING else None
         raise AnnotationError(f"{path}: names is {shown!r}; a list of names, or names by number, is needed")
     count = content.get("nc", str(len(names)))
@@ -264,9 +254,9 @@ def _images(declared: YoloFile, entry: str, finder: ImageFinder) -> list[Path]:
     bare = entry.replace("\\", "/")
     while bare.startswith("../"):  # some exports name "../train/images" what lies in train/images
         bare = bare.removeprefix("../")
-    names = dict.fromkeys((str(Path(entry).expanduser()), bare, *_tails(bare)))
+    names = dict.fromkeys((os.path.expanduser(entry), bare, *_tails(bare)))
     places = [root / name for name in names for root in declared.roots]
-    place = next((place for place in places if place.exists()), None)
+    place = next((place for place in places if os.path.exists(place)), None)
     if place is None:
         looked = ", ".join(str(place) for place in dict.fromkeys(places))
         raise DatasetNotFoundError(f"{declared.file}: names {entry}, which is not there; looked for {looked}")
@@ -274,10 +264,10 @@ def _images(declared: YoloFile, entry: str, finder: ImageFinder) -> list[Path]:
         return files_below(place)
     if place.suffix.lower() in SUFFIXES:
         return [place]
-    near = ImageFinder((place.parent,))
     found = []
     for line in read_lines(place):
-        file = near.folders[0] / line if (near.folders[0] / line).is_file() else finder.find(line)
+        line = line.removeprefix("data/") if declared.file.suffix == ".data" else line  # Darknet's own folder
+        file = place.parent / line if os.path.isfile(place.parent / line) else finder.find(line)
         found.append(file or place.parent / line)
     return found
 

@@ -19,7 +19,7 @@ from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.label_maps import LabelTable
 from visus.data.files.listed_files import FolderListing, read_lines
-from visus.data.files.splits import SPLITS, check_split
+from visus.data.files.splits import SPLITS, check_split, missing_split
 from visus.data.records.semantic_fake import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID, Schema
@@ -57,7 +57,9 @@ def open_camvid(root: Path, split: str, *, for_training: bool = False) -> Semant
     root = Path(root)
     listing = root / f"{split}.txt"
     if not listing.is_file():
-        raise DatasetNotFoundError(f"{listing}: no such file; CamVid needs {split}/, {split}annot/ and {split}.txt")
+        present = [name for name in SPLITS if (root / f"{name}.txt").is_file()]
+        needs = f"CamVid needs {split}/, {split}annot/ and {split}.txt"
+        raise DatasetNotFoundError(f"{listing}: no such file; {needs}: {missing_split(split, present)}")
     images, masks = FolderListing(root / split, SUFFIXES), FolderListing(root / f"{split}annot", (".png",))
     # SegNet's own lists hold both files of a pair in a line; either names the pair.
     entries = [line.split()[0] for line in read_lines(listing)]

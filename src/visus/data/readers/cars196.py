@@ -18,9 +18,10 @@ from visus.data.check.listed import check_listed
 from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.files.content import require_file
 from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
 from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ImageRecord, ListedImages, images_of
+from visus.data.records.image_records import ImageRecord, ListedImages, images_of, whole_number
 from visus.errors import VisusError
 
 _FIELDS = ("relative_im_path", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "test")
@@ -53,17 +54,26 @@ def _read(root: Path) -> ListedImages:
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file; CARS196 needs cars_annos.mat and car_ims/")
     reader = _scipy_io()
+    require_file(path, AnnotationError)
     try:
         content = reader.loadmat(path, squeeze_me=True)
         rows = np.atleast_1d(content["annotations"])
         columns = [rows[field].tolist() for field in _FIELDS[:6]]
         records = [
-            ImageRecord(str(name), int(label), box_xyxy=(float(x1) - 1, float(y1) - 1, float(x2), float(y2)))
+            ImageRecord(
+                str(name),
+                whole_number(str(int(label)), "a class"),
+                box_xyxy=(float(x1) - 1, float(y1) - 1, float(x2), float(y2)),
+            )
             for name, x1, y1, x2, y2, label in zip(*columns, strict=True)
         ]
         names = {number: str(name) for number, name in enumerate(np.atleast_1d(content["class_names"]).tolist(), 1)}
-    except (reader.matlab.MatReadError, OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise AnnotationError(f"{path}: not the annotations of CARS196 ({error})") from error
+    except NotImplementedError as error:  # what scipy says of the HDF5 that MATLAB 7.3 writes
+        raise AnnotationError(f"{path}: of MATLAB 7.3, which is not read; save it with `save -v7`") from error
+    except Exception as error:  # over damage scipy raises what its parts do: zlib.error, struct.error, EOFError
+        raise AnnotationError(
+            f"{path}: not the annotations of CARS196 ({str(error) or type(error).__name__})"
+        ) from error
     return ListedImages(root, records, names)
 
 

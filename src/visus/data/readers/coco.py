@@ -6,6 +6,7 @@ Identifiers may be sparse, zero included; ``area``, ``iscrowd`` and ``segmentati
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
@@ -159,7 +160,7 @@ def _find_images(annotations: Path, records: list[Record]) -> Path | None:
     folders = (near, near / "images", above / name, above / "images" / name, above, above / "images")
     if not records:
         return near
-    return next((f for f in folders if any((f / record["file_name"]).is_file() for record in records[:50])), None)
+    return next((f for f in folders if any(os.path.isfile(f / record["file_name"]) for record in records[:50])), None)
 
 
 ENTRY = DatasetEntry(

@@ -2,19 +2,25 @@
 
 One row is one object. A table in which some image has several rows, or a row without a label, is one of objects and
 gives an `InstanceTarget`; any other gives a `ClassTarget` with the box of its row, if it has one. See
-`visus.data.formats.csv_rows.COLUMNS` for the other names that columns may have, such as filename, class and xmin.
+`visus.data.formats.csv_rows.COLUMNS` for the other names that columns may have, such as filename, class and xmin. Boxes
+are in pixels or, where none in the table goes beyond 1, in fractions of the image.
 
-Layouts: one CSV file in the folder (several need the names of splits: ``train.csv``, ``labels_val.csv``), or the file
-itself for a folder. Without a column or files for the splits, 80, 10 and 10 % of the images go to each, the same
-every time. File names are relative to the table's folder, or to ``images/`` in it.
+Layouts: one CSV file in the folder (several need the names of splits: ``train.csv``, ``labels_val.csv``), one in each
+folder of a split, or the file itself for a folder. Without a column or files for the splits, 80, 10 and 10 % of the
+images go to each, the same every time. File names are relative to the table's folder, or to ``images/`` in it; others
+are found by their names where only one image has it, endings may be missing. Columns of points are refused: keypoints
+have other formats.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -27,9 +33,10 @@ from visus.data.check.report import CheckReport, border_problems, image_problems
 from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
-from visus.data.files.splits import ALIASES, SPLITS, check_split, divided
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_called
+from visus.data.files.walk import ImageFinder, visible
 from visus.data.formats.coco_index import Record
-from visus.data.formats.csv_rows import Row, read_rows
+from visus.data.formats.csv_rows import Row, has_columns, points_of, read_rows
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
 from visus.data.records.shapes_fake import SHAPES, draw_shape
 from visus.data.records.table import TableOfObjects
@@ -69,12 +76,37 @@ def open_csv(
     elif split in tables:
         chosen = groups[table, split]
     else:
-        raise DatasetNotFoundError(f"{root}: no table for the split {split!r}; there are {', '.join(tables)}")
-    folder = image_root(table, rows)
+        raise DatasetNotFoundError(f"{root}: no table for the split {split!r}: {missing_split(split, tables)}")
+    folder = image_root(table, next(of_table for (file, _), of_table in named.items() if file == table) or rows)
+    chosen = _in_pixels(folder, _found(table, folder, chosen))
     if kind == "objects" or (kind == "auto" and several):
         _check_objects(table, chosen)
         return TableOfObjects(folder=folder, rows=chosen, categories=categories)
     return _classes(table, folder, chosen, categories)
+
+
+def _found(table: Path, folder: Path, groups: Sequence[Sequence[Row]]) -> list[list[Row]]:
+    """The rows with the names of the images as they are found; one warning about those that lie elsewhere."""
+    finder = ImageFinder((folder, table.parent))
+    found: list[list[Row]] = []
+    for of_image in groups:
+        place = finder.find(of_image[0].image)
+        name = of_image[0].image if place is None else os.path.relpath(place, folder)
+        found.append([replace(row, image=name) for row in of_image])
+    finder.warn(table)
+    return found
+
+
+def _in_pixels(folder: Path, groups: list[list[Row]]) -> list[list[Row]]:
+    """The rows with boxes in pixels; the heads of images are read where they are in fractions."""
+    if not any(row.in_fractions for of_image in groups for row in of_image):
+        return groups
+    with ThreadPoolExecutor() as pool:
+        sizes = list(pool.map(image_size, [folder / of_image[0].image for of_image in groups]))
+    return [
+        [replace(row, box=row.pixels(size), in_fractions=False) for row in of_image]
+        for of_image, size in zip(groups, sizes, strict=True)
+    ]
 
 
 def find_tables(root: Path) -> dict[str, Path]:
@@ -85,9 +117,12 @@ def find_tables(root: Path) -> dict[str, Path]:
     """
     if root.is_file():
         return {"": root}
-    files = sorted(root.glob("[!.]*.csv")) if root.is_dir() else []
+    files = _tables_in(root)
+    if not files and (inner := _tables_of_folders(root)):
+        return inner
     if not files:
         raise DatasetNotFoundError(f"{root}: no CSV file here; one with the columns image and label is needed")
+    files = [file for file in files if has_columns(file)] or files
     if len(files) == 1:
         return {"": files[0]}
     found = {}
@@ -102,10 +137,25 @@ def find_tables(root: Path) -> dict[str, Path]:
     return found
 
 
+def _tables_in(folder: Path) -> list[Path]:
+    return [path for path in visible(folder) if path.suffix.lower() == ".csv"]
+
+
+def _tables_of_folders(root: Path) -> dict[str, Path]:
+    """The table in the folder of each split, as exports put it beside the images."""
+    found = {}
+    for folder in visible(root):
+        tables = [table for table in _tables_in(folder) if has_columns(table)]
+        if len(tables) == 1 and (split := split_called(folder.name)):
+            found[split] = tables[0]
+    return found
+
+
 def image_root(table: Path, rows: Sequence[Row]) -> Path:
     """The folder that the rows' file names are relative to: that of the table, or ``images`` in it."""
     inner = table.parent / "images"
-    return inner if not (table.parent / rows[0].image).is_file() and (inner / rows[0].image).is_file() else table.parent
+    beside, inside = (os.path.isfile(place / rows[0].image) for place in (table.parent, inner))
+    return inner if inside and not beside else table.parent
 
 
 def _by_image(rows: Sequence[Row]) -> list[list[Row]]:
@@ -132,8 +182,9 @@ def _of_split(table: Path, groups: list[list[Row]], split: str) -> list[list[Row
         raise AnnotationError(f"{table}: line {unsaid.line} has no split, others have; give all rows one, or none")
     chosen = [of_image for of_image in groups if of_image[0].split == split]
     if not chosen:
-        present = ", ".join(sorted({of_image[0].split for of_image in groups}))
-        raise DatasetNotFoundError(f"{table}: no row of the split {split!r}; there are {present}")
+        present = {of_image[0].split for of_image in groups}
+        there = [name for name in SPLITS if name in present]
+        raise DatasetNotFoundError(f"{table}: no row of the split: {missing_split(split, there)}")
     return chosen
 
 
@@ -169,11 +220,23 @@ def _schema(categories: tuple[str, ...]) -> Schema:
 
 
 def recognise_csv(root: Path) -> bool:
-    """Whether a folder has tables, or a file is one."""
+    """Whether a folder has tables with the columns that are needed, or a file is a table."""
     try:
-        return bool(find_tables(root)) and (root.is_dir() or root.suffix == ".csv")
+        tables = find_tables(root)
     except DatasetNotFoundError:
         return False
+    return all(map(has_columns, tables.values())) if root.is_dir() else root.suffix.lower() == ".csv"
+
+
+def refusal(root: Path) -> str:
+    """Why a folder with a table of points is not read; empty where there is none."""
+    for file in _tables_in(root):
+        if points := points_of(file):
+            return (
+                f"the columns {', '.join(points[:6])} of {file.name} are points: a table gives classes or boxes "
+                "(x1, y1, x2, y2); write keypoints in COCO's format, in YOLO's (kpt_shape) or with labelme"
+            )
+    return ""
 
 
 def check_csv(root: Path, *, decode: bool = True) -> CheckReport:
@@ -198,7 +261,14 @@ def _check_table(table: Path, decode: bool) -> CheckReport:
     if not rows:
         return CheckReport((Problem("empty data set", "error", str(table), "holds no row"),), 0, 0)
     folder = image_root(table, rows)
-    problems: list[Problem] = []
+    finder = ImageFinder((folder, table.parent))
+    places = {image: finder.find(image) for image in dict.fromkeys(row.image for row in rows)}
+    found_in = {image: os.path.relpath(place, folder) for image, place in places.items() if place is not None}
+    rows = [replace(row, image=found_in.get(row.image, row.image)) for row in rows]
+    problems = [
+        Problem("image found by its name", "warning", str(found), f"is not where the table says ({said!r})")
+        for said, found in finder.guessed
+    ]
     for (image, label, box), times in Counter((row.image, row.label, row.box) for row in rows).items():
         if times > 1:
             message = f"{image} has {times} equal rows ({label}{f', {box}' if box else ''})"
@@ -213,10 +283,12 @@ def _box_problems(table: Path, folder: Path, row: Row) -> list[Problem]:
     """What is wrong with the box of a row."""
     assert row.box is not None
     try:
-        height, width = image_size(folder / row.image)
+        size = image_size(folder / row.image)
     except ImageError:
         return []  # the image has been reported
-    return border_problems(row.box, (height, width), str(table), f"line {row.line}: {row.image}")
+    box = row.pixels(size)
+    assert box is not None
+    return border_problems(box, size, str(table), f"line {row.line}: {row.image}")
 
 
 def write_fake(root: Path, *, images: int = 10, seed: int = 0, boxes: bool = True) -> None:
@@ -249,6 +321,7 @@ ENTRY = DatasetEntry(
     recognise=recognise_csv,
     mark="a CSV with the columns image and label (classes, or boxes)",
     check=check_csv,
+    refusal=refusal,
     summary="a CSV of image, label and, if known, a box",
     licence=OF_THE_OWNER,
     size="any",

@@ -55,7 +55,7 @@ def _read(root: Path, complain: Complain = refuse) -> ListedImages:
     names = _by_number(names_file, 2, lambda row: row[0], complain) if names_file.is_file() else {}
     records = []
     for line, (key, path) in read_rows(images_file, 2, complain=complain):
-        number = int(key) if key.isdecimal() else -1
+        number = int(key) if key.isdecimal() and len(key) < 19 else -1
         if number not in labels:
             complain(images_file, line, f"image {key} ({path}) has no class in image_class_labels.txt")
         elif boxes is not None and number not in boxes:

@@ -6,7 +6,8 @@ A list of classes (`visus.data.formats.class_lists`) and
 - ``images/`` with ``masks/`` and ``{split}.txt`` with a name a line;
 - ``images/`` with ``masks/`` alone: 80 % train, 10 % val, 10 % test, the same division every time.
 
-A mask has the name of its image, or that with ``_mask`` added, and holds numbers of classes (8 or 16 bits, with or
+``masks`` may be called ``labels``, ``annotations`` or otherwise (`MASKS`) where it holds images that can be masks. A
+mask has the name of its image, or that with ``_mask`` added, and holds numbers of classes (8 or 16 bits, with or
 without a palette) or the colours of the list.
 """
 
@@ -27,12 +28,20 @@ from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
-from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, split_lists
+from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_lists
+from visus.data.files.walk import visible
 from visus.data.formats.class_lists import FILES, find_class_list, read_class_list
 from visus.data.records.semantic_fake import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID
 
+MASKS = (
+    *("masks", "mask", "labels", "label", "annotations", "annotation", "segmentations", "segmentation"),
+    *("gt", "groundtruth", "ground_truth", "labelids", "targets", "mattes"),
+)
+"""What the folder of the masks may be called."""
+IMAGES = ("images", "image", "imgs", "img", "JPEGImages", "data")
+"""What the folder of the images may be called."""
 _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # nothing that changes values when it compresses
 
 
@@ -74,8 +83,28 @@ def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> S
 
 def recognise_mask_folder(root: Path) -> bool:
     """Whether a folder has a list of classes and masks."""
-    places = (root / "masks", *(root / alias / "masks" for names in ALIASES.values() for alias in names))
-    return find_class_list(root) is not None and any(place.is_dir() for place in places)
+    return find_class_list(root) is not None and bool(_mask_folders(root))
+
+
+def refusal(root: Path) -> str:
+    """Why a folder with masks cannot be read; empty where it has none, or can."""
+    folders = _mask_folders(root)
+    if not folders or find_class_list(root) is not None:
+        return ""
+    place = folders[0].relative_to(root)
+    return f"{place}/ beside images looks like masks, but no list says what their numbers mean ({', '.join(FILES)})"
+
+
+def _mask_folders(root: Path) -> list[Path]:
+    """The folders of masks that have a folder of images beside them."""
+    names = [alias for aliases in ALIASES.values() for alias in aliases]
+    bases = [root, *(root / alias for alias in names)]
+    found = [base / mask for base in bases for mask in MASKS if _has_masks(base / mask) and _folder(base, IMAGES)]
+    return [*found, *(root / mask for mask in MASKS for alias in names if _has_masks(root / mask / alias))]
+
+
+def _has_masks(folder: Path) -> bool:
+    return any(path.suffix.lower() in _MASK_SUFFIXES for path in visible(folder))
 
 
 def check_mask_folder(root: Path, *, decode: bool = True) -> CheckReport:
@@ -125,31 +154,45 @@ def _with_palette(mask: Image.Image, palette: list[int]) -> Image.Image:
 
 
 def _find(root: Path, split: str) -> _Folders:
-    names = ALIASES[split]
-    for images, masks in (
-        *((root / "images" / alias, root / "masks" / alias) for alias in names),
-        *((root / alias / "images", root / alias / "masks") for alias in names),
-    ):
-        if images.is_dir() and masks.is_dir():
-            return _Folders(images, masks, FolderListing(images, SUFFIXES).stems())
-    images, masks = root / "images", root / "masks"
+    whole = _folder(root, IMAGES) or root / "images"
+    for alias in ALIASES[split]:
+        inner = root / alias
+        for images, base, end in ((whole / alias, root, alias), (_folder(inner, IMAGES), inner, "")):
+            masks = next((base / mask / end for mask in MASKS if _has_masks(base / mask / end)), base / "masks" / end)
+            if images is not None and images.is_dir() and masks.is_dir():
+                return _Folders(images, masks, FolderListing(images, SUFFIXES).stems())
+    masks = next((root / mask for mask in MASKS if _has_masks(root / mask)), root / "masks")
     lists = split_lists(root)
-    if not images.is_dir() or not masks.is_dir() or (split not in lists and _is_divided(root)):
+    if not whole.is_dir() or not masks.is_dir() or (split not in lists and _is_divided(root)):
         raise DatasetNotFoundError(
-            f"{root}: found no masks of the split {split!r}. Looked for\n"
+            f"{root}: found no masks of the split {split!r}: {missing_split(split, _present(root))}. Looked for\n"
             f"  images/{split} with masks/{split}\n  {split}/images with {split}/masks\n"
             f"  images with masks, and {split}.txt or no list at all"
         )
     if split in lists:
-        return _Folders(images, masks, list(dict.fromkeys(_stem(line) for line in read_lines(lists[split]))))
-    stems = FolderListing(images, SUFFIXES).stems()
-    return _Folders(images, masks, [stems[place] for place in divided(len(stems), split)])
+        return _Folders(whole, masks, list(dict.fromkeys(_stem(line) for line in read_lines(lists[split]))))
+    stems = FolderListing(whole, SUFFIXES).stems()
+    return _Folders(whole, masks, [stems[place] for place in divided(len(stems), split)])
+
+
+def _folder(base: Path, names: tuple[str, ...]) -> Path | None:
+    return next((base / name for name in names if (base / name).is_dir()), None)
+
+
+def _present(root: Path) -> list[str]:
+    """The splits that have a list or a folder."""
+    lists = split_lists(root)
+    return [
+        split
+        for split, names in ALIASES.items()
+        if split in lists
+        or any((root / folder / n).is_dir() or (root / n / folder).is_dir() for n in names for folder in IMAGES)
+    ]
 
 
 def _is_divided(root: Path) -> bool:
     """Whether another split than the one looked for has a list or a folder, so that this one is missing."""
-    folders = (root / "images" / alias for aliases in ALIASES.values() for alias in aliases)
-    return bool(split_lists(root)) or any(folder.is_dir() for folder in folders)
+    return bool(_present(root))
 
 
 def _stem(line: str) -> str:
@@ -165,8 +208,9 @@ ENTRY = DatasetEntry(
     open=open_mask_folder,
     write_fake=write_fake,
     recognise=recognise_mask_folder,
-    mark="images/ with masks/ and classes.txt, .csv or .json (classes of pixels)",
+    mark="images/ with masks/ (or labels/ ...) and classes.txt, .csv or .json (classes of pixels)",
     check=check_mask_folder,
+    refusal=refusal,
     summary="images/ and masks/ (paletted or class-number PNG) and a class list",
     licence=OF_THE_OWNER,
     size="any",

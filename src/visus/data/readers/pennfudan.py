@@ -7,6 +7,7 @@ Wang, Shi, Song, Shen, "Object Detection Combining Recognition and Segmentation"
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from visus.data.files.images import ImageError, image_size, read_image
 from visus.data.files.listed_files import read_lines
 from visus.data.files.opened import opened
 from visus.data.formats.coco_index import Record
-from visus.data.records.flat import ByteTable
+from visus.data.records.flat import NameTable
 from visus.ops.masks import masks_to_boxes
 from visus.types import InstanceTarget, Sample, Schema
 
@@ -44,7 +45,7 @@ class PennFudanDataset(Dataset[Sample]):
 
     def __init__(self, *, root: Path, names: list[str]) -> None:
         self.root = Path(root)
-        self._names = ByteTable(name.encode() for name in names)
+        self._names = NameTable(names)
 
     @property
     def schema(self) -> Schema:
@@ -85,7 +86,7 @@ class PennFudanDataset(Dataset[Sample]):
         )
 
     def _name(self, index: int) -> str:
-        return self._names[index if index >= 0 else index + len(self)].decode()
+        return self._names[index if index >= 0 else index + len(self)]
 
 
 def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
@@ -102,10 +103,8 @@ def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
     present = np.unique(numbers)
     present = present[present > 0]
     if len(present) * numbers.size > _MASK_BYTES:
-        raise ImageError(
-            f"{path}: holds {len(present):,} different numbers, so its masks take {len(present) * numbers.size:,} bytes "
-            f"and at most {_MASK_BYTES:,} are allowed; is it an image, or a map of depths?"
-        )
+        size = f"its masks take {len(present) * numbers.size:,} bytes, {_MASK_BYTES:,} are allowed"
+        raise ImageError(f"{path}: holds {len(present):,} different numbers: {size}; is it an image of depths?")
     masks = np.empty((len(present), *numbers.shape), dtype=bool)
     for mask, number in zip(masks, present, strict=True):
         np.equal(numbers, number, out=mask)
@@ -133,8 +132,9 @@ def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> Pen
 
 
 def recognise_pennfudan(root: Path) -> bool:
-    """Whether a folder has images and masks."""
-    return (root / "masks").is_dir() and (root / "images").is_dir()
+    """Whether a folder has images and masks, and lists or names of this data set."""
+    named = any((root / "masks").glob("FudanPed*.png")) or any((root / name).is_file() for name in _SPLITS.values())
+    return (root / "masks").is_dir() and (root / "images").is_dir() and named
 
 
 def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
@@ -170,7 +170,7 @@ def _pair_problems(root: Path, name: str, decode: bool) -> tuple[list[Problem], 
     try:
         masks = read_instances(mask)
     except ImageError as error:
-        kind = "unreadable mask" if mask.exists() else "missing mask"
+        kind = "unreadable mask" if os.path.exists(mask) else "missing mask"
         problem = Problem(kind, "error", str(mask), str(error).removeprefix(f"{mask}: "))
         return [problem, *image_problems(image.parent, record, decode=decode)], 0
     record |= {"height": masks.shape[1], "width": masks.shape[2]}

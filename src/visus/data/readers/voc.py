@@ -2,7 +2,8 @@
 
 Everingham, Van Gool, Williams, Winn, Zisserman, "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88, 2010.
 Layout: ``JPEGImages/NAME.jpg``, ``Annotations/NAME.xml``, ``ImageSets/Main/{train,val,trainval,test}.txt`` with a NAME
-a line, in the folder itself or in its ``VOCdevkit/VOC2012`` or ``VOC2012``.
+a line, in the folder itself or in its ``VOCdevkit/VOC2012`` or ``VOC2012``; or any folder with such XML files, see
+`visus.data.formats.voc_layout`. Images that a list names and that have no XML file are left out, with one warning.
 
 Coordinates count pixels from 1 and include both ends: the box is (xmin - 1, ymin - 1, xmax, ymax) in ours, and files
 that count from 0 nevertheless are cut at 0. Difficult objects become crowds: VOC's measure leaves them neither right
@@ -11,27 +12,40 @@ nor wrong, and training leaves them out.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from visus.data.check.records import Problem, annotation_problems
 from visus.data.check.report import CheckReport, image_problems, in_parallel
 from visus.data.check.semantic import check_semantic
 from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import SUFFIXES, image_size
-from visus.data.files.listed_files import FolderListing, read_lines
+from visus.data.files.images import image_size
+from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split
+from visus.data.formats.class_lists import find_class_list, listed_classes
 from visus.data.formats.coco_index import build_index
 from visus.data.formats.voc_fake import write_fake
-from visus.data.formats.voc_layout import VOC_SPLITS, find_voc, has_voc, listed_names
+from visus.data.formats.voc_layout import (
+    VOC_SPLITS,
+    VocImages,
+    find_voc,
+    has_voc,
+    listed_names,
+    xml_files,
+    xml_folder,
+)
 from visus.data.formats.voc_names import VOC_NAMES
 from visus.data.formats.voc_xml import VocRecord, object_problem, object_record, read_tree, read_voc_xml, record_of
 from visus.data.readers.voc_semantic import open_voc_semantic
 from visus.data.records.indexed import IndexedDataset
+
+
+_SHOWN = 5
 
 
 def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
@@ -52,11 +66,10 @@ def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDa
     """
     check_split(split, VOC_SPLITS)
     folder = find_voc(Path(root))
-    content = voc_content(folder, listed_names(folder, split))
-    index = build_index(
-        content, folder / "Annotations", size_of=lambda name: image_size(folder / name), for_training=for_training
-    )
-    return IndexedDataset(images=folder, source=folder / "Annotations", index=index)
+    content, source = voc_content(folder, listed_names(folder, split)), xml_folder(folder)
+    index = build_index(content, source, size_of=lambda name: image_size(folder / name), for_training=for_training)
+    dataset = IndexedDataset(images=folder, source=source, index=index)
+    return dataset.require_objects() if for_training else dataset
 
 
 def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
@@ -69,19 +82,24 @@ def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
     Raises:
         AnnotationError: an annotation that cannot be used.
     """
-    names = list(names)
-    records = {name: read_voc_xml(folder / "Annotations" / f"{name}.xml") for name in names}
+    names, known = list(names), xml_files(folder)
+    lacking = [name for name in names if name not in known]
+    if names and len(lacking) == len(names):
+        raise AnnotationError(f"{xml_folder(folder) / f'{names[0]}.xml'}: no such file, as for all {len(names)} names")
+    if lacking:
+        message = f"{xml_folder(folder)}: {len(lacking)} listed images have no annotation file and are left out: "
+        warnings.warn(message + ", ".join(lacking[:_SHOWN]) + " ..." * (len(lacking) > _SHOWN), stacklevel=3)
+    records = {name: read_voc_xml(known[name]) for name in names if name in known}
     categories = voc_categories(folder, records)
     identifiers = {name: number for number, name in enumerate(categories, start=1)}
-    files = FolderListing(folder / "JPEGImages", SUFFIXES)
+    files = VocImages(folder)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (name, record) in enumerate(records.items(), start=1):
         images.append(image_record(number, name, record, files))
         for thing in record.objects:
             if thing["name"] not in identifiers:
-                file = folder / "Annotations" / f"{name}.xml"
-                raise AnnotationError(f"{file}: the class {thing['name']!r} is not in {folder / 'classes.txt'}")
+                raise AnnotationError(f"{known[name]}: the class {thing['name']!r} is not in {folder / 'classes.txt'}")
             annotation = {k: v for k, v in thing.items() if k != "name"}
             place = {"id": len(annotations) + 1, "image_id": number, "category_id": identifiers[thing["name"]]}
             annotations.append({**annotation, **place})
@@ -89,10 +107,9 @@ def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
     return {"images": images, "annotations": annotations, "categories": listed}
 
 
-def image_record(number: int, name: str, record: VocRecord, images: FolderListing) -> dict[str, Any]:
+def image_record(number: int, name: str, record: VocRecord, images: VocImages) -> dict[str, Any]:
     """The record of one image in COCO's format; without its size where the annotation does not say it."""
-    known = name in images or Path(record.filename).stem not in images
-    image = {"id": number, "file_name": f"JPEGImages/{images.name(name if known else record.filename)}"}
+    image = {"id": number, "file_name": images.find(name, record.filename)}
     return image if record.size is None else {**image, "height": record.size[0], "width": record.size[1]}
 
 
@@ -106,12 +123,16 @@ def voc_categories(folder: Path, records: dict[str, VocRecord]) -> tuple[str, ..
     if (folder / "classes.txt").is_file():
         return tuple(dict.fromkeys(read_lines(folder / "classes.txt")))
     names: set[str] = set()
-    for stem in FolderListing(folder / "Annotations", (".xml",)).stems():
+    for name, file in xml_files(folder).items():
         try:
-            record = records.get(stem) or read_voc_xml(folder / "Annotations" / f"{stem}.xml")
+            record = records.get(name) or read_voc_xml(file)
         except AnnotationError:  # of another split: whoever opens that one is told
             continue
         names.update(thing["name"] for thing in record.objects)
+    listing = find_class_list(folder)  # gives an order; it need not be complete
+    order = [one.name for one in listed_classes(listing) if one.name in names] if listing else []
+    if order:
+        return tuple(dict.fromkeys([*order, *sorted(names)]))
     return VOC_NAMES if names <= set(VOC_NAMES) else tuple(sorted(names))
 
 
@@ -126,13 +147,14 @@ def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
     problems = list(_list_problems(folder))
     listing = folder / "classes.txt"
     classes = frozenset(read_lines(listing)) if listing.is_file() else None
-    images = FolderListing(folder / "JPEGImages", SUFFIXES)
-    names = FolderListing(folder / "Annotations", (".xml",)).stems()
+    images, files = VocImages(folder), xml_files(folder)
     counts: list[int] = []
-    problems += in_parallel(partial(_file_problems, folder, images, classes, counts, decode), names)
+    problems += in_parallel(partial(_file_problems, folder, images, classes, counts, decode), files.items())
+    for path in images.without(files):
+        problems.append(Problem("image without annotations", "warning", str(folder / path), "no XML file is about it"))
     if not sum(counts):
-        problems.append(Problem("no annotations", "error", str(folder / "Annotations"), "no image has an object"))
-    report = CheckReport(tuple(problems), len(names), sum(counts))
+        problems.append(Problem("no annotations", "error", str(xml_folder(folder)), "no image has an object"))
+    report = CheckReport(tuple(problems), len(files), sum(counts))
     if (folder / "SegmentationClass").is_dir():
         masks = check_semantic(folder, open_split=open_voc_semantic, decode=False)
         # Few classes of the list need to occur: that they are VOC's own says enough.
@@ -142,35 +164,40 @@ def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
 
 
 def _list_problems(folder: Path) -> Iterator[Problem]:
-    """Problems of the lists of images."""
-    lists = folder / "ImageSets" / "Main"
-    if not lists.is_dir():
+    """Problems of the lists of images, or of whatever else divides them."""
+    lists, annotated = folder / "ImageSets" / "Main", xml_files(folder)
+    if not lists.is_dir() and lists.parent.is_dir():
         yield Problem("missing list", "warning", str(lists), "no lists of splits: images are divided 80/10/10")
         return
-    annotated = FolderListing(folder / "Annotations", (".xml",))
     parts: dict[str, list[str]] = {}
     for split in SPLITS:
         try:
             parts[split] = listed_names(folder, split)
-        except DatasetNotFoundError:
-            yield Problem("missing list", "warning", str(lists / f"{split}.txt"), "no such file")
+        except DatasetNotFoundError as error:
+            yield Problem("missing list", "warning", str(lists / f"{split}.txt"), str(error))
     for split, names in parts.items():
         if not names:
             yield Problem("empty split", "error", str(lists / f"{split}.txt"), "names no image")
-        for name in names:
-            if name not in annotated:
-                message = f"names {name}, which has no annotation file"
-                yield Problem("missing annotation", "error", str(lists / f"{split}.txt"), message)
+        lacking = [name for name in names if name not in annotated]
+        for name in lacking:
+            message = f"names {name}, which has no annotation file and is left out"
+            severity: Literal["error", "warning"] = "error" if len(lacking) == len(names) else "warning"
+            yield Problem("missing annotation", severity, str(lists / f"{split}.txt"), message)
     for name, times in Counter(name for names in parts.values() for name in names).items():
         if times > 1:
             yield Problem("duplicate image", "error", str(lists), f"{name} is in {times} of train, val and test")
 
 
 def _file_problems(
-    folder: Path, images: FolderListing, classes: frozenset[str] | None, counts: list[int], decode: bool, name: str
+    folder: Path,
+    images: VocImages,
+    classes: frozenset[str] | None,
+    counts: list[int],
+    decode: bool,
+    item: tuple[str, Path],
 ) -> list[Problem]:
     """What is wrong with an annotation file and its image; the number of its objects is added to ``counts``."""
-    path = folder / "Annotations" / f"{name}.xml"
+    name, path = item
     file = str(path)
     try:
         tree = read_tree(path)
@@ -201,7 +228,7 @@ ENTRY = DatasetEntry(
     open=open_voc,
     write_fake=write_fake,
     recognise=partial(has_voc, part="Annotations"),
-    mark="JPEGImages/ with Annotations/ (boxes)",
+    mark="JPEGImages/ with Annotations/, or any folder of VOC's XML (boxes)",
     check=check_voc,
     summary="Pascal VOC's layout: boxes in Annotations/*.xml",
     licence="photographs under Flickr's terms of use; annotations: unknown",

@@ -7,28 +7,33 @@ Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from visus.data.check.semantic import check_semantic
 from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
 from visus.data.files.label_maps import LabelTable
-from visus.data.files.listed_files import FolderListing, read_lines
+from visus.data.files.listed_files import FolderListing
 from visus.data.files.splits import check_split
+from visus.data.formats.class_lists import ListedClass, class_table, find_class_list, listed_classes
 from visus.data.formats.voc_fake import write_fake
-from visus.data.formats.voc_layout import VOC_SPLITS, find_voc, has_voc, listed_names
+from visus.data.formats.voc_layout import VOC_SPLITS, VocImages, find_voc, has_voc, listed_names
 from visus.data.formats.voc_names import VOC_NAMES, voc_colour
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID, Schema
 
 
+_BACKGROUND = ("background", "_background_", "bg")
+
+
 def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
     """Open a split of a data set in VOC's format for the class of every pixel.
 
-    The categories are the background and VOC's 20; a file ``classes.txt`` with a name a line (the background first)
-    says others. Masks may also be RGB images in the colours of VOC's palette.
+    The categories are the background and VOC's 20; a list of classes (`visus.data.formats.class_lists`, such as
+    ``classes.txt`` with a name a line) says others, to which the background is added in front where it is missing.
+    Masks may also be RGB images in the colours of the list, or of VOC's palette where it has none.
 
     Args:
         root: the folder.
@@ -43,28 +48,27 @@ def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> 
     folder = find_voc(Path(root))
     if not (folder / "SegmentationClass").is_dir():
         raise DatasetNotFoundError(f"{folder / 'SegmentationClass'}: no such folder; it holds the masks")
-    images = FolderListing(folder / "JPEGImages", SUFFIXES)
+    images = VocImages(folder)
     masks = FolderListing(folder / "SegmentationClass", (".png",))
     names = listed_names(folder, split, kind="Segmentation")
-    pairs = [(f"JPEGImages/{images.name(name)}", f"SegmentationClass/{masks.name(name)}") for name in names]
-    schema = semantic_schema(folder)
-    table = LabelTable(
-        ids={**{label: label for label in range(schema.num_classes)}, VOID: VOID},
-        colours={**{colour: label for label, colour in enumerate(schema.colours)}, voc_colour(VOID): VOID},
-    )
+    pairs = [(images.find(name), f"SegmentationClass/{masks.name(name)}") for name in names]
+    schema, table = _classes(folder)
     return SemanticPairs(root=folder, pairs=pairs, schema=schema, table=table)
 
 
-def semantic_schema(folder: Path) -> Schema:
-    """The background and the classes, in the colours of VOC's palette."""
-    listing = folder / "classes.txt"
-    names = tuple(read_lines(listing)) if listing.is_file() else VOC_NAMES
-    if names[:1] != ("background",):
-        names = ("background", *names)
-    count = len(names)
-    return Schema(
-        categories=names, category_ids=tuple(range(count)), colours=tuple(voc_colour(label) for label in range(count))
-    )
+def _classes(folder: Path) -> tuple[Schema, LabelTable]:
+    """The background and the classes, in the colours of their list or of VOC's palette."""
+    listing = find_class_list(folder)
+    listed = listed_classes(listing) if listing else [ListedClass(name, n, None) for n, name in enumerate(VOC_NAMES)]
+    numbered = any(one.number != place for place, one in enumerate(listed))
+    if not numbered and not any(one.name.lower() in _BACKGROUND for one in listed):
+        colour = voc_colour(0) if any(one.colour for one in listed) else None
+        listed = [ListedClass("background", 0, colour), *(replace(one, number=one.number + 1) for one in listed)]
+    if not any(one.colour for one in listed):
+        listed = [replace(one, colour=voc_colour(one.number)) for one in listed]
+    if not any(one.colour == voc_colour(VOID) or one.number == VOID for one in listed):
+        listed = [*listed, ListedClass("void", VOID, voc_colour(VOID))]
+    return class_table(listing or folder, listed)
 
 
 ENTRY = DatasetEntry(

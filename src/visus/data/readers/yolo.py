@@ -9,13 +9,14 @@ follows each box. ``obj.data`` (Darknet, CVAT) or ``classes.txt`` (Label Studio,
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -69,10 +70,13 @@ def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
         declared: what the description says.
 
     Raises:
+        DatasetNotFoundError: no image has a file of labels.
         AnnotationError: a line that cannot be used.
         ImageError: an image whose size cannot be read.
     """
     files = list(paths)
+    if unlabelled := _without_labels(files, declared):
+        raise DatasetNotFoundError(f"{declared.file}: {unlabelled}")
     with ThreadPoolExecutor() as pool:
         sizes = list(pool.map(image_size, files))
     images: list[dict[str, Any]] = []
@@ -84,6 +88,18 @@ def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
     points = {"keypoints": list(declared.pose.meaning.names)} if declared.pose else {}
     categories = [{"id": number, "name": name, **points} for number, name in sorted(declared.names.items())]
     return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _without_labels(images: Sequence[Path], declared: YoloFile) -> str:
+    """What is wrong where not one image has a file of labels, nor a folder for it: these have not lost all objects."""
+    for image in images:
+        path = labels_of(image, declared.roots)
+        if os.path.lexists(path) or (path.parent != image.parent and path.parent.is_dir()):
+            return ""
+    if not images:
+        return ""
+    looked = labels_of(images[0], declared.roots)
+    return f"none of {len(images)} images has a file of labels (an empty one would do); looked for such as {looked}"
 
 
 def recognise_yolo(root: Path) -> bool:
@@ -112,7 +128,10 @@ def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
     images: list[Path] = []
     for split, entries in declared.splits.items():
         try:
-            images += split_files(declared, split)
+            images += (files := split_files(declared, split))
+            if unlabelled := _without_labels(files, declared):
+                severity: Literal["error", "warning"] = "warning" if split == "test" else "error"
+                problems.append(Problem("missing labels", severity, str(file), f"{split}: {unlabelled}"))
         except DatasetNotFoundError as error:
             message = str(error).removeprefix(f"{file}: ")
             needed = bool(entries) and split != "test"  # which many descriptions name in vain

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import read_lines
 from visus.data.records.labelled import LabelledImages
 from visus.types import Schema
@@ -123,6 +124,9 @@ def read_rows(
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file")
     lines = [(number, line) for number, line in enumerate(read_lines(path, blank=True), 1) if line]
+    for number, line in lines[:skip]:
+        if line.lower().split()[0].endswith(SUFFIXES) or line.lower().split()[-1].endswith(SUFFIXES):
+            complain(path, number, f"names an image where a heading belongs, which would be lost: {line!r}")
     for number, line in lines[skip:]:
         fields = line.split(maxsplit=columns - 1)
         if len(fields) == columns:
@@ -138,6 +142,9 @@ def whole_number(text: str, what: str) -> int:
         ValueError: it is none; the message says ``what`` it should be.
     """
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise ValueError(f"{what} must be a whole number, not {text!r}") from None
+        raise ValueError(f"{what} must be a whole number, not {text[:40]!r}") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{what} must be a number of at most 18 digits, not {text[:40]}")
+    return number

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from visus.data.errors import AnnotationError
 from visus.data.files.images import image_size, read_image
-from visus.data.records.flat import ByteTable
+from visus.data.records.flat import NameTable
 from visus.ops.boxes import clip_boxes
 from visus.types import ClassTarget, Sample, Schema
 
@@ -52,7 +52,7 @@ class LabelledImages(Dataset[Sample]):
             raise AnnotationError(f"{folder}: images without boxes cannot be cropped to them")
         self.folder, self.labels, self.boxes_xyxy, self.crop = Path(folder), labels, boxes_xyxy, crop
         self.super_labels, self.is_query = super_labels, is_query
-        self._names = ByteTable(name.encode() for name in names)
+        self._names = NameTable(names)
         self._schema = schema
 
     @property
@@ -81,7 +81,7 @@ class LabelledImages(Dataset[Sample]):
 
     def path(self, index: int) -> str:
         """The file of an image."""
-        return str(self.folder / self._names[self._place(index)].decode())
+        return str(self.folder / self._names[self._place(index)])
 
     def target(self, index: int) -> ClassTarget:
         """The class and the box of an image, without decoding it."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from torch.utils.data import Dataset
 
 from visus.data.errors import AnnotationError
-from visus.data.files.images import image_size, read_image
+from visus.data.files.images import ImageError, image_size, read_image
 from visus.data.files.label_maps import LabelTable
-from visus.data.records.flat import ByteTable
-from visus.types import Sample, Schema, SemanticTarget
+from visus.data.records.flat import NameTable
+from visus.types import VOID, Sample, Schema, SemanticTarget
+
+_LOOKED_AT = 100  # masks at most, spread over a split
 
 
 class SemanticPairs(Dataset[Sample]):
@@ -22,6 +25,10 @@ class SemanticPairs(Dataset[Sample]):
         pairs: the image and the mask of each sample.
         schema: what the labels mean.
         table: which label the values of a mask have.
+
+    Raises:
+        AnnotationError: one class of two is in no mask, but pixels that do not count are: what was painted with 255 is
+            meant to be the second class.
     """
 
     def __init__(self, *, root: Path, pairs: Iterable[tuple[str, str]], schema: Schema, table: LabelTable) -> None:
@@ -29,8 +36,28 @@ class SemanticPairs(Dataset[Sample]):
         self.schema = schema
         self._table = table
         listed = list(pairs)
-        self._images = ByteTable(image.encode() for image, _ in listed)
-        self._masks = ByteTable(mask.encode() for _, mask in listed)
+        self._images = NameTable(image for image, _ in listed)
+        self._masks = NameTable(mask for _, mask in listed)
+        if self.schema.num_classes <= 2:
+            self._refuse_void_for_a_class()
+
+    def _refuse_void_for_a_class(self) -> None:
+        """Look at masks until one shows the last class; unreadable ones are left to whoever reads them."""
+        present: set[int] = set()
+        step = max(1, len(self) // _LOOKED_AT)
+        for index in range(0, len(self), step):
+            with suppress(ImageError, AnnotationError):
+                present.update(self.target(index).labels.unique().tolist())
+            if self.schema.num_classes - 1 in present - {0}:
+                return
+        if VOID in present and present <= {0, VOID}:
+            named = self.schema.categories[-1]
+            missing = f"no pixel is {named!r}" if self.schema.num_classes == 2 else "there is one class"
+            raise AnnotationError(
+                f"{self.root}: in the masks, such as {self.mask_path(0)}, {missing}, but some pixels are 255, which does "
+                "not count (void). Where 255 is the class, say so in a list classes.csv with the lines `name,id`, "
+                f"`background,0` and `{named},255`"
+            )
 
     def __len__(self) -> int:
         return len(self._images)
@@ -52,11 +79,11 @@ class SemanticPairs(Dataset[Sample]):
 
     def path(self, index: int) -> str:
         """The file of an image."""
-        return str(self.root / self._images[self._place(index)].decode())
+        return str(self.root / self._images[self._place(index)])
 
     def mask_path(self, index: int) -> str:
         """The file of an image's classes."""
-        return str(self.root / self._masks[self._place(index)].decode())
+        return str(self.root / self._masks[self._place(index)])
 
     def target(self, index: int) -> SemanticTarget:
         """The class of each pixel of an image, without decoding it.

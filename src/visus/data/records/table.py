@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from visus.data.files.images import image_size, read_image
 from visus.data.formats.csv_rows import Row
-from visus.data.records.flat import ByteTable
+from visus.data.records.flat import NameTable
 from visus.data.records.labelled import clipped, label_tensor
 from visus.types import InstanceTarget, Sample, Schema
 
@@ -29,7 +29,7 @@ class TableOfObjects(Dataset[Sample]):
 
     def __init__(self, *, folder: Path, rows: Sequence[Sequence[Row]], categories: tuple[str, ...]) -> None:
         self.folder = Path(folder)
-        self._names = ByteTable(of_image[0].image.encode() for of_image in rows)
+        self._names = NameTable(of_image[0].image for of_image in rows)
         objects = [[row for row in of_image if row.label] for of_image in rows]
         flat = [row for of_image in objects for row in of_image]
         self._first = torch.tensor([0, *np.cumsum([len(of_image) for of_image in objects]).tolist()])
@@ -57,7 +57,7 @@ class TableOfObjects(Dataset[Sample]):
 
     def path(self, index: int) -> str:
         """The file of an image."""
-        return str(self.folder / self._names[self._place(index)].decode())
+        return str(self.folder / self._names[self._place(index)])
 
     def target(self, index: int) -> InstanceTarget:
         """The objects of an image, without decoding it."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,18 +20,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from visus.names import named
 from visus.nn.backbones import backbone
 from visus.nn.backbones.body import Body, init_convolutions
+from visus.nn.norm import NormName
 from visus.nn.pyramid import PyramidBackbone
-from visus.nn.transform import ImageTransform, scale_boxes, training_objects
-from visus.ops.anchors import grid_anchors
+from visus.nn.transform import ImageTransform, small_transform, training_targets
+from visus.ops.anchors import grid_anchors, top_of_levels
 from visus.ops.boxes import box_area
 from visus.ops.matching import BACKGROUND
-from visus.ops.nms import batched_nms
 from visus.problem import Builder
 from visus.systems.detection.losses import first_of_images
-from visus.systems.detection.outputs import Detections
-from visus.systems.detection.small import small_transform
+from visus.systems.detection.outputs import Detections, predictions_of, suppress
+from visus.systems.detection.two_stage import Published, published
 from visus.types import ImageBatch, InstancePrediction, InstanceTarget
 
 GROUPS = 32
@@ -138,8 +138,7 @@ class FCOS(nn.Module):
     @torch.no_grad()
     def postprocess(self, outputs: FCOSOutputs, sizes: Sequence[tuple[int, int]]) -> list[InstancePrediction]:
         """The objects of each image, best first, in the pixels of images of ``sizes`` (h, w)."""
-        found = detect(outputs, self.limits)
-        return [_of_image(found, image, outputs.image_sizes[image], size) for image, size in enumerate(sizes)]
+        return predictions_of(detect(outputs, self.limits), outputs.image_sizes, sizes)
 
 
 class FCOSBackbone(PyramidBackbone):
@@ -213,10 +212,9 @@ class FCOSCriterion:
     alpha: float = 0.25
     gamma: float = 2.0
 
-    def __call__(self, outputs: FCOSOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Tensor]:
+    def __call__(self, outputs: FCOSOutputs, targets: Sequence[InstanceTarget]) -> dict[str, Float[Tensor, ""]]:
         """Named scalars; their sum is what training minimises. Targets may be in any frame."""
-        places, sizes = outputs.locations, [(int(h), int(w)) for h, w in outputs.image_sizes.tolist()]
-        objects = [training_objects(target, size) for target, size in zip(targets, sizes, strict=True)]
+        places, objects = outputs.locations, training_targets(targets, outputs.image_sizes)
         boxes = [one.boxes_xyxy.to(places.points_xy) for one in objects]
         matched = assign_objects(boxes, places, self.radius)  # [b, a]
         image, location = (matched >= 0).nonzero(as_tuple=True)  # [p], the positives
@@ -294,61 +292,36 @@ def sigmoid_focal_loss(
 def detect(outputs: FCOSOutputs, limits: FCOSLimits) -> Detections:
     """The detections of all images in network pixels, scored by the root of class probability times centreness."""
     scores = (outputs.class_logits[..., 1:].sigmoid() * outputs.centerness_logits.sigmoid()[..., None]).sqrt()
-    best = _best_of_levels(scores, outputs.locations.counts, limits.candidates)  # [b, t]
-    score = scores.flatten(1).gather(1, best)
+    images, _, classes = scores.shape
+    pairs = scores.flatten(1)  # [b, a * classes], those of a location beside each other
+    best = top_of_levels(pairs, [count * classes for count in outputs.locations.counts], limits.candidates)  # [b, t]
+    score = pairs.gather(1, best)
     image, rank = (score > limits.score).nonzero(as_tuple=True)
     score, pair = score[image, rank], best[image, rank]
-    place, label = pair // scores.shape[-1], pair % scores.shape[-1]
+    place, label = pair // classes, pair % classes
     points = outputs.locations.points_xy[place].repeat(1, 2)
     sides = outputs.distances_ltrb[image, place] * outputs.locations.strides[place, None]
     edges = outputs.image_sizes.flip(1).repeat(1, 2)[image].to(sides)  # w, h, w, h
     boxes = torch.minimum((points + sides * sides.new_tensor([-1, -1, 1, 1])).clamp(min=0), edges)
-    kept = batched_nms(boxes, score, image * scores.shape[-1] + label, limits.iou)
-    order = torch.cat([kept[image[kept] == number][: limits.count] for number in range(len(scores))])
-    return Detections(boxes[order], image[order], label[order], score[order])
+    found = Detections(boxes, image, label, score)
+    return suppress(found, images=images, num_classes=classes, iou=limits.iou, count=limits.count)
 
 
-def _best_of_levels(scores: Float[Tensor, "b a classes"], counts: Sequence[int], limit: int) -> Int64[Tensor, "b t"]:
-    """The best pairs of location and class of each level, as location * classes + class."""
-    start, best = 0, []
-    for level in torch.split(scores, list(counts), dim=1):
-        pairs = level.flatten(1)
-        best.append(pairs.topk(min(limit, pairs.shape[1]), dim=1).indices + start)
-        start += pairs.shape[1]
-    return torch.cat(best, dim=1)
+def _resnet50_pyramid(*, pretrained: bool, norm: NormName | None, trainable_layers: int | None) -> FCOSBackbone:
+    return FCOSBackbone(backbone("resnet50", pretrained=pretrained, norm=norm, trainable_layers=trainable_layers))
 
 
-def _of_image(found: Detections, image: int, old: Tensor, size: tuple[int, int]) -> InstancePrediction:
-    mine = found.image_index == image
-    boxes = scale_boxes(found.boxes_xyxy[mine], (int(old[0]), int(old[1])), size)
-    return InstancePrediction(boxes, found.labels[mine], found.scores[mine], size)
+def _standard(transform: ImageTransform, backbone: FCOSBackbone, num_classes: int) -> FCOS:
+    head = FCOSHead(channels=backbone.out_channels, num_classes=num_classes)
+    return FCOS(transform=transform, backbone=backbone, head=head)
 
 
-def fcos_resnet50_fpn(
-    *,
-    num_classes: int = 90,
-    pretrained: bool = False,
-    norm: Literal["batch", "frozen"] | None = None,
-    trainable_layers: int | None = None,
-    min_size: int = 800,
-    max_size: int = 1333,
-) -> FCOS:
-    """torchvision's FCOS with a ResNet-50 pyramid (COCO box AP 39.2, as published with its weights; not measured here).
-
-    Args:
-        num_classes: categories without the background.
-        pretrained: start from torchvision's ImageNet weights (fetched once).
-        norm: batch norm, or frozen batch norm, the default for a pretrained backbone.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained, else 5.
-        min_size: the shorter side of an image in pixels.
-        max_size: the most of its longer side.
-    """
-    pyramid = FCOSBackbone(backbone("resnet50", pretrained=pretrained, norm=norm, trainable_layers=trainable_layers))
-    return FCOS(
-        transform=ImageTransform(min_size=min_size, max_size=max_size),
-        backbone=pyramid,
-        head=FCOSHead(channels=pyramid.out_channels, num_classes=num_classes),
-    )
+fcos_resnet50_fpn = named(
+    "fcos_resnet50_fpn",
+    published,
+    Published(_resnet50_pyramid, _standard),
+    "torchvision's FCOS with a ResNet-50 pyramid (COCO box AP 39.2, as published with its weights; not measured here).",
+)
 
 
 def fcos_lite0_fpn(
@@ -368,7 +341,7 @@ def fcos_lite0_fpn(
         init_convolutions(branch["conv"])
     body = backbone("efficientnet_lite0", pretrained=pretrained, trainable_layers=trainable_layers)
     pyramid = PyramidBackbone(body, stages=(1, 2, 3), out_channels=LITE_CHANNELS, norm=nn.BatchNorm2d, extra=None)
-    return FCOS(transform=small_transform(pyramid, size), backbone=pyramid, head=head)
+    return FCOS(transform=small_transform(size, body), backbone=pyramid, head=head)
 
 
 def _tower(channels: int, depth: int) -> nn.Sequential:
