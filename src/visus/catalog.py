@@ -91,7 +91,7 @@ def build_task(model: nn.Module, recipe: Recipe, schema: Schema) -> Task:
     return Task(
         model=model,
         criterion=criterion,
-        metric=problem.metric(model, recipe, schema),
+        metric=problem.metric_of(model, recipe, schema),
         recipe=recipe,
         update=problem.update(model, criterion, recipe) if problem.update else None,
         vary=problem.vary(recipe, schema) if problem.vary else None,

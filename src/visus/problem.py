@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from visus.metrics.metric import Metric
-from visus.names import build, find
+from visus.names import UnknownNameError, build, find
 from visus.training.recipe import Recipe, RecipeError
 from visus.types import Batch, Schema
 
@@ -55,7 +55,9 @@ class Problem:
         name: of its package.
         targets: the kinds of target that its networks learn from.
         architectures: its networks.
-        metric: makes the metric from model, recipe and schema; raises RecipeError where data and model do not fit.
+        metric: makes the usual metric from model, recipe and schema; raises RecipeError where data and model do not
+            fit.
+        metrics: those that a recipe may name instead.
         vary: makes what changes whole training batches at random, from recipe and schema; None changes none.
         batch_options: the fields of the recipe's ``data.augment`` that ``vary`` reads.
         update: makes the rounds of training where one optimiser does not do; see `visus.training.update.Update`.
@@ -68,6 +70,7 @@ class Problem:
     targets: tuple[type, ...]
     architectures: tuple[Architecture, ...]
     metric: Callable[[Any, Recipe, Schema], Metric]
+    metrics: Mapping[str, Callable[[Any, Recipe, Schema], Metric]] = field(default_factory=dict)
     vary: Callable[[Recipe, Schema], Callable[[Batch], Batch] | None] | None = None
     batch_options: tuple[str, ...] = ()
     update: Callable[[Any, Any, Recipe], Update] | None = None
@@ -82,6 +85,19 @@ class Problem:
         losses = {name: make for one in self.architectures for name, make in one.losses.items()}
         object.__setattr__(self, "models", models)
         object.__setattr__(self, "losses", losses)
+
+    def metric_of(self, model: nn.Module, recipe: Recipe, schema: Schema) -> Metric:
+        """The metric that ``recipe`` names, or the usual one.
+
+        Raises:
+            RecipeError: the problem has no such metric, or data and model do not fit.
+        """
+        if not recipe.metric:
+            return self.metric(model, recipe, schema)
+        try:
+            return find(self.metrics, recipe.metric, f"metric of {recipe.model}")(model, recipe, schema)
+        except UnknownNameError as error:
+            raise RecipeError(str(error)) from error
 
     def criterion(self, model: nn.Module, recipe: Recipe, schema: Schema) -> Any:
         """The criterion that ``recipe`` names for its model, or that model's usual one.

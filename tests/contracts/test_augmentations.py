@@ -16,7 +16,7 @@ from visus import catalog
 from visus.cli import main
 from visus.data.augment import AUGMENTATIONS
 from visus.problem import Problem
-from visus.runs.feed import check_recipe
+from visus.runs.feed import _augmentation, check_recipe
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
 from visus.types import Sample
 
@@ -33,7 +33,7 @@ OTHER = AugmentRecipe(
 )
 """Another value than the default for every field but the kind."""
 
-OPTIONS = [field.name for field in fields(AugmentRecipe) if field.name != "kind"]
+OPTIONS = [field.name for field in fields(AugmentRecipe) if field.name not in ("kind", "options")]
 PROBLEMS = list(catalog.PROBLEMS.values())
 
 
@@ -159,3 +159,17 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
     assert not torch.equal(first.input, other.input)
     assert torch.equal(sample.input, before)
     assert replace(first, target=None, input=None) == replace(sample, target=None, input=None)
+
+
+def test_further_options_reach_the_augmentation_and_wrong_ones_are_refused() -> None:
+    """``data.augment.options`` are arguments of the augmentation that have no field of their own."""
+    problem = catalog.PROBLEMS["detection"]
+    good = recipe_of(problem, kind="ssd", size=(48, 64), options={"zoom_out": 1.0, "largest_zoom": 2})
+    dataset: Any = Few(problem)
+    check_recipe(good, problem, dataset)
+    augment: Any = _augmentation(good, dataset)
+    assert (augment.zoom_out, augment.largest_zoom, augment.size) == (1.0, 2.0, (48, 64))
+    with pytest.raises(RecipeError, match=r"option of the augmentation ssd called 'zoomout'; did you mean zoom_out"):
+        check_recipe(recipe_of(problem, kind="ssd", options={"zoomout": 1.0}), problem, dataset)
+    with pytest.raises(RecipeError, match="zoom_out must be a number, not 'far'"):
+        check_recipe(recipe_of(problem, kind="ssd", options={"zoom_out": "far"}), problem, dataset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -16,7 +16,7 @@ from visus import catalog
 from visus.metrics.metric import Measure, Metric, headlines
 from visus.nn.model import Model
 from visus.problem import Architecture, Problem
-from visus.training.recipe import AugmentRecipe, Recipe
+from visus.training.recipe import AugmentRecipe, Recipe, RecipeError
 from visus.types import Batch, Prediction, Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,3 +132,22 @@ def test_the_documents_name_everything() -> None:
     headings = (ROOT / "README.md").read_text(encoding="utf-8").split("## What exists now")[1].split("\n\n")[1].lower()
     words = {name: name.replace("_", " ").removesuffix("s") for name in catalog.PROBLEMS}
     assert all(word in headings for word in words.values()), "a row in README.md for each problem"
+
+
+def test_a_recipe_may_name_another_metric_of_its_problem(problem: Problem) -> None:
+    name = next(name for name in problem.models if "lite0" in name)
+    model, schema = model_of(name), learnable(problem.name).schema
+    recipe = Recipe(name="contract", model=name)
+    assert type(problem.metric_of(model, recipe, schema)) is type(problem.metric(model, recipe, schema))
+    for other in problem.metrics:
+        metric = problem.metric_of(model, replace(recipe, metric=other), schema)
+        assert any(type(metric) is kind for kind in catalog.METRICS.values())
+    with pytest.raises(RecipeError, match=f"no metric of {name} called 'banana'"):
+        problem.metric_of(model, replace(recipe, metric="banana"), schema)
+
+
+def test_pascal_s_measure_counts_recall_in_elevenths_before_2010() -> None:
+    problem, recipe = catalog.PROBLEMS["detection"], Recipe(name="contract", model="ssd_lite0", metric="voc07")
+    schema = learnable("detection").schema
+    metrics = [problem.metric_of(None, replace(recipe, metric=name), schema) for name in ("voc", "voc07")]
+    assert [metric.rule for metric in metrics] == ["10+", "07"]

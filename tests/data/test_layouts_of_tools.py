@@ -94,7 +94,7 @@ def test_test_instead_of_val_is_said(tmp_path: Path) -> None:
     for split in ("train", "test"):
         images(tmp_path / split)
         coco(tmp_path / split / "_annotations.coco.json")
-    with pytest.raises(DatasetNotFoundError, match="has no split 'val'; it has train, test; `--data.val test`"):
+    with pytest.raises(DatasetNotFoundError, match=r"has no split 'val'; it has train, test; `--data\.val test`"):
         open_folder(tmp_path, "val")
 
 

@@ -49,18 +49,18 @@ def read(name: str, root: Path) -> tuple[list[str], int]:
 
 def trial(name: str, root: Path) -> str:
     """What is wrong with how a damaged data set is read and checked; empty where nothing is."""
-    begin = time.monotonic()
+    begin = time.process_time()  # other tests may run beside this one; hangs are ended by the runner's limit
     try:
         refused, opened = read(name, root)
     except Exception as error:
         return f"reading raises {type(error).__name__}: {error}"
-    middle = time.monotonic()
+    middle = time.process_time()
     try:
         report = check_folder(root, dataset=name)
     except Exception as error:
         return f"the check raises {type(error).__name__}: {error}"
-    if max(middle - begin, time.monotonic() - middle) > SECONDS:
-        return f"{middle - begin:.1f} s to read, {time.monotonic() - middle:.1f} s to check"
+    if max(middle - begin, time.process_time() - middle) > SECONDS:
+        return f"{middle - begin:.1f} s to read, {time.process_time() - middle:.1f} s to check"
     if not report.errors and refused:
         return f"the check passes what the reader refuses: {refused[0]}"
     if not report.errors and not opened:

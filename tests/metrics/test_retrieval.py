@@ -180,6 +180,25 @@ def test_k_means_finds_separate_heaps() -> None:
     assert normalised_mutual_information(k_means(points, 4), heaps) == pytest.approx(1.0)
 
 
+def test_k_means_ends_as_well_as_scikit_learn() -> None:
+    cluster = pytest.importorskip("sklearn.cluster")
+    ours, theirs = [], []
+    for seed in range(6):
+        generator = torch.Generator().manual_seed(seed)
+        labels = torch.arange(600) % 40
+        points = torch.randn(40, 12, generator=generator)[labels] + 0.3 * torch.randn(600, 12, generator=generator)
+        ours.append(normalised_mutual_information(k_means(points, 40), labels))
+        found = cluster.KMeans(40, n_init=1, random_state=0, max_iter=50).fit_predict(points.numpy())
+        theirs.append(normalised_mutual_information(torch.from_numpy(found).long(), labels))
+    assert sum(ours) / 6 == pytest.approx(sum(theirs) / 6, abs=0.015)
+    assert sum(ours) / 6 > 0.95
+
+
+def test_k_means_of_equal_points_or_more_clusters_than_points() -> None:
+    assert len(k_means(torch.ones(5, 3), 3)) == 5
+    assert len(torch.unique(k_means(torch.randn(5, 3), 9))) == 5
+
+
 def metric_of(embeddings, labels, indices) -> RetrievalMetric:
     metric = RetrievalMetric(ks=(1, 5), precision=True, clusters=True)
     metric.update(

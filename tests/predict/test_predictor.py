@@ -13,13 +13,14 @@ from PIL import Image
 import visus
 from brightness import NAME, SCHEMA, Brightness, offer, write_run
 from visus import catalog
+from visus.data.files.images import ImageError
 from visus.data.formats.coco_names import COCO_PERSON_SCHEMA, COCO_SCHEMA
 from visus.dataclass_json import to_json
 from visus.errors import VisusError
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import save_weights
 from visus.predict import predictor as module
-from visus.predict.predictor import Predictor, load
+from visus.predict.predictor import Predictor, as_pixels, load
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
@@ -308,3 +309,14 @@ def test_published_classifiers_see_what_they_were_measured_on(tmp_path, monkeypa
     assert (first.model.transform.shorter, second.model.transform.shorter) == (256, 232)
     (found,) = second.predict(bright_image())
     assert found.labels.max() < len(second.schema.categories) == 1000
+
+
+def test_an_image_of_pillows_is_turned_as_its_file_is(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(tmp_path / "p.jpg", exif=exif)
+    with Image.open(tmp_path / "p.jpg") as image:
+        assert as_pixels(image).shape == as_pixels(tmp_path / "p.jpg").shape == (3, 30, 20)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "p.jpg").read_bytes()[:400])
+    with pytest.raises(ImageError, match=r"cut\.png: "):
+        as_pixels(tmp_path / "cut.png")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         keep_memory()
+        print_any_name()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words or os.environ.get("VISUS_DEBUG", "0") not in ("", "0")
     words = [word for word in words if word != "--debug"]
@@ -105,6 +107,12 @@ def keep_memory() -> None:
     if mallopt is not None:
         for number, value in _MALLOPT.items():
             mallopt(number, value)
+
+
+def print_any_name() -> None:
+    """Has names of files that are no UTF-8 printed with their bytes as numbers, where printing them would fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _verb(name: str) -> Callable[[list[str]], int]:

@@ -57,6 +57,7 @@ class EvaluateArguments:
         split: another split than the run's validation split.
         device: such as cpu or cuda:1; a GPU where there is one by default.
         batch_size: pictures at a time; the recipe's by default.
+        metric: another metric of the problem, such as voc for a detector; its numbers get a file of their own.
         data: other data.
     """
 
@@ -64,6 +65,7 @@ class EvaluateArguments:
     split: str | None = None
     device: str | None = None
     batch_size: int | None = None
+    metric: str | None = None
     data: OtherData = field(default_factory=OtherData)
 
 
@@ -103,6 +105,7 @@ def evaluate(argv: list[str]) -> int:
         split=arguments.split,
         device=arguments.device,
         batch_size=arguments.batch_size,
+        metric=arguments.metric,
     )
     return 0
 

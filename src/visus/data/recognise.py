@@ -53,6 +53,8 @@ def find_dataset(root: Path) -> tuple[str, Path]:
     marks = "\n".join(f"  {name}: {entry.mark}" for name, entry in DATASETS.items() if entry.recognise)
     refusals = ((name, entry.refusal(root)) for name, entry in DATASETS.items() if root.is_dir())
     near = "".join(f"\n  no {name}: {reason}" for name, reason in refusals if reason)
+    if root.is_dir() and (signs := annotation_signs(root)) and signs[0] not in near:
+        near = f"\n  {', '.join(signs)}: in no format or place that is read; export COCO, VOC or YOLO"
     there = f"Found\n{inventory(root)}{near}\n" if root.is_dir() else ""
     raise DatasetNotFoundError(
         f"{root}: holds no data set of a known layout. {there}Looked for\n{marks}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -70,7 +71,11 @@ def _sum_x_log_x(counts: NDArray[np.int64]) -> float:
 
 
 def k_means(points: Float[Tensor, "n d"], clusters: int, *, iterations: int = 50, seed: int = 0) -> Int64[Tensor, " n"]:
-    """The cluster of each point after Lloyd's iterations from k-means++ seeds (Arthur and Vassilvitskii, 2007).
+    """The cluster of each point after Lloyd's iterations from greedy k-means++ seeds, as in scikit-learn.
+
+    Seeds are those of Arthur and Vassilvitskii (2007, sections 2.2 and 6): of 2 + log(clusters) points that are drawn
+    for a seed, the one stays that leaves the least sum of squared distances. A cluster that loses all of its points
+    goes on with the point that is farthest from its own centre.
 
     Args:
         points: what is clustered.
@@ -79,6 +84,7 @@ def k_means(points: Float[Tensor, "n d"], clusters: int, *, iterations: int = 50
         seed: of the first centres.
     """
     clusters = min(clusters, len(points))
+    points = points - points.mean(0)  # nearer to the origin fewer digits are lost
     generator = torch.Generator(device=points.device).manual_seed(seed)
     centres = _spread(points, clusters, generator)
     assigned = torch.full((len(points),), -1, device=points.device)
@@ -87,24 +93,46 @@ def k_means(points: Float[Tensor, "n d"], clusters: int, *, iterations: int = 50
         if torch.equal(nearest, assigned):
             break
         assigned = nearest
-        sums = torch.zeros_like(centres).index_add_(0, assigned, points)
-        counts = torch.bincount(assigned, minlength=clusters)
-        centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centres)
+        centres = _means(points, _without_empty(points, centres, assigned), clusters)
     return assigned
 
 
 def _spread(points: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
-    """Centres drawn one by one, each with a chance that grows with its squared distance to the others."""
-    first = int(torch.randint(len(points), (), generator=generator, device=points.device))
-    chosen = [first]
-    distance = (points - points[first]).square().sum(1)
+    """Centres drawn one by one, with a chance that grows with the squared distance to the others, the best of some."""
+    chosen = [int(torch.randint(len(points), (), generator=generator, device=points.device))]
+    distance = (points - points[chosen[0]]).square().sum(1)
+    trials = 2 + int(math.log(clusters))
+    squares = points.square().sum(1)
     for _ in range(clusters - 1):
         weights = (distance if float(distance.sum()) > 0 else torch.ones_like(distance)).double().cumsum(0)
-        drawn = torch.rand((), generator=generator, dtype=torch.float64, device=points.device) * weights[-1]
-        pick = min(int(torch.searchsorted(weights, drawn, right=True)), len(points) - 1)
-        chosen.append(pick)
-        distance = torch.minimum(distance, (points - points[pick]).square().sum(1))
+        drawn = torch.rand(trials, generator=generator, dtype=torch.float64, device=points.device) * weights[-1]
+        picks = torch.searchsorted(weights, drawn, right=True).clamp_(max=len(points) - 1)
+        apart = (squares[:, None] - 2 * points @ points[picks].T + squares[picks]).clamp_(min=0)  # [n, trials]
+        apart[picks, torch.arange(trials, device=picks.device)] = 0
+        left = torch.minimum(distance[:, None], apart)
+        best = int(left.sum(0, dtype=torch.float64).argmin())
+        chosen.append(int(picks[best]))
+        distance = left[:, best]
     return points[torch.tensor(chosen, device=points.device)].clone()
+
+
+def _without_empty(points: Tensor, centres: Tensor, assigned: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
+    """The clusters, each empty one with one of the points that are farthest from their centres."""
+    counts = torch.bincount(assigned, minlength=len(centres))
+    empty = (counts == 0).nonzero()[:, 0]
+    if not len(empty):
+        return assigned
+    apart = (points - centres[assigned]).square().sum(1)
+    farthest = apart.argsort(descending=True, stable=True)[: len(empty)]
+    assigned = assigned.clone()
+    assigned[farthest] = empty[: len(farthest)]
+    return assigned
+
+
+def _means(points: Tensor, assigned: Int64[Tensor, " n"], clusters: int) -> Tensor:
+    counts = torch.bincount(assigned, minlength=clusters)
+    sums = points.new_zeros(clusters, points.shape[1]).index_add_(0, assigned, points)
+    return sums / counts.clamp(min=1)[:, None]
 
 
 def _nearest(points: Tensor, centres: Tensor) -> Tensor:

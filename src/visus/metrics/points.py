@@ -24,7 +24,7 @@ Similarity = Literal["cosine", "euclidean", "dot"]
 SideName = Literal["queries", "gallery"]
 Index = slice | Int64[Tensor, " m"]
 
-_ULPS = 16  # of double precision: by so much two ways to compute one similarity may differ
+_ULPS = 4  # of double precision: by so much two ways to compute one similarity may differ
 _UNIT = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 _LEAST = 2.0**-120  # what sums of products below the range of float32 may lose
 _AT_ONCE = 4096

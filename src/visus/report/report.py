@@ -30,6 +30,7 @@ Section = tuple[str, str, str]
 
 _PANELS = ("Validation, in hundredths", "Validation", "Training loss", "Validation loss", "Learning rate")
 _MOST_CATEGORIES = 100
+_ODD_NAMES = "backslashreplace"  # how the bytes of names of files that are no UTF-8 are written
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def write_report(run: Path, *, title: str, schema: Schema, history: list[dict[st
         )
     )
     path = run / "report.html"
-    path.write_text(_page(title, body), encoding="utf-8")
+    path.write_text(_page(title, body), encoding="utf-8", errors=_ODD_NAMES)
     return path
 
 
@@ -90,7 +91,7 @@ def write_page(path: Path, *, title: str, sections: Mapping[str, str]) -> Path:
     """Writes a page of sections in the style of the reports; their HTML has to be safe: it is not escaped."""
     parts = (_section(name, html) for name, html in sections.items())
     body = "\n".join((_header(path.parent, title), *parts, _section("How it was made", _machine())))
-    path.write_text(_page(title, body), encoding="utf-8")
+    path.write_text(_page(title, body), encoding="utf-8", errors=_ODD_NAMES)
     return path
 
 

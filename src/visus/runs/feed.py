@@ -63,6 +63,7 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
     """
     import torch
 
+    from visus.names import UnknownNameError
     from visus.types import NoRowError
 
     first = dataset[0]
@@ -78,7 +79,7 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
     unread = [
         field.name
         for field in fields(AugmentRecipe)
-        if getattr(asked, field.name) != field.default and field.name not in read
+        if field.name not in (*read, "options") and getattr(asked, field.name) != field.default
     ]
     if unread:
         known = ", ".join(field.name for field in fields(AugmentRecipe) if field.name in read - {"kind"})
@@ -87,6 +88,8 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
         )
     try:
         _augmentation(recipe, dataset)(first, torch.Generator())
+    except UnknownNameError as error:
+        raise RecipeError(str(error)) from error
     except NoRowError as error:
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
 
@@ -118,7 +121,7 @@ def as_learned(
         raise RecipeError(f"{recipe.model} ({problem.name}) learns from {wanted}, but {other} has {kind.__name__}")
     own = dataset.schema
     try:
-        problem.metric(model, recipe, replace(schema, has_masks=own.has_masks, keypoints=own.keypoints))
+        problem.metric_of(model, recipe, replace(schema, has_masks=own.has_masks, keypoints=own.keypoints))
     except RecipeError as error:
         raise RecipeError(f"{other} cannot be measured: {error}") from error
     return with_labels_of(schema, dataset, of=of, other=other)
@@ -157,9 +160,13 @@ def _augment_options(recipe: Recipe) -> dict[str, Any]:
 def _augmentation(recipe: Recipe, dataset: SampleDataset) -> Transform:
     """How the recipe changes training samples."""
     from visus.data.augment import AUGMENTATIONS
+    from visus.names import build
 
-    build: Any = AUGMENTATIONS[recipe.data.augment.kind]
-    made: Transform = build(**_augment_options(recipe), keypoints=dataset.schema.keypoints)
+    asked = recipe.data.augment
+    facts = {**_augment_options(recipe), "keypoints": dataset.schema.keypoints}
+    made: Transform = build(
+        AUGMENTATIONS[asked.kind], asked.options, what=f"the augmentation {asked.kind}", facts=facts
+    )
     return made
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from visus.runs.feed import open_split, val_loader
-from visus.runs.train import train
 from visus.errors import VisusError
 from visus.recipes.metric_table import Row
+from visus.runs.feed import open_split, val_loader
+from visus.runs.train import train
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 
@@ -91,7 +91,7 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
     from visus.nn.weights import load_state, read_weights
     from visus.systems.metric_learning import KS
     from visus.types import Schema
-    
+
     parts: list[Embedded] = []
     for fold in range(folds):
         data = replace(recipe.data, train=f"train:fold{fold}of{folds}", val=f"val:fold{fold}of{folds}")

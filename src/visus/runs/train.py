@@ -85,49 +85,52 @@ def evaluate(
     split: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    metric: str | None = None,
 ) -> dict[str, float]:
     """Measures the weights of a run.
 
-    On the run's own validation data the numbers and the report are written anew; other data has its own file,
-    ``metrics-SPLIT.json``.
+    On the run's own validation data the numbers and the report are written anew; other data and other metrics have
+    files of their own, ``metrics-SPLIT.json`` and ``metrics-SPLIT-METRIC.json``.
 
     Args:
         run: the folder of the run.
         root: another folder of data in the layout of the run's own.
         split: another split.
         device: such as ``cuda:1``; a GPU where there is one when None.
-        batch_size: pictures at a time.
+        batch_size: images at a time.
+        metric: another metric of the problem, such as ``voc`` for a detector.
 
     Raises:
         VisusError: the folder holds no trained run, or the data does not name the categories that the run learned.
     """
     folder = RunFolder(Path(run))
     recipe = folder.recipe()
-    own = root is None and split in (None, recipe.data.val)
+    usual = metric in (None, "", recipe.metric)
+    own = usual and root is None and split in (None, recipe.data.val)
     data = replace(
         recipe.data,
         root=str(root) if root is not None else recipe.data.root,
         val=split or recipe.data.val,
-        val_length=recipe.data.val_length if own else None,
+        val_length=recipe.data.val_length if root is None and split in (None, recipe.data.val) else None,
         batch_size=batch_size or recipe.data.batch_size,
     )
-    asked = replace(recipe, data=data)
+    asked = replace(recipe, data=data, metric=recipe.metric if metric is None else metric)
     dataset = open_split(asked, "val")
     schema = _learned_schema(folder)
     from visus import catalog
 
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
     problem = catalog.problem_of(recipe.model)
-    metric = problem.metric(model, recipe, schema)
+    measuring = problem.metric_of(model, asked, schema)
     there = f"the split {data.val!r} of {data.root}"
     dataset = as_learned(asked, problem, model, schema, dataset, of=f"the run {folder.path}", other=there)
     console = Console()
-    measured = measure_weights(folder, asked, model, metric, dataset, console=console, device=device)
+    measured = measure_weights(folder, asked, model, measuring, dataset, console=console, device=device)
     if own:
         write_results(folder, recipe, schema, measured, dataset, console)
     else:
         print_metrics(measured, console)
-        other = folder.path / f"metrics-{data.val}.json"
+        other = folder.path / f"metrics-{data.val}{'' if usual else f'-{metric}'}.json"
         folder.write_metrics(as_json(measured), other)
         console.print(f"Written to {other}", soft_wrap=True, highlight=False)
     return measured.numbers

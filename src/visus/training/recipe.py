@@ -42,6 +42,7 @@ class AugmentRecipe:
         colour: strength of the changes of brightness, contrast, saturation and hue, 0 to 1.
         mixup: alpha of mixup, by which a classifier's batches blend pictures; 0 blends none.
         cutmix: alpha of CutMix, by which they get pieces of one another; 0 cuts none.
+        options: further arguments of the augmentation, by name.
     """
 
     kind: str = "warp"
@@ -54,6 +55,7 @@ class AugmentRecipe:
     colour: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    options: dict[str, Option] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(bool(self.kind), "data.augment.kind", self.kind, "the name of an augmentation")
@@ -186,7 +188,8 @@ class FitRecipe:
         precision: float32, or bfloat16 for what tolerates it.
         ema_decay: decay of the running average of the weights that is validated and saved; None keeps none.
         early_stop_patience: validations without improvement after which to stop; None never stops early.
-        monitor: the measure whose largest value picks the best weights (loss counts down); empty takes the first.
+        monitor: the measure that picks the best weights, the smallest value where smaller is better; empty takes the
+            first headline of the metric.
         accelerator: kind of device; auto takes a GPU where there is one.
         devices: processes on this machine, one a device.
         nodes: machines.
@@ -239,6 +242,7 @@ class Recipe:
         model_options: named numbers for the model's builder, beyond what the data set decides.
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
         loss_options: named numbers for the loss.
+        metric: what the problem measures by, where it leaves a choice; empty takes the usual one.
         data: which pictures, and how they are fed.
         optim: the optimiser and its learning rate over time.
         fit: how long, on what, and how the best weights are chosen.
@@ -249,6 +253,7 @@ class Recipe:
     model_options: dict[str, Option] = field(default_factory=dict)
     loss: str = ""
     loss_options: dict[str, Option] = field(default_factory=dict)
+    metric: str = ""
     data: DataRecipe = field(default_factory=DataRecipe)
     optim: OptimRecipe = field(default_factory=OptimRecipe)
     fit: FitRecipe = field(default_factory=FitRecipe)

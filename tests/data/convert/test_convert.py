@@ -45,6 +45,12 @@ def assert_same(one: Path, other: Path, *, crowds: bool = True, masks: bool = Fa
                 assert torch.allclose(a.areas, b.areas, rtol=0.02)
 
 
+def people(root: Path, split: str) -> list[list[float]]:
+    """The keypoints in the other file of a split in COCO's layout."""
+    content = json.loads((root / "annotations" / f"person_keypoints_{split}.json").read_text())
+    return [thing["keypoints"] for thing in content["annotations"] if thing.get("keypoints")]
+
+
 def test_voc_to_coco_and_back(tmp_path: Path) -> None:
     voc_fake.write_fake(tmp_path / "a")
     result = convert(tmp_path / "a", tmp_path / "b", to="coco")
@@ -63,6 +69,7 @@ def test_coco_to_yolo_and_back_keeps_polygons(fake_coco: Path, tmp_path: Path) -
     contents = [json.loads((fake_coco / "annotations" / f"instances_{s}.json").read_text()) for s in SPLITS]
     objects = sum(len(content["annotations"]) for content in contents)
     others = {"supercategories": 3, "category ids": 3, "image ids": 24, "object ids": objects}
+    others["keypoints"] = sum(len(people(fake_coco, split)) for split in SPLITS)
     # Areas are those of the ellipses, of which the polygons have 1.15 % less.
     assert result.left_out == {"crowds": 3, "areas": objects - 3, **others}
     assert_same(fake_coco, tmp_path / "y", crowds=False, masks=True, exact=0.02)  # boxes of rounded polygons
@@ -84,6 +91,7 @@ def test_what_is_lost_is_counted(fake_coco: Path, tmp_path: Path) -> None:
     content = json.loads((fake_coco / "annotations" / "instances_val.json").read_text())
     count = len(content["annotations"])
     others = {"supercategories": 3, "category ids": 3, "image ids": 8, "object ids": count}
+    others["keypoints"] = len(people(fake_coco, "val"))
     assert result.left_out == {"outlines": count, "areas": count - 1, **others}  # the crowd's is that of its box
     assert result.images == 8
     crowds = [int(opened(tmp_path / "v", "val").target(i).is_crowd.sum()) for i in range(8)]

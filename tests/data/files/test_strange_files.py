@@ -6,10 +6,8 @@ import json
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -167,19 +165,10 @@ def test_cars_that_matlab_or_a_full_disk_wrote(tmp_path: Path) -> None:
     path.write_bytes(header + bytes(384) + b"\x89HDF\r\n\x1a\n" + bytes(200))
     with pytest.raises(AnnotationError, match=r"cars_annos\.mat: of MATLAB 7\.3"):
         cars196.open_cars196(tmp_path, "train")
-    generator = np.random.default_rng(0)
     for cut in (0, 1, 60, 127, 128, 130, 200, len(whole) // 2, len(whole) - 9):
         path.write_bytes(whole[:cut])
         with pytest.raises(AnnotationError, match=r"cars_annos\.mat: "):
             cars196.open_cars196(tmp_path, "train")
-    for _ in range(100):
-        data = bytearray(whole)
-        for place in generator.integers(124, len(data), 4):
-            data[place] = int(generator.integers(0, 256))
-        path.write_bytes(data)
-        with suppress(AnnotationError):
-            cars196.open_cars196(tmp_path, "train")
-    assert cars196.check_cars196(tmp_path) is not None
 
 
 def folder_of_two_classes(root: bytes) -> None:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visus.data.formats.coco_segments import draw_segments, rle_of, segmentation_of
+from visus.data.formats.coco_segments import draw_segments, pack_polygons, packed, rle_of, segmentation_of, unpacked
 from visus.ops.masks import rle_encode
 
 corners = st.lists(st.floats(-10, 70, width=32), min_size=6, max_size=20).map(lambda flat: flat[: len(flat) // 2 * 2])
@@ -72,3 +72,27 @@ def test_what_counts_as_an_outline() -> None:
     assert segmentation_of({"segmentation": [[1, 2, 3, 4]]}) is None
     assert segmentation_of({"segmentation": [[1, 2, 3, 4], [0, 0, 4, 0, 4, 4]]}) == [[0, 0, 4, 0, 4, 4]]
     assert segmentation_of({"segmentation": {"size": [1, 1], "counts": [1]}}) == {"size": [1, 1], "counts": [1]}
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [[1, 2.5, 3, 4, 5, 6]],
+        [[0.1] * 6, [1e9, -1e9, 0.0, 1 / 3, 2, 7, 8, 9]],
+        [[float(number) for number in range(6)]] * 123,  # as many as the character that opens a JSON object
+        {"size": [4, 5], "counts": [20]},
+        {"size": [4, 5], "counts": "d0"},
+    ],
+)
+def test_packing_loses_nothing(outline: Any) -> None:
+    assert unpacked(packed(outline)) == outline
+    record = pack_polygons({"segmentation": outline})
+    assert segmentation_of(record) == outline
+    assert packed(record["segmentation"]) == packed(outline)
+
+
+def test_packing_leaves_alone_what_the_reader_refuses() -> None:
+    for wrong in ([1, 2, 3], [[[1, 2], [3, 4]]], [[1, 2, 3, 4, 5, "6"]], "mask.png", 7):
+        assert pack_polygons({"segmentation": wrong}) == {"segmentation": wrong}
+    assert segmentation_of(pack_polygons({"segmentation": [[1, 2, 3, 4]]})) is None
+    assert pack_polygons({"id": 1}) == {"id": 1}

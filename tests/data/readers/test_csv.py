@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.feed.loader import SampleDataset
-from visus.data.readers.csv import open_csv, write_fake
+from visus.data.readers.csv import check_csv, open_csv, write_fake
+from visus.data.recognise import layout_of
 from visus.data.records.labelled import LabelledImages
 from visus.data.records.table import TableOfObjects
 
@@ -124,3 +126,52 @@ def test_boxes_outside_and_missing_tables(tmp_path: Path) -> None:
     table(tmp_path, "image,label\n", "other.csv")
     with pytest.raises(DatasetNotFoundError, match=r"which of labels\.csv, other\.csv"):
         open_csv(tmp_path, "train")
+
+
+def test_boxes_in_fractions(tmp_path: Path) -> None:
+    """As Open Images has them; the images are 20 x 30."""
+    text = "ImageID,XMin,XMax,YMin,YMax,LabelName,label\n" + "".join(
+        f"{c},0.1,0.5,0.25,1.0,/m/1,cat\n{c},0,1,0,1,/m/2,dog\n" for c in "abcdefghij"
+    )
+    data = open_csv(table(tmp_path, text), "train")
+    assert isinstance(data, TableOfObjects)
+    assert torch.allclose(data.target(0).boxes_xyxy, torch.tensor([[3.0, 5, 15, 20], [0, 0, 30, 20]]))
+    assert check_csv(tmp_path).errors == 0
+    single = "image,label,x1,y1,x2,y2\n" + "".join(f"{c}.png,cat,0.1,0.25,0.5,1\n" for c in "abcdefghij")
+    labelled = open_csv(table(tmp_path / "single", single), "train")
+    assert isinstance(labelled, LabelledImages)
+    box = labelled.target(0).box_xyxy
+    assert box is not None
+    assert torch.allclose(box, torch.tensor([3.0, 5, 15, 20]))
+    mixed = "image,label,x1,y1,x2,y2\na.png,cat,0.1,0.2,0.5,0.5\nb.png,cat,1,2,9,9\n"
+    with pytest.raises(AnnotationError, match=r"line 2 has the box .* in fractions of the image, others are in pixels"):
+        open_csv(table(tmp_path / "mixed", mixed), "train")
+    pixels = "image,label,x1,y1,x2,y2\na.png,cat,0,0,1,1\na.png,cat,1,2,9,9\n"
+    data = open_csv(table(tmp_path / "pixels", pixels), "train")
+    assert isinstance(data, TableOfObjects)
+    assert data.target(0).boxes_xyxy[0].tolist() == [0, 0, 1, 1]
+
+
+def test_tables_in_the_folders_of_splits_and_names_without_endings(tmp_path: Path) -> None:
+    table(tmp_path / "train", "filename,class\na,owl\nb,cat\n", "_annotations.csv")
+    table(tmp_path / "valid", "filename,class\nc.png,cat\n", "_annotations.csv")
+    with pytest.warns(UserWarning, match="2 images are not where it says and were found by their names"):
+        train = open_csv(tmp_path, "train")
+    assert [Path(train.path(i)).name for i in range(2)] == ["a.png", "b.png"]
+    assert open_csv(tmp_path, "val").path(0) == str(tmp_path / "valid" / "c.png")
+    assert layout_of(tmp_path) == "csv"
+    with pytest.raises(DatasetNotFoundError, match="has no split 'test'; it has train, val"):
+        open_csv(tmp_path, "test")
+
+
+def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    table(tmp_path, "image,label\na.png,owl\n")
+    (tmp_path / "results.csv").write_text("epoch,loss\n1,2\n")
+    assert open_csv(tmp_path, "train").schema.categories == ("owl",)
+
+
+@pytest.mark.parametrize("columns", ["x,y", "nose_x,nose_y", "x,y,width,height"])
+def test_points_are_refused(tmp_path: Path, columns: str) -> None:
+    row = ",".join("5" for _ in columns.split(","))
+    with pytest.raises(AnnotationError, match=r"labels\.csv: the columns .* are points"):
+        open_csv(table(tmp_path, f"image,label,{columns}\na.png,cat,{row}\n"), "train")

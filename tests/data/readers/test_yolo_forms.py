@@ -113,7 +113,7 @@ def test_a_missing_val_split_and_an_absent_test_folder(tmp_path: Path) -> None:
     assert {p.kind: p.severity for p in check_folder(root).problems}.get("missing split") == "warning"
     assert check_folder(root).errors == 0
     (root / "data.yaml").write_text("train: images/train\ntest: images/val\nnames: [cat]\n")
-    with pytest.raises(DatasetNotFoundError, match="has no split 'val'; it has train, test; `--data.val test`"):
+    with pytest.raises(DatasetNotFoundError, match=r"has no split 'val'; it has train, test; `--data\.val test`"):
         open_yolo(root, "val")
 
 
@@ -122,7 +122,9 @@ def test_darknet_and_cvat(tmp_path: Path) -> None:
         image(tmp_path / "obj_train_data" / f"{number}.png", BOX)
     (tmp_path / "obj.names").write_text("cat\ndog\n")
     (tmp_path / "train.txt").write_text("".join(f"data/obj_train_data/{n}.png\n" for n in range(10)))
-    (tmp_path / "obj.data").write_text("classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n")
+    (tmp_path / "obj.data").write_text(
+        "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n"
+    )
     assert layout_of(tmp_path) == "yolo"
     parts = {split: open_yolo(tmp_path, split) for split in ("train", "val", "test")}
     assert [len(part) for part in parts.values()] == [8, 1, 1]

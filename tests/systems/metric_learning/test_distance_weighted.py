@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,3 +93,12 @@ def test_distances_on_a_sphere_are_drawn_evenly() -> None:
     counts = torch.bincount(place, minlength=8)[1:7]
     assert counts.max() > 15 * counts.min()
     torch.testing.assert_close(shares / shares.mean(), torch.ones(6, dtype=torch.float64), atol=0.08, rtol=0)
+
+
+def test_without_a_cutoff_equal_items_are_drawn_alike() -> None:
+    for dtype in (torch.float32, torch.float64):
+        points = unit_length(torch.randn(8, 512, generator=torch.Generator().manual_seed(0), dtype=dtype))
+        points[1] = points[2] = points[0]
+        chances = negative_log_weights(distances_of(points).squared, torch.arange(8), 512, cutoff=0.0).exp()
+        assert chances[0].tolist() == pytest.approx([0, 0.5, 0.5, 0, 0, 0, 0, 0])
+        assert chances.sum(1).tolist() == pytest.approx([1] * 8)

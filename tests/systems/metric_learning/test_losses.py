@@ -118,6 +118,24 @@ def test_proxies_and_boundaries_have_the_gradient_of_finite_differences() -> Non
     assert torch.autograd.gradcheck(boundaries, torch.tensor(1.1, dtype=torch.float64, requires_grad=True))
 
 
+@pytest.mark.parametrize("length", [1e-37, 1e-30, 1e-20, 1e-10, 1e20])
+def test_the_gradient_of_proxy_nca_at_any_length(length: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.tensor([0, 1, 2, 2])
+    points = unit_length(torch.randn(4, 8, generator=generator)) * length
+    proxies = torch.randn(3, 8, generator=generator)
+    found, expected = points.requires_grad_(), points.detach().double().requires_grad_()
+    loss = proxy_nca_loss(found, labels, proxies)
+    units = expected / expected.norm(dim=1, keepdim=True)
+    distances = torch.cdist(units, torch.nn.functional.normalize(proxies.double(), dim=1)).square()
+    own = distances.gather(1, labels[:, None])
+    plain = (own[:, 0] + (-distances).scatter(1, labels[:, None], -torch.inf).logsumexp(1)).mean()
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5)
+    loss.backward()
+    plain.backward()
+    assert torch.allclose(found.grad.double() * length, expected.grad * length, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(("proxy", "margin"))])
 def test_names_of_classes_do_not_matter(name: str) -> None:
     embeddings, labels = batch()

@@ -14,6 +14,7 @@ from visus.data.formats.coco_values import (
     first_of_skeleton,
     is_area,
     is_crowd_flag,
+    is_file_name,
     is_finite,
     is_identifier,
     is_side,
@@ -72,7 +73,7 @@ def _image_problems(records: list[Any], file: str) -> Iterator[Problem]:
     if len(records) == 1:
         yield Problem("single image", "warning", file, "lists one image: nothing can be learned or measured from it")
     for record in records:
-        if not (isinstance(record, dict) and is_identifier(record.get("id")) and is_text(record.get("file_name"))):
+        if not (isinstance(record, dict) and is_identifier(record.get("id")) and is_file_name(record.get("file_name"))):
             yield Problem(
                 "malformed image record", "error", file, f"{short(record)} needs an integer id and a file_name"
             )

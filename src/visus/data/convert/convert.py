@@ -130,6 +130,10 @@ def _read_coco(source: Path, split: str) -> tuple[Path, Record]:
         images = [record for record in content["images"] if record["id"] in kept]
         annotations = [record for record in content["annotations"] if record["image_id"] in kept]
         content = {**content, "images": images, "annotations": annotations}
+    other = find_coco(source, split, keypoints=True)
+    if other.annotations != found.annotations:  # whose keypoints are lost, too
+        points = [a.get("keypoints") for a in read_coco_json(other.annotations)["annotations"] if isinstance(a, dict)]
+        content = {**content, "keypoints": [flat for flat in points if flat]}
     return found.images, content
 
 

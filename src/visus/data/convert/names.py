@@ -5,10 +5,9 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from PIL import Image
-
 from visus.data.convert.errors import ConversionError
-from visus.data.files.images import SUFFIXES
+from visus.data.files.images import SUFFIXES, ImageError
+from visus.data.files.opened import opened
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif"}
 _UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of characters, ends of lines and paragraphs
@@ -63,10 +62,10 @@ def _with_ending(file: Path) -> str:
     if file.suffix.lower() in SUFFIXES:
         return file.name
     try:
-        with Image.open(file) as image:
+        with opened(file, file) as image:
             ending = _ENDINGS.get(image.format or "")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ConversionError(f"{file}: not a readable image ({error})") from error
+    except ImageError as error:
+        raise ConversionError(str(error)) from error
     if ending is None:
         raise ConversionError(f"{file}: images of this format have no ending that other readers know; convert it first")
     return f"{file.name}{ending}"

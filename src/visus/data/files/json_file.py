@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from visus.data.files.half_characters import refuse_half_characters
 _HALF = re.compile(
     rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]|\xed[\xa0-\xbf]", re.DOTALL
 )
-_LONG_NUMBER = re.compile(rb"[0-9]{4000}")
+_SIGNS = (b"\\ud", b"\\uD", b"\xed")
+_LONG_NUMBER = re.compile("[0-9]{4000}")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """The content of a file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    Args:
+        path: the file.
+        hook: what each object is replaced by, given the object.
 
     Raises:
         AnnotationError: missing, no regular file, unreadable, empty, not JSON, nested too deeply, or with half a
@@ -28,18 +34,23 @@ def read_json(path: Path) -> Any:
     data = read_content(path, AnnotationError)
     if not data:
         raise AnnotationError(f"{path}: the file is empty (0 bytes)")
+    signs = any(sign in data for sign in _SIGNS)  # fast, and false for most files
+    suspicious = b"\0" in data[:4] or (signs and _HALF.search(data))  # a zero so early is UTF-16 or UTF-32
+    text = ""
     try:
-        content = json.loads(data)
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        del data  # a large file need not be in memory twice
+        content = json.loads(text, object_hook=hook)
     except RecursionError as error:
         raise AnnotationError(f"{path}: not valid JSON (lists or objects are nested too deeply)") from error
     except ValueError as error:
-        number = _LONG_NUMBER.search(data)
+        number = _LONG_NUMBER.search(text)
         if number and not isinstance(error, json.JSONDecodeError | UnicodeError):
-            line = data.count(b"\n", 0, number.start()) + 1
+            line = text.count("\n", 0, number.start()) + 1
             raise AnnotationError(
                 f"{path}: not valid JSON (line {line} has a number of thousands of digits)"
             ) from error
         raise AnnotationError(f"{path}: not valid JSON ({error})") from error
-    if b"\0" in data[:4] or _HALF.search(data):  # a zero so early is UTF-16 or UTF-32
+    if suspicious:
         refuse_half_characters(content, path)
     return content

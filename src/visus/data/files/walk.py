@@ -33,11 +33,11 @@ def walk_files(root: Path, suffixes: Iterable[str] = SUFFIXES) -> Iterator[Path]
         suffixes: in lower case.
     """
     endings = tuple(suffixes)
-    seen: set[str] = set()  # a link may lead back to a folder above it, and out of the one that is asked for
-    inside = os.path.join(os.path.realpath(root), "")
+    seen: set[str] = set()  # a link may lead back to a folder above it
+    seen.update(str(above) for above in Path(os.path.realpath(root)).parents)
     for place, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(place)
-        again = real in seen or (inside.startswith(os.path.join(real, "")) and inside != os.path.join(real, ""))
+        again = real in seen
         folders[:] = [] if again else sorted(name for name in folders if not is_left_behind(name))
         seen.add(real)
         if not again:

@@ -12,7 +12,7 @@ from visus.data.files.content import read_content
 from visus.data.files.half_characters import refuse_half_characters
 
 
-class _Text(yaml.BaseLoader):  # type: ignore[misc]
+class _Text(yaml.BaseLoader):
     """Reads all values as the text that they are written with: a class may be called "no", "1e3" or "2024-01-01"."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:

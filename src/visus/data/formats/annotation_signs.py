@@ -17,7 +17,11 @@ _PART_FOLDERS = (
     *("segmentationobject", "imagesets", "gt", "groundtruth", "ground_truth", "labelids", "contours"),
     *("bounding_box_train", "bounding_box_test", "gallery", "query", "obj_train_data"),
 )
-_JSON_KEYS = (b'"annotations"', b'"images"', b'"shapes"', b'"bbox"', b'"categories"', b'"segmentation"', b'"keypoints"')
+_JSON_KEYS = (
+    *(b'"annotations"', b'"images"', b'"shapes"', b'"bbox"', b'"categories"', b'"segmentation"', b'"keypoints"'),
+    *(b'"result"', b'"regions"', b'"objects"', b'"file_name"', b'"filename"', b'"image"'),
+)
+"""Two of them make annotations: of COCO, labelme, Label Studio, VIA, Supervisely."""
 _HEAD = 1 << 20  # bytes of a JSON file that are looked at
 _FEW = 3
 _SHOWN = 8

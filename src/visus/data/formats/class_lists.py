@@ -32,7 +32,7 @@ FILES = (
     *("classes.csv", "class_dict.csv", "classes.json", "classes.txt"),
     *("class_names.txt", "labelmap.txt", "label_map.txt", "labels.txt"),
 )
-_VOID_NAMES = ("void", "ignore", "__ignore__", "unlabelled", "unlabeled")
+_VOID_NAMES = ("void", "ignore", "unlabelled", "unlabeled")
 _MARKS_OF_VOID = (255, 65535)
 
 
@@ -103,7 +103,7 @@ def class_table(path: Path, listed: list[ListedClass]) -> tuple[Schema, LabelTab
 
 def _from_text(path: Path) -> Iterable[tuple[Any, Any, Any]]:
     for line in read_lines(path):
-        if line.startswith("#"):
+        if line.startswith("#") or line == "__ignore__":  # which labelme numbers -1: 255 in a mask
             continue
         if mapped := re.fullmatch(r"(.+?):(\d+),\s*(\d+),\s*(\d+)(:.*)?", line):
             yield mapped[1], None, mapped.groups()[1:4]

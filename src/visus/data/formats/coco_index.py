@@ -7,7 +7,6 @@ and https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,13 +22,14 @@ from torch import Tensor
 from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
-from visus.data.formats.coco_segments import rle_of, segmentation_of
+from visus.data.formats.coco_segments import pack_polygons, packed, rle_of, segmentation_of
 from visus.data.formats.coco_values import (
     are_numbers,
     declares_keypoints_well,
     first_of_skeleton,
     is_area,
     is_crowd_flag,
+    is_file_name,
     is_finite,
     is_identifier,
     is_side,
@@ -39,7 +39,7 @@ from visus.data.formats.coco_values import (
     outline_problem,
     short,
 )
-from visus.data.records.flat import ByteTable
+from visus.data.records.flat import ByteTable, NameTable
 from visus.types import Keypoints, Schema
 
 Record = dict[str, Any]
@@ -49,14 +49,15 @@ Record = dict[str, Any]
 class CocoIndex:
     """The annotations of a data set, images in the order of their identifiers.
 
-    The objects of image ``i`` are the rows ``first[i]:first[i + 1]``; boxes are xyxy. ``segmentations`` holds JSON,
-    empty where an object has none. ``dropped`` counts objects left out because their box has no area.
+    The objects of image ``i`` are the rows ``first[i]:first[i + 1]``; boxes are xyxy. ``segmentations`` holds
+    what `packed` makes of outlines, empty where an object has none. ``dropped`` counts objects left out because their
+    box has no area.
     """
 
     schema: Schema
     image_ids: Int64[Tensor, " i"]
     sizes: Int64[Tensor, "i 2"]
-    names: ByteTable
+    names: NameTable
     first: Int64[Tensor, " i_1"]
     annotation_ids: Int64[Tensor, " n"]
     boxes: Float[Tensor, "n 4"]
@@ -68,13 +69,17 @@ class CocoIndex:
     dropped: int
 
 
-def read_coco_json(path: Path) -> Record:
+def read_coco_json(path: Path, *, pack: bool = False) -> Record:
     """The content of an annotation file.
+
+    Args:
+        path: the file.
+        pack: replace polygons by their bytes, see `pack_polygons`: for `build_index`, which needs no numbers.
 
     Raises:
         AnnotationError: missing, empty, not JSON, or without the three lists of a COCO file.
     """
-    content = read_json(path)
+    content = read_json(path, pack_polygons if pack else None)
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: holds a JSON {type(content).__name__}; COCO's ground truth is an object")
     absent = [key for key in ("images", "annotations", "categories") if not isinstance(content.get(key), list)]
@@ -155,14 +160,14 @@ def _packed(
         schema=schema,
         image_ids=torch.tensor([image["id"] for image in images], dtype=torch.int64),
         sizes=torch.tensor(sizes, dtype=torch.int64).view(-1, 2),
-        names=ByteTable(image["file_name"].encode() for image in images),
+        names=NameTable(image["file_name"] for image in images),
         first=torch.from_numpy(counts.cumsum()),
         annotation_ids=torch.tensor([_identifier(a, "id", path) or 0 for a, _, _ in rows], dtype=torch.int64),
         boxes=torch.tensor([box for _, box, _ in rows], dtype=torch.float32).view(-1, 4),
         labels=torch.tensor([label_of[a["category_id"]] for a, _, _ in rows], dtype=torch.int64),
         areas=torch.tensor([_area(a, box, size, path) for a, box, size in rows], dtype=torch.float32),
         is_crowd=torch.tensor([bool(a.get("iscrowd", 0)) for a, _, _ in rows], dtype=torch.bool),
-        segmentations=ByteTable(_segmentation_text(a) for a, _, _ in rows),
+        segmentations=ByteTable(packed(a.get("segmentation")) for a, _, _ in rows),
         keypoints=keypoints,
         dropped=dropped,
     )
@@ -248,7 +253,7 @@ def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | N
 
 def _images(records: Sequence[Any], path: Path, keep: Collection[int] | None) -> list[Record]:
     for record in records:
-        if not (isinstance(record, dict) and is_identifier(record.get("id")) and is_text(record.get("file_name"))):
+        if not (isinstance(record, dict) and is_identifier(record.get("id")) and is_file_name(record.get("file_name"))):
             raise AnnotationError(f"{path}: image {short(record)} needs an integer 'id' and a 'file_name'")
     ordered = sorted(records, key=lambda record: record["id"])
     for one, other in pairwise(ordered):
@@ -301,11 +306,6 @@ def _keypoints(annotation: Record, count: int, path: Path) -> list[float]:
     if problem := keypoint_problem(flat := annotation.get("keypoints"), count):
         raise _bad(path, annotation, problem[1])
     return [float(number) for number in flat] if flat else [0.0] * (3 * count)
-
-
-def _segmentation_text(annotation: Record) -> bytes:
-    segmentation = segmentation_of(annotation)
-    return json.dumps(segmentation, separators=(",", ":")).encode() if segmentation else b""
 
 
 def _identifier(annotation: Any, key: str, path: Path) -> int | None:

@@ -89,7 +89,7 @@ def _annotation_files(root: Path) -> list[_Found]:
 
 
 def _is_for_annotations(folder: Path) -> bool:
-    return folder.name.lower() in ("annotations", "annotation", "annots") and folder.is_dir()
+    return folder.name.lower() in ("annotations", "annotation", "annots", "labels") and folder.is_dir()
 
 
 def _files_of(root: Path, folder: Path) -> Iterator[_Found]:
@@ -160,7 +160,8 @@ def _images_of(root: Path, found: _Found) -> Path:
     likely += [inner / part for inner in likely[:] if inner.parent != base for part in _IMAGE_FOLDERS]
     folders = [folder for folder in dict.fromkeys([*likely, root / "images", root / "data"]) if folder.is_dir()]
     names = [said.replace("\\", "/") for said in _first_names(file)]
-    for folder in dict.fromkeys((*folders, file.parent, base, root)):
+    others = [inner for inner in visible(base) if inner.is_dir()]
+    for folder in dict.fromkeys((*folders, file.parent, base, root, *others)):
         if any(os.path.isfile(folder / said) for said in names):
             return folder
     if file.name in _SINGLE and file.parent != root:

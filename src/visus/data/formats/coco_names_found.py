@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from visus.data.files.walk import ImageFinder
-from visus.data.formats.coco_values import is_text
+from visus.data.formats.coco_values import is_file_name
 
 
 def find_images(content: dict[str, Any], images: Path) -> ImageFinder:
@@ -22,7 +22,7 @@ def find_images(content: dict[str, Any], images: Path) -> ImageFinder:
     """
     finder = ImageFinder((images,))
     for record in content["images"]:
-        if isinstance(record, dict) and is_text(name := record.get("file_name")):
+        if isinstance(record, dict) and is_file_name(name := record.get("file_name")):
             before = len(finder.guessed)
             found = finder.find(name)
             if found is not None and len(finder.guessed) > before:

@@ -5,8 +5,11 @@ Everything is drawn through hotcoco, which fills polygons exactly as pycocotools
 
 from __future__ import annotations
 
+import json
+import struct
+from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import hotcoco.mask
 import numpy as np
@@ -14,6 +17,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from visus.data.formats.coco_values import outline_problem
 from visus.ops.masks import rle_area
 
 Record = dict[str, Any]
@@ -21,9 +25,52 @@ Segmentation = list[list[float]] | Record
 """Polygons as flat lists of x and y, or run lengths as ``{"size": [h, w], "counts": ...}``."""
 
 
+def pack_polygons(record: Record) -> Record:
+    """Replace well-formed polygons in a record by the bytes of their numbers, a sixth of the memory.
+
+    It is given every object of a JSON file while that is parsed; what it does not know it leaves alone.
+    """
+    segmentation = record.get("segmentation")
+    if isinstance(segmentation, list) and segmentation and outline_problem(segmentation) is None:
+        record["segmentation"] = packed(segmentation)
+    return record
+
+
+def packed(segmentation: Segmentation | bytes | None) -> bytes:
+    """The bytes of an outline: of polygons their number, their lengths and all numbers, of run lengths their JSON."""
+    if isinstance(segmentation, bytes):
+        return segmentation
+    if isinstance(segmentation, dict):
+        return json.dumps(segmentation, separators=(",", ":")).encode()
+    polygons = [polygon for polygon in segmentation or () if len(polygon) >= 6]
+    if not polygons:
+        return b""
+    lengths = struct.pack(f"<{len(polygons) + 1}I", len(polygons), *map(len, polygons))
+    return lengths + b"".join(array("d", polygon).tobytes() for polygon in polygons)
+
+
+def unpacked(data: bytes) -> Segmentation:
+    """The outline that `packed` wrote."""
+    if data.startswith(b"{") and data.endswith(b"}"):
+        try:
+            return cast("Record", json.loads(data))
+        except ValueError:  # 123 polygons or more, whose number begins like a brace
+            pass
+    (count,) = struct.unpack_from("<I", data)
+    place, polygons = 4 * (count + 1), []
+    for length in struct.unpack_from(f"<{count}I", data, 4):
+        numbers = array("d")
+        numbers.frombytes(data[place : place + 8 * length])
+        polygons.append(numbers.tolist())
+        place += 8 * length
+    return polygons
+
+
 def segmentation_of(annotation: Record) -> Segmentation | None:
     """The polygons of at least three corners, or the run lengths, of an object; None where it has neither."""
     segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, bytes):
+        return unpacked(segmentation) if segmentation else None
     if isinstance(segmentation, list):
         return [polygon for polygon in segmentation if isinstance(polygon, list) and len(polygon) >= 6] or None
     return segmentation or None

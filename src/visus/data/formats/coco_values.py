@@ -28,6 +28,17 @@ def is_text(value: Any) -> TypeGuard[str]:
     return True
 
 
+def is_file_name(value: Any) -> TypeGuard[str]:
+    """Whether a value is text that a file can be called; its bytes need not be UTF-8 (see `os.fsdecode`)."""
+    if not isinstance(value, str):
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_side(value: Any) -> TypeGuard[int]:
     """Whether a value can be the height or width of an image."""
     return isinstance(value, int) and 0 < value <= 1_000_000
@@ -74,7 +85,7 @@ def outline_problem(segmentation: Any) -> str | None:
 
     Run lengths are not read: whether they fill their image is found where they are drawn.
     """
-    if not segmentation:
+    if not segmentation or isinstance(segmentation, bytes):  # packed while the file was parsed: looked at then
         return None
     if isinstance(segmentation, dict):
         if not isinstance(segmentation.get("size"), list) or not isinstance(segmentation.get("counts"), list | str):

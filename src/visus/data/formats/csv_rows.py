@@ -123,7 +123,7 @@ def _plain(head: str) -> str:
 
 def _scaled(path: Path, rows: list[Row]) -> list[Row]:
     """The rows, told whether their boxes are fractions, as all or none of them are."""
-    within = [row for row in rows if row.box and -_BORDER <= min(row.box) and max(row.box) <= 1 + _BORDER]
+    within = [row for row in rows if row.box and min(row.box) >= -_BORDER and max(row.box) <= 1 + _BORDER]
     if within and len(within) == sum(row.box is not None for row in rows):
         return [replace(row, in_fractions=row.box is not None) for row in rows]
     if part := next((row for row in within if row.box and any(edge % 1 for edge in row.box)), None):

@@ -8,7 +8,6 @@ base64, or null), ``imageHeight`` and ``imageWidth`` of the upright image.
 from __future__ import annotations
 
 import base64
-import io
 import math
 import os
 from collections.abc import Hashable
@@ -21,12 +20,12 @@ from urllib.parse import unquote
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
-from PIL import Image
 from torch import Tensor
 
 from visus.data.errors import AnnotationError
 from visus.data.files.images import SUFFIXES, ImageError, decode_image, image_size, read_image
 from visus.data.files.json_file import read_json
+from visus.data.files.opened import opened
 from visus.data.formats.coco_segments import draw_segments, polygon_area
 from visus.data.formats.coco_values import are_numbers, is_finite, is_side
 from visus.ops.masks import masks_to_boxes, rle_encode
@@ -264,9 +263,9 @@ def _polygon(shape: Record) -> list[float]:
 def _paste(drawn: Bool[Tensor, "h w"], shape: Record, where: str) -> None:
     """Add a shape that is the PNG of a part of the image, whose first and last pixel are its points."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
+        with opened(base64.b64decode(shape["mask"]), "its PNG") as image:
             part = torch.from_numpy(np.asarray(image.convert("L")) > 0)
-    except (KeyError, TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise AnnotationError(f"{where} has an unusable mask ({error})") from error
     left, top = (round(min(axis)) for axis in zip(*shape["points"], strict=True))
     part = part[max(-top, 0) :, max(-left, 0) :]

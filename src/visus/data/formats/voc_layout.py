@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
-from visus.data.files.splits import ALIASES, SPLITS, divided, missing_split, split_called, split_lists
+from visus.data.files.splits import SPLITS, divided, missing_split, split_called, split_lists
 from visus.data.files.walk import files_below, visible, walk_files
 from visus.data.formats.annotation_signs import is_annotation_xml
 
@@ -62,7 +62,8 @@ def has_xml(root: Path) -> bool:
     if place != root:
         files = walk_files(place, (".xml",))
     else:
-        folders = [root, *(path for path in visible(root) if path.is_dir())]
+        inner = [path for path in visible(root) if path.is_dir()]
+        folders = [root, *inner, *(place for path in inner if split_called(path.name) and (place := xml_folder(path)))]
         files = (path for folder in folders for path in visible(folder) if path.suffix.lower() == ".xml")
     return any(is_annotation_xml(file, "annotation") for file in islice(files, _LOOKED_AT))
 
@@ -148,26 +149,23 @@ def listed_names(folder: Path, split: str, kind: str = "Main") -> list[str]:
     Raises:
         DatasetNotFoundError: there is no such split.
     """
-    lists = folder / "ImageSets" / kind
-    known = _known(folder, kind)
-    listing = lists / f"{split}.txt"
-    if listing.is_file():
-        return _read(listing, known)
-    there = sorted(file.stem for file in visible(lists) if file.suffix == ".txt")
-    if lists.is_dir() and (len(there) != 1 or there[0] in (*VOC_SPLITS, *sum(ALIASES.values(), ()))):
-        alias = next((name for name in ALIASES.get(split, ()) if name in there), None)
-        if alias:
-            return _read(lists / f"{alias}.txt", known)
-        present = [name for name in SPLITS if set(ALIASES[name]) & set(there)]
-        raise DatasetNotFoundError(
-            f"{listing}: no such file; {lists} has {', '.join(there) or 'no list'}: {missing_split(split, present)}"
-        )
+    known, lists = _known(folder, kind), folder / "ImageSets" / kind
+    files = [file for file in visible(lists) if file.suffix == ".txt"]
+    there = {split_called(file.stem) or file.stem: file for file in files}
+    if split in there:
+        return _read(there[split], known)
+    if split == "trainval" and there.keys() >= {"train", "val"}:
+        return list(dict.fromkeys(name for part in ("train", "val") for name in _read(there[part], known)))
+    if lists.is_dir() and (len(there) != 1 or set(there) & set(VOC_SPLITS)):
+        has = f"{lists} has {', '.join(file.stem for file in files) or 'no list'}"
+        said = missing_split(split, [name for name in SPLITS if name in there])
+        raise DatasetNotFoundError(f"{lists / f'{split}.txt'}: no such file; {has}: {said}")
     wanted = ("train", "val") if split == "trainval" else (split,)
-    names = _read(lists / f"{there[0]}.txt", known) if there else sorted(known)
+    names = _read(files[0], known) if files else sorted(known)
     parts = {
         name: next((s for part in PurePosixPath(name).parts[:-1] if (s := split_called(part))), "") for name in names
     }
-    own_lists = {} if there else split_lists(folder)
+    own_lists = {} if files else split_lists(folder)
     if any(parts.values()):
         chosen, present = [name for name in names if parts[name] in wanted], {p for p in parts.values() if p}
     elif own_lists:

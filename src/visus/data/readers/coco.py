@@ -21,7 +21,7 @@ from visus.data.formats.coco_fake import write_fake
 from visus.data.formats.coco_index import Record, build_index, read_coco_json, refuse_outside
 from visus.data.formats.coco_layouts import all_coco, find_coco
 from visus.data.formats.coco_names_found import find_images
-from visus.data.formats.coco_values import is_text, leaves_folder, short
+from visus.data.formats.coco_values import is_file_name, leaves_folder, short
 from visus.data.records.indexed import IndexedDataset
 from visus.types import Schema
 
@@ -53,7 +53,7 @@ class CocoDataset(IndexedDataset):
         image_ids: Collection[int] | None = None,
     ) -> None:
         images, annotations = Path(images), Path(annotations)
-        content = read_coco_json(annotations)
+        content = read_coco_json(annotations, pack=True)
         find_images(content, images).warn(annotations)
         index = build_index(
             content,
@@ -150,7 +150,7 @@ def check_coco(annotations: Path, images: Path | None = None, *, decode: bool = 
 
 
 def _names_a_file(record: object) -> bool:
-    return isinstance(record, dict) and is_text(record.get("file_name"))
+    return isinstance(record, dict) and is_file_name(record.get("file_name"))
 
 
 def _find_images(annotations: Path, records: list[Record]) -> Path | None:

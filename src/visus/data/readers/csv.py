@@ -229,13 +229,15 @@ def recognise_csv(root: Path) -> bool:
 
 
 def refusal(root: Path) -> str:
-    """Why a folder with a table of points is not read; empty where there is none."""
+    """Why a folder with a table of points, or without labels, is not read; empty where there is none."""
     for file in _tables_in(root):
         if points := points_of(file):
             return (
                 f"the columns {', '.join(points[:6])} of {file.name} are points: a table gives classes or boxes "
                 "(x1, y1, x2, y2); write keypoints in COCO's format, in YOLO's (kpt_shape) or with labelme"
             )
+        if not has_columns(file):
+            return f"{file.name} has no columns for the image and its label that are called so (image, label)"
     return ""
 
 

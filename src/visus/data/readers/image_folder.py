@@ -130,7 +130,7 @@ def refusal(root: Path) -> str:
         return ""
     what = f"it has images in {_listed(list(classes), 'folder')}"
     if len(classes) == 1:
-        return f"{what}, and two classes or more are needed"
+        return "" if part_folders(list(classes)) else f"{what}, and two classes or more are needed"
     if parts := part_folders(list(classes)):
         return f"{what}, and {', '.join(parts)} are parts of a data set and no classes"
     if signs := annotation_signs(root):

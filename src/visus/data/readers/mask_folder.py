@@ -89,6 +89,11 @@ def recognise_mask_folder(root: Path) -> bool:
 def refusal(root: Path) -> str:
     """Why a folder with masks cannot be read; empty where it has none, or can."""
     folders = _mask_folders(root)
+    if not folders and (root / "images").is_dir():
+        lossy = [
+            name for name in MASKS if any(path.suffix.lower() in (".jpg", ".jpeg") for path in visible(root / name))
+        ]
+        return f"{lossy[0]}/ holds JPEG, which changes the numbers of classes; save masks as PNG" if lossy else ""
     if not folders or find_class_list(root) is not None:
         return ""
     place = folders[0].relative_to(root)

@@ -84,7 +84,7 @@ def _pairs_of(root: Path, split: str) -> list[Pair]:
 
 def _splits(root: Path) -> dict[str, list[Pair]]:
     """The images of each split that has a folder, or of all under the name ""."""
-    found = {}
+    found: dict[str, list[Pair]] = {}
     for split, aliases in ALIASES.items():
         for alias in aliases:
             if pairs := list(_pairs(root / alias)):

@@ -44,7 +44,6 @@ from visus.data.formats.voc_xml import VocRecord, object_problem, object_record,
 from visus.data.readers.voc_semantic import open_voc_semantic
 from visus.data.records.indexed import IndexedDataset
 
-
 _SHOWN = 5
 
 

@@ -24,7 +24,6 @@ from visus.data.formats.voc_names import VOC_NAMES, voc_colour
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID, Schema
 
-
 _BACKGROUND = ("background", "_background_", "bg")
 
 

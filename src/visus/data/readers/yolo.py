@@ -29,7 +29,15 @@ from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index, schema_of
 from visus.data.formats.yolo_files import label_lines, parse_label, read_labels, write_label
-from visus.data.formats.yolo_yaml import YoloFile, find_yaml, labels_of, read_yaml, split_files, yaml_text
+from visus.data.formats.yolo_yaml import (
+    YoloFile,
+    find_yaml,
+    has_label_lines,
+    labels_of,
+    read_yaml,
+    split_files,
+    yaml_text,
+)
 from visus.data.records.indexed import IndexedDataset
 
 
@@ -105,10 +113,27 @@ def _without_labels(images: Sequence[Path], declared: YoloFile) -> str:
 def recognise_yolo(root: Path) -> bool:
     """Whether a folder has a description of a data set, or a file is one."""
     try:
-        find_yaml(root)
+        file = find_yaml(root)
+        if root.is_file():
+            return root.suffix in (".yaml", ".yml", ".data")
+        return any(read_yaml(file).splits.values()) or has_label_lines(root)
     except DatasetNotFoundError:
         return False
-    return root.is_dir() or root.suffix in (".yaml", ".yml", ".data")
+    except AnnotationError:
+        return True  # opening it says why
+
+
+def refusal(root: Path) -> str:
+    """Why a folder with YOLO's text files cannot be read; empty where it has none, or can."""
+    try:
+        find_yaml(root)
+    except DatasetNotFoundError:
+        if has_label_lines(root):
+            return (
+                "beside images are text files with lines as YOLO has them, but nothing names the classes: write "
+                "data.yaml with names and the folder of each split, or classes.txt with a name a line"
+            )
+    return ""
 
 
 def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
@@ -233,6 +258,7 @@ ENTRY = DatasetEntry(
     recognise=recognise_yolo,
     mark="data.yaml, obj.data or classes.txt, with images/ and a text file of numbers for each (labels/ or beside)",
     check=check_yolo,
+    refusal=refusal,
     summary="YOLO txt: data.yaml, images/ and labels/: boxes, outlines, keypoints",
     licence=OF_THE_OWNER,
     size="any",

@@ -16,6 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from visus.data.feed.loader import SampleDataset
 from visus.data.records.image_records import ListedImages
 from visus.types import ClassTarget, Sample, Schema
 
@@ -23,25 +24,11 @@ SPLITS = ("train", "val", "test")
 
 
 @runtime_checkable
-class LabelledDataset(Protocol):
+class LabelledDataset(SampleDataset, Protocol):
     """A data set that knows the label of every image without decoding one."""
 
     labels: Int64[Tensor, " n"]
     super_labels: Int64[Tensor, " n"] | None
-
-    @property
-    def schema(self) -> Schema:
-        """The names of the labels."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
-
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, without decoding it."""
-
-    def path(self, index: int) -> str:
-        """Where an image comes from, for messages."""
 
 
 class ClassSubset(Dataset[Sample]):

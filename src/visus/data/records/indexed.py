@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch.utils.data import Dataset
 from visus.data.errors import AnnotationError
 from visus.data.files.images import read_image
 from visus.data.formats.coco_index import CocoIndex
-from visus.data.formats.coco_segments import draw_segments
+from visus.data.formats.coco_segments import draw_segments, unpacked
 from visus.types import InstanceTarget, Sample, Schema
 
 
@@ -96,7 +95,7 @@ class IndexedDataset(Dataset[Sample]):
 
     def path(self, index: int) -> str:
         """The file of an image."""
-        return str(self.images / self._index.names[self._row(index)].decode())
+        return str(self.images / self._index.names[self._row(index)])
 
     def target(self, index: int) -> InstanceTarget:
         """The objects of an image, without decoding it."""
@@ -121,7 +120,7 @@ class IndexedDataset(Dataset[Sample]):
 
     def _masks(self, objects: range, size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
         texts = [self._index.segmentations[i] for i in objects]
-        outlined = [json.loads(text) for text in texts if text]
+        outlined = [unpacked(text) for text in texts if text]
         try:
             drawn = draw_segments(outlined, size)
         except (ValueError, KeyError, TypeError) as error:
@@ -141,7 +140,7 @@ class IndexedDataset(Dataset[Sample]):
         for i in objects:
             try:
                 if text := self._index.segmentations[i]:
-                    draw_segments([json.loads(text)], size)
+                    draw_segments([unpacked(text)], size)
             except (ValueError, KeyError, TypeError) as error:
                 identifier = int(self._index.annotation_ids[i])
                 return AnnotationError(f"{self.source}: annotation {identifier} has an unusable outline: {error}")

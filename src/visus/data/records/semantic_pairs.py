@@ -47,14 +47,14 @@ class SemanticPairs(Dataset[Sample]):
         step = max(1, len(self) // _LOOKED_AT)
         for index in range(0, len(self), step):
             with suppress(ImageError, AnnotationError):
-                present.update(self.target(index).labels.unique().tolist())
+                present.update(self.target(index).labels.flatten().bincount().nonzero().flatten().tolist())
             if self.schema.num_classes - 1 in present - {0}:
                 return
         if VOID in present and present <= {0, VOID}:
             named = self.schema.categories[-1]
             missing = f"no pixel is {named!r}" if self.schema.num_classes == 2 else "there is one class"
             raise AnnotationError(
-                f"{self.root}: in the masks, such as {self.mask_path(0)}, {missing}, but some pixels are 255, which does "
+                f"{self.root}: in the masks, such as {self.mask_path(0)}, {missing}, but some pixels are 255, which do "
                 "not count (void). Where 255 is the class, say so in a list classes.csv with the lines `name,id`, "
                 f"`background,0` and `{named},255`"
             )

@@ -1,6 +1,7 @@
 """Object detection: Faster R-CNN, SSD, FCOS."""
 
 from visus.metrics.coco import CocoMetric
+from visus.metrics.voc import VocMetric
 from visus.problem import Architecture, Builder, Problem
 from visus.systems.detection import fcos
 from visus.systems.detection.faster_rcnn import (
@@ -36,6 +37,11 @@ PROBLEM = Problem(
         Architecture(fcos.MODELS, fcos.LOSSES),
     ),
     metric=lambda model, recipe, schema: CocoMetric(schema=schema, kinds=("box",)),
+    metrics={
+        "coco": lambda model, recipe, schema: CocoMetric(schema=schema, kinds=("box",)),
+        "voc": lambda model, recipe, schema: VocMetric(schema),
+        "voc07": lambda model, recipe, schema: VocMetric(schema, rule="07"),
+    },
 )
 
 __all__ = ["PROBLEM", "SSD", "DetectionCriterion", "FasterRCNN", "SSDCriterion"]

@@ -118,7 +118,8 @@ def _resnet(
         trainable_layers=trainable_layers,
     )
     rates = [rate * 16 // output_stride for rate in RATES]
-    return _with_second_head(backbone, num_classes, rates, aux, (min_size, max_size))
+    transform = ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)
+    return _of_published_size(transform, backbone, num_classes, rates, aux)
 
 
 deeplabv3_resnet50 = named(
@@ -144,14 +145,15 @@ def deeplabv3_mobilenet_v3_large(
     backbone has six stages.
     """
     backbone = dilated_mobilenet(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _with_second_head(backbone, num_classes, [2 * rate for rate in RATES], aux, (min_size, max_size))
+    transform = ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)
+    return _of_published_size(transform, backbone, num_classes, [2 * rate for rate in RATES], aux)
 
 
-def _with_second_head(
-    backbone: Body, num_classes: int, rates: Sequence[int], aux: bool, size: tuple[int, int | None]
+def _of_published_size(
+    transform: ImageTransform, backbone: Body, num_classes: int, rates: Sequence[int], aux: bool
 ) -> Segmenter:
     return Segmenter(
-        transform=ImageTransform(min_size=size[0], max_size=size[1], divisor=1, antialias=True),
+        transform=transform,
         backbone=backbone,
         classifier=DeepLabHead(backbone.channels[-1], num_classes, rates),
         aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,

@@ -36,12 +36,12 @@ def negative_log_weights(
         squared: squared distances of embeddings of length 1.
         labels: the class of each item.
         dimensions: d, of the sphere's space.
-        cutoff: nearer negatives are drawn as if they were this far away, which bounds the variance.
+        cutoff: nearer negatives are drawn as if they were this far away, which bounds the variance; 0 for no bound.
         nonzero_loss_cutoff: negatives as far away as this are not drawn, as they would cost nothing (alpha + beta).
     """
     negative = ~same_class(labels)
     inside = negative & (squared < nonzero_loss_cutoff**2)
-    near = squared.clamp_min(cutoff**2)
+    near = squared.clamp_min(max(cutoff**2, torch.finfo(squared.dtype).tiny))
     weights = (near / -4).add_(1).clamp_min_(1e-8).log_().mul_((3 - dimensions) / 2)
     weights.add_(near.log_(), alpha=(2 - dimensions) / 2)
     weights.masked_fill_(~inside, -torch.inf)

@@ -59,10 +59,12 @@ def unit_length(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def inverse_lengths(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
-    """One over the length of each row; 0 for rows of length 0."""
-    length = torch.linalg.vector_norm(embeddings, dim=1, keepdim=True)
-    inverse: Tensor = (length > 0) / (length + (length == 0))
-    return inverse
+    """One over the length of each row, however tiny or huge that is; 0 for rows of length 0."""
+    largest = embeddings.abs().amax(dim=1, keepdim=True)
+    largest = torch.where(largest > 0, largest, torch.ones_like(largest))
+    length = torch.linalg.vector_norm(embeddings / largest, dim=1, keepdim=True)  # 0, or from 1 to the root of d
+    inverse: Tensor = (length > 0) / length.clamp_min(1) / largest
+    return inverse.clamp_max_(torch.finfo(inverse.dtype).max)
 
 
 def inner_products(one: Float[Tensor, "n d"], other: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

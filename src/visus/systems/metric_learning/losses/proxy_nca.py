@@ -81,7 +81,8 @@ class _ProxyNCA(torch.autograd.Function):
     def forward(ctx: Any, embeddings: Tensor, labels: Tensor, proxies: Tensor, settings: _Settings) -> Tensor:
         # -scale d = 2 scale x.p - scale |p|^2 - scale |x|^2, whose last term cancels between the two sides
         offsets = proxies.square().sum(dim=1).mul_(-settings.scale)
-        shares = inverse_lengths(embeddings) if settings.unit else embeddings.new_ones(len(embeddings), 1)
+        inverse = inverse_lengths(embeddings) if settings.unit else None
+        embeddings = embeddings if inverse is None else embeddings * inverse
         factor = 2 * settings.scale
         moved = torch.empty_like(embeddings), torch.zeros_like(proxies)
         losses, pulled = [], torch.zeros_like(offsets)
@@ -90,7 +91,7 @@ class _ProxyNCA(torch.autograd.Function):
             rows = slice(start, start + step)
             some, own = embeddings[rows], labels[rows, None]
             raw = inner_products(some, proxies)
-            logits = torch.addcmul(offsets, raw, shares[rows], value=factor, out=raw)
+            logits = torch.add(offsets, raw, alpha=factor, out=raw)
             wanted = logits.gather(1, own)
             if not settings.positive_in_denominator:
                 logits.scatter_(1, own, -torch.inf)
@@ -100,13 +101,13 @@ class _ProxyNCA(torch.autograd.Function):
             pulls.scatter_add_(1, own, -torch.ones_like(wanted))
             if not settings.unit:
                 pulled += pulls.sum(dim=0)
-            pulls.mul_(shares[rows] * (factor / len(embeddings)))
+            pulls.mul_(factor / len(embeddings))
             with torch.autocast(some.device.type, enabled=False):
                 torch.mm(pulls, proxies, out=moved[0][rows])
                 moved[1].addmm_(pulls.T, some)
-        if settings.unit:  # what would change the length of an embedding is taken away
+        if inverse is not None:  # what would change the length of an embedding is taken away
             along = products_of_rows(moved[0], embeddings)
-            moved[0].addcmul_(along * shares.square(), embeddings, value=-1)
+            moved[0].addcmul_(along, embeddings, value=-1).mul_(inverse)
         else:  # d(-scale |p|^2) / dp; for proxies of length 1 it only changes the length
             moved[1].addcmul_(pulled[:, None], proxies, value=-factor / len(embeddings))
         ctx.save_for_backward(*moved)
