@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ from visus.data.files.json_file import read_json
 from visus.data.files.yaml_file import read_yaml_file
 from visus.data.formats.class_lists import read_class_list
 from visus.data.formats.csv_rows import read_rows
-from visus.data.readers import cars196, cub200, sop
+from visus.data.readers import cars196, coco, cub200, sop
 from visus.data.readers.image_folder import open_image_folder
 from visus.data.records.flat import NameTable
 from visus.predict.sources import images_from
@@ -222,3 +224,33 @@ def test_lists_of_images_to_predict(tmp_path: Path) -> None:
     listing.write_bytes(b"a.png\nB\xfcld.png\n")
     with pytest.raises(AnnotationError, match=r"list\.txt: not a text file in UTF-8"):
         list(images_from(listing))
+
+
+def test_names_that_are_no_utf8_are_printed_and_written(tmp_path: Path) -> None:
+    folder_of_two_classes(os.fsencode(tmp_path / "data"))
+    broken = tmp_path / "data" / os.fsdecode(b"K\xe4fer") / os.fsdecode(b"Bild \xfc0.png")
+    broken.write_bytes(b"no image")
+    command = [sys.executable, "-m", "visus.cli", "data", "check", str(tmp_path / "data")]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "COLUMNS": "200"}
+    done = subprocess.run(command, env=strict, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"corrupt image" in done.stdout
+    assert rb"K\udce4fer/Bild \udcfc0.png" in done.stdout
+    assert done.stderr == b""
+
+
+def test_coco_may_name_images_that_are_no_utf8(tmp_path: Path) -> None:
+    coco.write_fake(tmp_path, images=4)
+    file = tmp_path / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    for record in content["images"]:
+        name = os.fsdecode(b"M\xfcsli ") + record["file_name"]
+        (tmp_path / "train" / record["file_name"]).rename(tmp_path / "train" / name)
+        record["file_name"] = name
+    file.write_text(json.dumps(content))
+    data = coco.open_coco(tmp_path, "train")
+    assert all(os.fsdecode(b"M\xfcsli ") in data[place].path for place in range(len(data)))
+    content["images"][1]["file_name"] = "\ud83d.jpg"
+    file.write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match=r"instances_train\.json: images\[1\]\.file_name holds half a character"):
+        coco.open_coco(tmp_path, "train")
