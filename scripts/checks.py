@@ -18,7 +18,7 @@ CHECKS: dict[str, list[str]] = {
     "installed versions agree": [sys.executable, "-m", "pip", "check"],
     "lint": [str(TOOLS / "ruff"), "check", "."],
     "format": [str(TOOLS / "ruff"), "format", "--check", "."],
-    "floors": [str(TOOLS / "lint-imports")],
+    "layers": [str(TOOLS / "lint-imports")],
     "types": [str(TOOLS / "mypy")],
 }
 TESTS = [sys.executable, "-m", "pytest", "-n", "2", "-m", "not slow"]

@@ -1,4 +1,4 @@
-"""The rules of STYLE.md that a machine can hold: floors, sizes, names, signatures, imports, docstrings and examples."""
+"""The rules of STYLE.md that a machine can hold: layers, sizes, names, signatures, imports, docstrings and examples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from visus.types import Prediction, Target
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PYTHON_FILES = SOURCES + [
-    path for room in ("tests", "benchmarks", "examples", "scripts") for path in sorted((ROOT / room).rglob("*.py"))
+    path for folder in ("tests", "benchmarks", "examples", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
@@ -61,27 +61,26 @@ def _run_fresh(code: str) -> str:
     return done.stdout
 
 
-# --- floors ---
+# --- layers ---
 
 
-def test_imports_keep_the_floors() -> None:
+def test_imports_keep_the_layers() -> None:
     """The contracts of pyproject.toml hold."""
     tool = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"
     done = subprocess.run([tool, "--no-cache"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_training_engine_stays_in_its_rooms() -> None:
-    """Lightning takes seconds to import: only visus.training and the tasks of the systems may name it."""
+def test_the_training_engine_stays_in_its_package() -> None:
+    """Lightning takes seconds to import: only visus.training may name it."""
     strays = [
         _where(path, line)
         for path, tree in TREES.items()
         for module, line in _imports(tree)
         if module.split(".")[0] in {"pytorch_lightning", "lightning"}
         and not path.is_relative_to(ROOT / "src/visus/training")
-        and path.name != "task.py"
     ]
-    assert not strays, f"move what needs the engine to visus.training or to a task.py: {strays}"
+    assert not strays, f"move what needs the engine to visus.training: {strays}"
 
 
 def test_every_imported_package_is_declared() -> None:
@@ -146,7 +145,7 @@ def test_files_are_named_for_what_they_hold() -> None:
     assert not bad, f"name these for what they hold: {bad}"
 
 
-def test_rooms_only_show_their_names() -> None:
+def test_packages_only_show_their_names() -> None:
     """An ``__init__.py`` has a docstring, imports, constants and perhaps a lazy ``__getattr__``, and no work."""
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.If)
     bad = []

@@ -28,7 +28,7 @@ def coco_files(root: Path) -> Iterator[Path]:
     yield from sorted((root / "annotations").glob("*_train.json"))
 
 
-def of_coco(change: Callable[[Content], None]) -> Fault:
+def of_coco(change: Callable[[Content], object]) -> Fault:
     """A fault in the content of the training files of COCO's miniature."""
 
     def apply(root: Path) -> None:
@@ -88,6 +88,65 @@ def without_labels(root: Path) -> None:
     shutil.rmtree(root / "labels")
 
 
+def every_crowd(content: Content) -> None:
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+
+
+def every_difficult(root: Path) -> None:
+    for file in (root / "Annotations").glob("*.xml"):
+        file.write_text(file.read_text().replace("<difficult>0", "<difficult>1"))
+
+
+def every_label_empty(root: Path) -> None:
+    for file in (root / "labels").rglob("*.txt"):
+        file.write_text("")
+
+
+def wrong_pose(root: Path) -> None:
+    of_yaml(kpt_shape=[3, 3])(root)
+    with (root / "labels" / "train" / "0000.txt").open("a") as file:
+        file.write("0 0.5 0.5 0.2 0.2 0.5 0.5 2 0.5 0.5 2\n")
+
+
+def masks_of_0_and_255(root: Path) -> None:
+    (root / "classes.csv").unlink()
+    for file in (root / "masks").rglob("*.png"):
+        with Image.open(file) as opened:
+            Image.new("L", opened.size, 0).save(file)
+        with Image.open(file) as opened:
+            opened.paste(255, (3, 3, 20, 20))
+            opened.save(file)
+
+
+def left_behind(root: Path) -> None:
+    """What notebooks, macOS and archivers leave in folders."""
+    image = first_image(root)
+    for folder in {path.parent for path in root.rglob("*") if path.suffix == image.suffix}:
+        (folder / ".ipynb_checkpoints").mkdir()
+        shutil.copy(image, folder / ".ipynb_checkpoints" / f"copy-checkpoint{image.suffix}")
+        (folder / f"._{image.name}").write_bytes(b"\0\5\x16\7")
+    (root / "__MACOSX").mkdir()
+    (root / ".DS_Store").write_bytes(b"\0")
+
+
+def fractions(root: Path) -> None:
+    """The boxes of a table as parts of images of 64 x 80."""
+    lines = [line.split(",") for line in (root / "labels.csv").read_text().splitlines()]
+    for cells in lines[1:]:
+        with Image.open(root / "images" / cells[0]) as image:
+            sides = image.size * 2
+        cells[2:6] = [str(int(cell) / side) for cell, side in zip(cells[2:6], sides, strict=True)]
+    (root / "labels.csv").write_text("".join(",".join(cells) + "\n" for cells in lines))
+
+
+def parent_class(root: Path) -> None:
+    for file in (root / "annotations").glob("*.json"):
+        content = json.loads(file.read_text())
+        content["categories"].insert(0, {**content["categories"][0], "id": 0, "supercategory": "none"})
+        file.write_text(json.dumps(content))
+
+
 def renamed_category(content: Content) -> None:
     content["categories"][0]["name"] = "pedestrian"
 
@@ -99,6 +158,11 @@ REFUSED: dict[str, tuple[str, Fault]] = {
     "an outline with NaN": ("coco", of_object(segmentation=[[1, 1, 9, 1, 9, float("nan")]])),
     "run lengths of another size": ("coco", of_object(segmentation={"size": [4, 4], "counts": [16]})),
     "run lengths beyond the image": ("coco", of_object(segmentation={"size": [96, 128], "counts": [10**30]})),
+    "nothing but crowds": ("coco", of_coco(every_crowd)),
+    "nothing but difficult objects": ("voc", every_difficult),
+    "no object": ("yolo", every_label_empty),
+    "masks of 0 and 255": ("mask_folder", masks_of_0_and_255),
+    "points of another number than kpt_shape says": ("yolo", wrong_pose),
     "iscrowd as text": ("coco", of_object(iscrowd="0")),
     "a negative area": ("coco", of_object(area=-1)),
     "a visibility of 7": ("coco_keypoints", of_object(keypoints=[1, 1, 7] * 17)),
@@ -137,6 +201,15 @@ PASSED: dict[str, tuple[str, Fault]] = {
     "iscrowd as a truth value": ("coco", of_object(iscrowd=False)),
     "no area and no iscrowd": ("coco", of_object(area=None, iscrowd=None)),
     "a polygon of two corners": ("coco", of_object(segmentation=[[1, 1, 9, 9], [1, 1, 9, 1, 9, 9]])),
+    "a skeleton counted from 0": (
+        "coco_keypoints",
+        of_coco(lambda content: [c.update(skeleton=[[0, 1], [1, 16]]) for c in content["categories"] if len(c) > 3]),
+    ),
+    "a parent class of the same name": ("coco", parent_class),
+    "a name in other letters": ("coco", of_image(file_name="000007.JPG")),
+    "a name with another machine's folder": ("coco", of_image(file_name="C:\\data\\train\\000007.jpg")),
+    "boxes as fractions": ("csv", fractions),
+    "names that YAML takes for truth values": ("yolo", of_yaml(names=["yes", "no"])),
     "quoted cells": ("csv", of_text("labels.csv", r"002\.jpg,", '"002.jpg",')),
     "a split without images": ("yolo", of_yaml(test="images/nowhere")),
 }
@@ -214,6 +287,18 @@ def test_damaged_images_are_refused_and_reported(
     file.write_bytes(file.read_bytes()[:60] if content is None else content)
     assert any(file.name in message for message in refusals(name, root))
     assert file.name in {Path(problem.file).name for problem in check_folder(root, dataset=name).problems}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, entry in DATASETS.items() if entry.write_fake))
+def test_what_programs_leave_behind_is_no_data(name: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
+    if name == "cars196":
+        pytest.importorskip("scipy")
+    root = tmp_path / "data"
+    shutil.copytree(whole(name), root)
+    before = {split: len(DATASETS[name].open(root, split)) for split in ("train", "val", "test")}
+    left_behind(root)
+    assert {split: len(DATASETS[name].open(root, split)) for split in before} == before
+    assert check_folder(root).problems == ()
 
 
 @pytest.mark.parametrize("name", sorted(name for name, entry in DATASETS.items() if entry.write_fake))

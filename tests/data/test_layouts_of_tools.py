@@ -98,7 +98,7 @@ def test_test_instead_of_val_is_said(tmp_path: Path) -> None:
         open_folder(tmp_path, "val")
 
 
-@pytest.mark.parametrize("names", ["C:\\set\\images\\{}.png", "/home/me/set/{}.png", "{}.PNG"])
+@pytest.mark.parametrize("names", ["C:\\set\\images\\{}.png", "/mnt/me/set/{}.png", "{}.PNG"])
 def test_names_of_another_machine_are_found_with_one_warning(tmp_path: Path, names: str) -> None:
     images(tmp_path / "images")
     coco(tmp_path / "annotations.json", names)
@@ -262,6 +262,16 @@ def test_masks_without_a_list_of_classes_are_refused_with_the_reason(tmp_path: P
     for name in ("images", "masks"):
         images(tmp_path / name, 3)
     no_class_folder(tmp_path, "no mask_folder: masks/ beside images looks like masks, but no list says")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("annotations.xml", "<annotations/>"), ("project.json", '[{"annotations": [{"result": []}], "data": {}}]')],
+)
+def test_annotations_in_a_format_that_is_not_read_are_named(tmp_path: Path, name: str, content: str) -> None:
+    images(tmp_path / "images", 3)
+    (tmp_path / name).write_text(content)
+    no_class_folder(tmp_path, "in no format or place that is read; export COCO, VOC or YOLO")
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "voc", "mask_folder", "csv", "image_folder", "cub200", "labelme"])

@@ -100,3 +100,8 @@ def test_wrong_frames_and_labels_are_named() -> None:
         metric.update([prediction([0, 1], size=(5, 5))], Batch(None, [target(0, 7)]))
     with pytest.raises(ValueError, match="image 8: label 2"):
         metric.update([prediction([0, 1])], Batch(None, [target(2, 8)]))
+    with pytest.raises(ValueError, match="image 9: the prediction names no class"):
+        metric.update([prediction([])], Batch(None, [target(0, 9)]))
+    for label in (-1, 2):
+        with pytest.raises(ValueError, match=f"image 9: the prediction names label {label}, but there are 2"):
+            metric.update([prediction([0, label])], Batch(None, [target(0, 9)]))

@@ -215,10 +215,77 @@ class TestRecords:
             evaluate_coco(invented.truth, invented.results, kind, [0.1] * 4 if kind == "keypoint" else None)
         assert capfd.readouterr() == ("", "")
 
-    def test_categories_of_no_interest_are_left_out(self, capfd: pytest.CaptureFixture[str]) -> None:
-        stats = evaluate_coco(self.truth, [self.found, self.found | {"category_id": 99, "score": 1.0}], "box").stats
-        assert stats["AP"] == pytest.approx(1)
+    def test_results_of_an_unknown_category_are_refused(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(ValueError, match="image 7: one of the results is of category 99, which the ground truth"):
+            evaluate_coco(self.truth, [self.found, self.found | {"category_id": 99, "score": 1.0}], "box")
         assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize(
+        ("change", "kind", "message"),
+        [
+            ({"bbox": None}, "box", "has no 'bbox' to compare"),
+            ({"bbox": [1, 2, 3]}, "box", r"has the bbox \[1, 2, 3\]: it must be x, y, width and height"),
+            ({"bbox": [1, 2, -3, 4]}, "box", "it must be x, y, width and height"),
+            ({"bbox": ["1", 2, 3, 4]}, "box", "it must be a list of numbers"),
+            ({"score": None}, "box", "has no score"),
+            ({"score": "0.5"}, "box", "has the score '0.5'"),
+            ({"image_id": None}, "box", "has no 'image_id'|lacks: .None."),
+            ({"category_id": None}, "box", "has no 'category_id'"),
+            ({"keypoints": None}, "keypoint", "has no 'keypoints'"),
+            ({"keypoints": "abc"}, "keypoint", "it must be a list of numbers"),
+            ({"segmentation": []}, "mask", "it must be a list of numbers"),
+            ({"segmentation": [1, 1, 5, 1, 5, 5]}, "mask", "it must be a list of numbers"),
+            ({"segmentation": [[1, 1, 5, 1]]}, "mask", "a polygon of 4 numbers"),
+            ({"segmentation": [[1, 1, 5, 1, 5]]}, "mask", "a polygon of 5 numbers"),
+            ({"segmentation": [[1, 1, float("nan"), 1, 5, 5]]}, "mask", "not finite"),
+            ({"segmentation": "garbage"}, "mask", "cannot be read: neither polygons nor run lengths"),
+            ({"segmentation": {"size": [60, 80], "counts": "garbage!!"}}, "mask", "cannot be read"),
+            ({"segmentation": {"size": [60, 80], "counts": "0"}}, "mask", "cannot be read"),
+            ({"segmentation": {"size": [60, 80]}}, "mask", "cannot be read"),
+            ({"segmentation": {"size": [6, 8], "counts": [40, 8]}}, "mask", "cannot be read"),
+            ({"segmentation": {"size": [60, 80], "counts": [-5, 4805]}}, "mask", "cannot be read"),
+            ({"segmentation": {"size": [60, 80], "counts": [10**30]}}, "mask", "cannot be read"),
+        ],
+    )
+    def test_each_broken_record_is_one_error(self, change: Record, kind: Any, message: str) -> None:
+        truth = copy.deepcopy(self.truth)
+        truth["images"] = [image | {"height": 60, "width": 80} for image in truth["images"]]
+        whole = {"segmentation": [[5, 5, 45, 5, 45, 45, 5, 45]], "keypoints": [1, 1, 2] * 17}
+        truth["annotations"][0] |= whole
+        evaluate_coco(truth, [self.found | whole], kind)
+        with pytest.raises(ValueError, match=message):
+            evaluate_coco(truth, [self.found | whole | change], kind)
+        if "score" in change:
+            return
+        truth["annotations"][0] |= change
+        with pytest.raises(ValueError, match=f"one of the annotations .*({message}|names an image)"):
+            evaluate_coco(truth, [], kind)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"iscrowd": "0"}, "has iscrowd '0': it must be 0 or 1"),
+            ({"area": float("nan")}, "has the area nan"),
+            ({"area": "big"}, "has the area 'big'"),
+            ({"image_id": 5}, "image 5: one of the annotations names an image that is not among the images"),
+            ({"category_id": 5}, "is of category 5"),
+        ],
+    )
+    def test_each_broken_annotation_is_one_error(self, change: Record, message: str) -> None:
+        truth = copy.deepcopy(self.truth)
+        truth["annotations"][0] |= change
+        with pytest.raises(ValueError, match=message):
+            evaluate_coco(truth, [self.found], "box")
+
+    def test_empty_files_and_what_is_no_file(self) -> None:
+        empty: Record = {"images": [], "annotations": [], "categories": []}
+        assert set(evaluate_coco(empty, [], "box").stats.values()) == {-1}
+        for name in empty:
+            with pytest.raises(ValueError, match=f"no list of {name}"):
+                evaluate_coco({key: value for key, value in empty.items() if key != name}, [], "box")
+        wrong: Any = [3]
+        with pytest.raises((ValueError, TypeError)):
+            evaluate_coco(empty, wrong, "box")
 
     @pytest.mark.parametrize(
         ("change", "kind", "message"),

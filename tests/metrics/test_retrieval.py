@@ -141,6 +141,21 @@ def test_bad_embeddings_are_named() -> None:
         points_for(torch.randn(5, 3), torch.arange(5), (torch.randn(4, 2), torch.arange(4)), "cosine")
 
 
+def test_empty_input_is_one_error() -> None:
+    nothing, labels = torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
+    for measure in (lambda: recall_at_k(nothing, labels, (1,)), lambda: precision_at_r(nothing, labels)):
+        with pytest.raises(ValueError, match=r"embeddings of shape \[0, 3\]"):
+            measure()
+    some = torch.ones(2, 3), torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"gallery of shape \[0, 3\]"):
+        recall_at_k(*some, (1,), gallery=(nothing, labels))
+    metric = RetrievalMetric(ks=(1,))
+    for size in (2, 3):
+        metric.update([EmbeddingPrediction(torch.ones(size), (4, 4))], Batch(None, [ClassTarget(labels.sum(), (4, 4))]))
+    with pytest.raises(ValueError, match="embeddings of 2 and of 3 dimensions"):
+        metric.compute()
+
+
 def test_precision_against_plain_loops() -> None:
     generator = torch.Generator().manual_seed(5)
     labels = torch.randint(30, (400,), generator=generator)

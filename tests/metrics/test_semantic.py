@@ -164,3 +164,19 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
         found, confusion = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert found == numbers
         assert torch.equal(confusion, alone.confusion_matrix)
+
+
+@pytest.mark.parametrize("label", [-1, 257, 256])
+@pytest.mark.parametrize("side", ["target", "prediction"])
+def test_labels_that_are_no_bytes_are_one_error(label: int, side: str) -> None:
+    labels = torch.zeros(4, 5, dtype=torch.uint8)
+    pair = {"prediction": predicted(labels), "target": annotated(labels, 3)}
+    wide = labels.long()
+    wide[2, 2] = label
+    object.__setattr__(pair[side], "labels", wide)  # past the check of types, which is only there in tests
+    with pytest.raises(ValueError, match=f"image 3: the {side} holds label {label}: labels count from 0"):
+        SemanticMetric(SCHEMA).update([pair["prediction"]], Batch(None, [pair["target"]]))
+    wide[2, 2] = 1
+    metric = SemanticMetric(SCHEMA)
+    metric.update([pair["prediction"]], Batch(None, [pair["target"]]))
+    assert metric.compute()["pixel accuracy"] == 19 / 20

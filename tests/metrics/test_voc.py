@@ -161,6 +161,17 @@ class TestRefusals:
         with pytest.raises(ValueError, match=r"image 5: .* not finite"):
             VocMetric(SCHEMA).update([other], Batch(None, [target]))
 
+    def test_labels_that_the_schema_lacks(self) -> None:
+        prediction, target = image(5, 2)
+        for label in (-1, len(SCHEMA.categories)):
+            labels = torch.full_like(prediction.labels, label)
+            other = InstancePrediction(**(vars(prediction) | {"labels": labels}))
+            with pytest.raises(ValueError, match=f"image 5: the prediction holds label {label}, but there are"):
+                VocMetric(SCHEMA).update([other], Batch(None, [target]))
+            annotated = InstanceTarget(**(vars(target) | {"labels": torch.full_like(target.labels, label)}))
+            with pytest.raises(ValueError, match=f"image 5: the target holds label {label}, but there are"):
+                VocMetric(SCHEMA).update([prediction], Batch(None, [annotated]))
+
     def test_two_images_of_one_identifier(self) -> None:
         prediction, target = image(5, 2)
         with pytest.raises(ValueError, match="two different images have image_id 31"):

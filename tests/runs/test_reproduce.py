@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from visus.cli import main
 from visus.data.readers import sop
 from visus.recipes.metric_table import Setting, frozen_backbones, metric_table
 from visus.runs.results_table import interval, write_table
+from visus.training.pace import TrainingInterrupted
+from visus.training.recipe import Recipe
 
 SMALL = ["--minutes", "0.02", "--size", "32", "--rows", "proxy_nca"]
 
@@ -38,6 +41,56 @@ def test_a_row_is_trained_once_and_stands_beside_the_published(data: Path, tmp_p
     assert weights.stat().st_mtime_ns == written
     values = json.loads((tmp_path / "table" / "table.json").read_text())
     assert len(values["rows"]["proxy_nca"]) == 2
+
+
+def test_the_page_says_what_was_measured_and_how(data: Path, tmp_path: Path, capsys) -> None:
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "Frozen backbone: 80 images, nothing is trained" in shown
+    about = json.loads((tmp_path / "table" / "table.json").read_text())["about"]
+    assert str(data.resolve()) in about["data"]
+    assert about["counts"] == "20 training classes (80 images), 20 test classes (80 images)"
+    assert about["command"] == "visus " + " ".join(words)
+    page = (tmp_path / "table" / "report.html").read_text()
+    assert all(html.escape(text) in page for text in (about["data"], about["counts"], about["command"]))
+    [row] = json.loads((tmp_path / "table" / "table.json").read_text())["rows"]["proxy_nca"]
+    assert f"Proxy-NCA <b>{100 * row['R@1']:.3g}</b>" in page  # the legend tells R@1
+
+
+def test_a_seed_that_is_named_twice_is_refused(data: Path, tmp_path: Path, capsys) -> None:
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    assert main([*words, "--seeds", "0", "0"]) == 2
+    assert "--seeds 0 0 names a seed twice" in capsys.readouterr().err
+    assert main([*words, "--more-seeds", "3", "3"]) == 2
+    assert "--more-seeds 3 3 names a seed twice" in capsys.readouterr().err
+    assert not (tmp_path / "table").exists()
+
+
+def test_numbers_of_papers_stand_beside_those_of_their_data_set_only(tmp_path: Path, capsys) -> None:
+    numbers = [{"R@1": 0.5, "R@10": 0.6, "R@100": 0.7, "R@1000": 1.0, "MAP@R": 0.4}]
+    for dataset, beside in (("sop", True), ("omniglot", False)):
+        rows = frozen_backbones(Setting(dataset=dataset)) | metric_table(Setting(dataset=dataset))
+        write_table(tmp_path, rows, dict.fromkeys(rows, numbers), {"data": dataset}, show=True)
+        texts = capsys.readouterr().out, *((tmp_path / name).read_text() for name in ("table.csv", "report.html"))
+        for text in (text.replace(str(tmp_path), "") for text in texts):
+            assert ("73.7" in text) == ("ublished" in text) == beside
+
+
+def test_what_is_said_on_interruption_is_true(data: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def interrupted(recipe: Recipe, run: Path) -> Path:
+        raise TrainingInterrupted(f"Stopped, as asked; add --resume to go on from there ({run}).")
+
+    words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr("visus.runs.reproduce.train", interrupted)
+        assert main(words) == 130
+    said = capsys.readouterr().out
+    assert "--resume" not in said
+    assert "Stopped in proxy_nca with seed 0" in said
+    assert "the same command goes on from there" in said
+    assert main(words) == 0
+    assert (tmp_path / "table" / "table.csv").is_file()
 
 
 def test_rows_that_were_trained_in_another_way_are_not_read(data: Path, tmp_path: Path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from visus.cli.dispatch import INTERRUPTED
 from visus.errors import VisusError
 from visus.recipes.metric_table import PoolingName
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 BEST = 3
 """So many rows get further seeds."""
+
+_SPLITS = {"training": "train", "test": "val"}
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,40 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] not in tables:
         raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
+    _check_seeds(arguments)
     from visus.recipes.metric_table import frozen_backbones, metric_table
     from visus.runs.reproduce import measure_frozen, measure_row
     from visus.runs.results_table import write_table
+    from visus.training.pace import TrainingInterrupted
 
     setting = _setting(arguments)
+    about = _about(arguments, argv)
     rows = _chosen(metric_table(setting), arguments.rows)
     arguments.run.mkdir(parents=True, exist_ok=True)
     frozen = frozen_backbones(setting)
     results = {name: [measure_frozen(row)] for name, row in frozen.items()}
-    for name, seed in _trainings(list(rows), arguments, results):
-        row = _with_seed(setting, seed, name)
-        results.setdefault(name, []).append(measure_row(row, arguments.run, name, _protocol(arguments)))
-        write_table(arguments.run, frozen | rows, results, _about(arguments))
-    write_table(arguments.run, frozen | rows, results, _about(arguments), show=True)
+    try:
+        for name, seed in _trainings(list(rows), arguments, results):
+            row = _with_seed(setting, seed, name)
+            results.setdefault(name, []).append(measure_row(row, arguments.run, name, _protocol(arguments)))
+            write_table(arguments.run, frozen | rows, results, about)
+    except TrainingInterrupted:
+        print(
+            f"Stopped in {name} with seed {seed}, as asked. What is finished stays in {arguments.run}: the same "
+            "command goes on from there, and trains this row from its start."
+        )
+        return INTERRUPTED
+    write_table(arguments.run, frozen | rows, results, about, show=True)
     return 0
+
+
+def _check_seeds(arguments: MetricLearningArguments) -> None:
+    """Refuses a seed that is named twice: the same training once more says nothing of how results vary."""
+    for option, seeds in (("--seeds", arguments.seeds), ("--more-seeds", arguments.more_seeds)):
+        if len(set(seeds)) < len(seeds):
+            raise VisusError(f"{option} {' '.join(map(str, seeds))} names a seed twice: give each once")
+    if not arguments.seeds:
+        raise VisusError("--seeds needs at least one seed")
 
 
 def _setting(arguments: MetricLearningArguments) -> Setting:
@@ -126,18 +149,25 @@ def _protocol(arguments: MetricLearningArguments) -> tuple[int, int]:
     return (arguments.folds if arguments.protocol == "mlrc" else 0), arguments.val_every
 
 
-def _about(arguments: MetricLearningArguments) -> dict[str, str]:
+def _about(arguments: MetricLearningArguments, argv: list[str]) -> dict[str, str]:
     """What the table says of itself."""
+    from visus.data.datasets import DATASETS
+
+    entry = DATASETS[arguments.dataset]
+    parts = {name: entry.open(arguments.data, split, for_training=False) for name, split in _SPLITS.items()}
+    counts = [f"{part.schema.num_classes:,} {name} classes ({len(part):,} images)" for name, part in parts.items()]
     chosen = {
         "paper": "best epoch on the test classes (paper)",
         "mlrc": f"best epoch on held-out training classes, {arguments.folds} folds (mlrc)",
     }
     return {
-        "data": f"{arguments.dataset}, {arguments.size} pixels",
+        "data": f"{arguments.dataset} in {arguments.data.resolve()}, {arguments.size} pixels",
+        "counts": ", ".join(counts),
         "network": f"EfficientNet-Lite0 from its ImageNet weights, pooling: {arguments.pooling}",
         "selection": chosen[arguments.protocol],
         "budget": f"{arguments.minutes:g} minutes a training",
         "seeds": ", ".join(map(str, arguments.seeds)) + _more(arguments),
+        "command": shlex.join(["visus", "reproduce", *argv]),
     }
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from visus.data.check.report import CheckReport
@@ -67,20 +65,24 @@ class DatasetEntry:
     refusal: Callable[[Path], str] = lambda root: ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "open", _at_home(self.open))
+        object.__setattr__(self, "open", _opening(self.open))
         if self.check is not None:
-            object.__setattr__(self, "check", _at_home(self.check))
+            object.__setattr__(self, "check", _checking(self.check))
 
 
-def _at_home(use: Any) -> Any:
-    """A function of a folder that knows ``~``."""
-    if getattr(use, "at_home", False):
-        return use
+def _opening(use: OpenSplit) -> OpenSplit:
+    """The same, for folders with a ``~``."""
 
-    def used(root: Path, *arguments: Any, **options: Any) -> Any:
-        return use(Path(root).expanduser(), *arguments, **options)
+    def open_split(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
+        return use(Path(root).expanduser(), split, for_training=for_training)
 
-    with suppress(AttributeError):  # which a `partial` raises on some versions of Python
-        used = wraps(use)(used)
-    used.at_home = True  # type: ignore[attr-defined]
-    return used
+    return open_split
+
+
+def _checking(use: Check) -> Check:
+    """The same, for folders with a ``~``."""
+
+    def check(root: Path, *, decode: bool = True) -> CheckReport:
+        return use(Path(root).expanduser(), decode=decode)
+
+    return check

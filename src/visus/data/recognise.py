@@ -53,7 +53,7 @@ def find_dataset(root: Path) -> tuple[str, Path]:
     marks = "\n".join(f"  {name}: {entry.mark}" for name, entry in DATASETS.items() if entry.recognise)
     refusals = ((name, entry.refusal(root)) for name, entry in DATASETS.items() if root.is_dir())
     near = "".join(f"\n  no {name}: {reason}" for name, reason in refusals if reason)
-    if root.is_dir() and (signs := annotation_signs(root)) and signs[0] not in near:
+    if not near and root.is_dir() and (signs := annotation_signs(root)):
         near = f"\n  {', '.join(signs)}: in no format or place that is read; export COCO, VOC or YOLO"
     there = f"Found\n{inventory(root)}{near}\n" if root.is_dir() else ""
     raise DatasetNotFoundError(

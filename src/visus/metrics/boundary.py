@@ -17,7 +17,7 @@ from torch import Tensor
 from visus.types import VOID
 
 TOLERANCE = 0.0075
-"""How far a border may be off, as a share of the picture's diagonal."""
+"""How far a border may be off, as a share of the image's diagonal."""
 
 _OFFSETS_AT_ONCE = 8  # so many places around each point are looked at before the points that found theirs are put aside
 
@@ -32,7 +32,7 @@ def boundary_f1(
     """The F1 score of the borders of each class in one image.
 
     The border of a class are its pixels with a neighbour (above, below, left or right) of another class. Neither `VOID`
-    nor the edge of the picture makes a border, and predicted borders inside of void do not count.
+    nor the edge of the image makes a border, and predicted borders inside of void do not count.
 
     Args:
         prediction: the class found for each pixel.
@@ -75,7 +75,7 @@ def _share_near(
 ) -> Float[Tensor, " num_classes"]:
     """For each class the share of its border ``points`` that lie within ``radius`` of its ``others``; nan for none.
 
-    Looks around each point, the nearest places first, so that the cost is that of the borders and not of the picture.
+    Looks around each point, the nearest places first, so that the cost is that of the borders and not of the image.
     """
     reach = math.floor(radius)
     padded = torch.nn.functional.pad(others, (reach,) * 4, value=VOID)
@@ -94,7 +94,7 @@ def _share_near(
 
 @lru_cache(maxsize=256)
 def _disc(radius: float, row_length: int) -> Int64[Tensor, " n"]:
-    """The places within ``radius`` of one in a picture that lies row after row, the nearest first."""
+    """The places within ``radius`` of one in an image that lies row after row, the nearest first."""
     reach = math.floor(radius)
     steps = torch.arange(-reach, reach + 1)
     squared = steps[:, None] ** 2 + steps**2

@@ -93,9 +93,13 @@ class ClassificationMetric(ConfusionMetric):
         label = int(target.label)
         if not 0 <= label < self.schema.num_classes:
             raise ValueError(f"image {target.image_id}: label {label} is none of {self.schema.num_classes} categories")
-        if int(prediction.labels[0]) >= self.schema.num_classes:
+        named = prediction.labels.tolist()
+        if not named:
+            raise ValueError(f"image {target.image_id}: the prediction names no class")
+        unknown = [other for other in named if not 0 <= other < self.schema.num_classes]
+        if unknown:
             raise ValueError(
-                f"image {target.image_id}: the prediction names label {int(prediction.labels[0])}, but there are "
+                f"image {target.image_id}: the prediction names label {unknown[0]}, but there are "
                 f"{self.schema.num_classes} categories"
             )
         if tuple(prediction.size) != tuple(target.size):
@@ -107,7 +111,7 @@ class ClassificationMetric(ConfusionMetric):
         if self.boxes and target.box_xyxy is not None:
             found = prediction.box_xyxy
             iou = 0.0 if found is None else float(box_iou(found[None], target.box_xyxy[None].to(found)))
-        return _Judged(label, tuple(prediction.labels.tolist()), iou)
+        return _Judged(label, tuple(named), iou)
 
 
 def _share(flags: Sequence[bool]) -> float:

@@ -14,21 +14,19 @@ import pickle
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import hotcoco
 
 from visus.metrics.by_image import ImageRecords
 from visus.metrics.coco_format import Record, prediction_to_coco, schema_to_categories, target_to_coco
+from visus.metrics.coco_records import GEOMETRY, Kind, check_ground_truth, check_results
 from visus.metrics.coco_summary import CocoResult, measure_names, summarise
 from visus.metrics.metric import Measure, PerCategory
 from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
 
-Kind = Literal["box", "mask", "keypoint"]
 _HOTCOCO_NAME = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}
-_GEOMETRY = {"box": "bbox", "mask": "segmentation", "keypoint": "keypoints"}
 
 
 def evaluate_coco(
@@ -44,13 +42,24 @@ def evaluate_coco(
         sigmas: the spread of each keypoint; None stands for COCO's own 17.
 
     Raises:
-        ValueError: where a result names an image that the ground truth lacks or misses what ``kind`` compares, or where
-            the number of keypoints disagrees with the sigmas.
+        ValueError: where a result names an image or a category that the ground truth lacks, a record misses what
+            ``kind`` compares or holds what cannot be measured, or the number of keypoints disagrees with the sigmas.
     """
     if kind not in get_args(Kind):
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(get_args(Kind))}")
     data = json.loads(Path(ground_truth).read_text()) if isinstance(ground_truth, str | Path) else ground_truth
-    evaluation = _matched(_completed(data, kind), _measurable(data, results, kind), kind, sigmas)
+    return _evaluated(data, results, kind, sigmas, masks=kind == "mask")
+
+
+def _evaluated(
+    data: Record, results: list[Record], kind: Kind, sigmas: Sequence[float] | None, *, masks: bool
+) -> CocoResult:
+    """As `evaluate_coco`; ``masks`` says whether they are still to be checked."""
+    check_ground_truth(data, kind, masks=masks)
+    check_results(results, data, kind, masks=masks)
+    keys = ("image_id", "category_id", "score", GEOMETRY[kind])  # that COCO's result files have for this kind
+    chosen = [{key: result[key] for key in keys} for result in results]
+    evaluation = _matched(_completed(data, kind), chosen, kind, sigmas)
     return summarise(evaluation.eval, evaluation.params.iou_thrs, data["categories"], keypoints=kind == "keypoint")
 
 
@@ -59,7 +68,6 @@ def _completed(data: Record, kind: Kind) -> Record:
 
     COCO's original code treats a match with annotation 0 as no match, which makes files that count from 0 score less.
     """
-    _check_geometry(data["annotations"], "annotations", kind)
     annotations = []
     for number, annotation in enumerate(data["annotations"], start=1):
         box = annotation["bbox"]
@@ -71,7 +79,7 @@ def _completed(data: Record, kind: Kind) -> Record:
             "area": box[2] * box[3] if annotation.get("area") is None else annotation["area"],
             "iscrowd": int(annotation.get("iscrowd") or 0),
         }
-        record[_GEOMETRY[kind]] = annotation[_GEOMETRY[kind]]
+        record[GEOMETRY[kind]] = annotation[GEOMETRY[kind]]
         if kind == "keypoint":
             labelled = sum(v > 0 for v in annotation["keypoints"][2::3])
             record["num_keypoints"] = annotation.get("num_keypoints", labelled)
@@ -79,34 +87,6 @@ def _completed(data: Record, kind: Kind) -> Record:
     images = [{key: image[key] for key in ("id", "height", "width") if key in image} for image in data["images"]]
     categories = [{"id": category["id"], "name": category["name"]} for category in data["categories"]]
     return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _measurable(data: Record, results: list[Record], kind: Kind) -> list[Record]:
-    """The results with only the keys that COCO's result files have for this kind."""
-    _check_geometry(results, "results", kind)
-    unknown = {result["image_id"] for result in results} - {image["id"] for image in data["images"]}
-    if unknown:
-        raise ValueError(
-            f"results name images that the ground truth lacks: {sorted(unknown)[:5]} ({len(unknown)} in all). "
-            "Were they made from another split?"
-        )
-    known = {category["id"] for category in data["categories"]}
-    return [
-        {key: result[key] for key in ("image_id", "category_id", "score", _GEOMETRY[kind])}
-        for result in results
-        if result["category_id"] in known
-    ]
-
-
-def _check_geometry(records: list[Record], name: str, kind: Kind) -> None:
-    """Refuses records that lack what is compared, or whose numbers are not finite: matching one would be chance."""
-    geometry = _GEOMETRY[kind]
-    for record in records:
-        if geometry not in record:
-            raise ValueError(f"image {record['image_id']}: one of the {name} has no {geometry!r} to compare")
-        numbers = () if kind == "mask" else record[geometry]
-        if not all(map(isfinite, numbers)) or not isfinite(record.get("score", 0)):
-            raise ValueError(f"image {record['image_id']}: one of the {name} holds numbers that are not finite")
 
 
 def _matched(ground_truth: Record, results: list[Record], kind: Kind, sigmas: Sequence[float] | None) -> Any:
@@ -186,7 +166,9 @@ class CocoMetric(ImageRecords):
         """Every number of every kind, by names like ``"box AP50"``; -1 where there is nothing to measure."""
         ground_truth, found = self._gathered()
         sigmas = self.schema.keypoints.sigmas if self.schema.keypoints else None
-        self.results = {kind: evaluate_coco(ground_truth, found, cast(Kind, kind), sigmas) for kind in self.kinds}
+        self.results = {
+            kind: _evaluated(ground_truth, found, cast(Kind, kind), sigmas, masks=False) for kind in self.kinds
+        }
         return {f"{kind} {name}": value for kind in self.kinds for name, value in self.results[kind].stats.items()}
 
     def per_category(self) -> dict[str, dict[str, float]]:

@@ -125,16 +125,14 @@ def precision_at_r(
     sums = torch.zeros(2, dtype=torch.float64, device=labels.device)
     for rows in torch.split((wanted > 0).nonzero()[:, 0], _ROWS_AT_ONCE):
         most = int(wanted[rows].max())
-        scores, slack, width = _candidates(points, rows, queries[rows] @ others.T, most)
-        if width <= _FEW_TO_FIND:
-            found = scores.topk(width).indices
+        scores, found, slack = _candidates(points, rows, queries[rows] @ others.T, most)
+        if found.shape[1] <= _FEW_TO_FIND:
             scores = _exact_rows(points, rows, found)
             slack = points.slack(scores[:, 0])
         else:
             finer = points.all_stand_ins("gallery", torch.float64) if finer is None else finer
             ours = points.stand_ins("queries", rows, torch.float64)
-            scores, slack, width = _candidates(points, rows, ours @ finer.T, most)
-            scores, found = scores.topk(width)
+            scores, found, slack = _candidates(points, rows, ours @ finer.T, most)
         scores, order = scores.sort(dim=1, descending=True)
         right = points.gallery.labels[found.gather(1, order)] == points.queries.labels[rows, None]
         sums += _precision(scores, right & scores.isfinite(), wanted[rows], slack)
@@ -144,18 +142,17 @@ def precision_at_r(
 
 def _candidates(
     points: Points, rows: Int64[Tensor, " m"], scores: Float[Tensor, "m g"], count: int
-) -> tuple[Float[Tensor, "m g"], Float[Tensor, " m"], int]:
-    """Scores without the queries themselves, how far they are off, and how many may be among the ``count`` nearest."""
+) -> tuple[Float[Tensor, "m n"], Int64[Tensor, "m n"], Float[Tensor, " m"]]:
+    """What may be among the ``count`` nearest of each query: scores, rows of the gallery, and the scores' error."""
     own = points.own[rows]
     here = (own >= 0).nonzero()[:, 0]
     scores[here, own[here]] = -torch.inf
-    best = scores.topk(min(count + _SPARE, scores.shape[1])).values
+    best, found = scores.topk(min(count + _SPARE, scores.shape[1]))
     last = best[:, min(count, best.shape[1]) - 1].double()
     off = 2 * points.errors(rows, last, scores.dtype) + points.slack(last)
-    within = best >= (last - off)[:, None]
-    if bool(within[:, -1].any()):
-        within = scores >= (last - off)[:, None]
-    return scores, off, int(within.sum(1).max())
+    if bool((best[:, -1] >= last - off).any()):  # there may be more
+        best, found = scores.topk(int((scores >= (last - off)[:, None]).sum(1).max()))
+    return best, found, off
 
 
 def _exact_rows(points: Points, rows: Int64[Tensor, " m"], found: Int64[Tensor, "m n"]) -> Float[Tensor, "m n"]:
@@ -307,7 +304,7 @@ class RetrievalMetric(ImageRecords):
         """What was measured so far.
 
         Raises:
-            ValueError: nothing was, or some images say whether they are queries, and others do not.
+            ValueError: nothing was, dimensions differ, or some images say whether they are queries, and others do not.
         """
         records = self.records()
         if not records:
@@ -316,6 +313,9 @@ class RetrievalMetric(ImageRecords):
         told = [flag for flag in asks if flag is not None]
         if told and len(told) < len(asks):
             raise ValueError(f"{len(told)} of {len(asks)} images say whether they are queries: all must, or none")
+        dimensions = sorted({len(vector) for vector in vectors})
+        if len(dimensions) > 1:
+            raise ValueError(f"embeddings of {dimensions[0]} and of {dimensions[1]} dimensions cannot be compared")
         stacked = torch.stack([torch.from_numpy(vector) for vector in vectors])
         return Embedded(stacked, torch.tensor(labels), list(records), torch.tensor(told) if told else None)
 

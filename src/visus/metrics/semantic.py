@@ -38,6 +38,7 @@ def pixel_confusion(
     Raises:
         ValueError: where a label, other than `VOID` in the target, is not below ``num_classes``.
     """
+    target, prediction = _bytes(target, "the target"), _bytes(prediction, "the prediction")
     # Counting all pairs of two bytes needs no pass that picks the valid pixels, and finds the labels that are wrong.
     counts = confusion_counts(target.flatten().int(), prediction.flatten(), _VALUES)
     _check_labels(counts, num_classes)
@@ -53,7 +54,7 @@ class SemanticMetric(ConfusionMetric):
     Args:
         schema: the names of the classes.
         boundary: whether the boundary F1 is measured, which takes ten times as long as all else.
-        boundary_tolerance: how far a border may be off, as a share of the picture's diagonal.
+        boundary_tolerance: how far a border may be off, as a share of the image's diagonal.
     """
 
     def __init__(self, schema: Schema, *, boundary: bool = True, boundary_tolerance: float = TOLERANCE) -> None:
@@ -136,7 +137,25 @@ def _comparable(prediction: SemanticPrediction, target: SemanticTarget) -> tuple
             f"image {target.image_id}: the prediction has {tuple(found.shape)} pixels (h, w), the target "
             f"{tuple(true.shape)}; call postprocess with the sizes of the targets"
         )
-    return found, true
+    return _bytes(found, f"image {target.image_id}: the prediction"), _bytes(
+        true, f"image {target.image_id}: the target"
+    )
+
+
+def _bytes(labels: Tensor, name: str) -> Tensor:
+    """Labels of any type as bytes.
+
+    Raises:
+        ValueError: they are no whole numbers, or some do not fit.
+    """
+    if labels.dtype == torch.uint8:
+        return labels
+    if labels.is_floating_point() or labels.is_complex():
+        raise ValueError(f"{name} has labels of {labels.dtype}: they must be whole numbers")
+    wrong = labels[(labels < 0) | (labels >= _VALUES)]
+    if len(wrong):
+        raise ValueError(f"{name} holds label {int(wrong[0])}: labels count from 0, and {VOID} is where nothing counts")
+    return labels.byte()
 
 
 def _check_labels(counts: Tensor, num_classes: int) -> None:

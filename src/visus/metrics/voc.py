@@ -60,7 +60,8 @@ class VocMetric(ImageRecords):
         """Adds images: what was found in each, and what it holds, both in the pixels of the target's ``size``.
 
         Raises:
-            ValueError: where sizes differ, numbers are not finite, or two images share an ``image_id``.
+            ValueError: where sizes differ, numbers are not finite, a label is not in the schema, or two images share an
+                ``image_id``.
         """
         self._per_category = None
         for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
@@ -71,6 +72,13 @@ class VocMetric(ImageRecords):
                 )
             if not prediction.scores.isfinite().all() or not prediction.boxes_xyxy.isfinite().all():
                 raise ValueError(f"image {target.image_id}: the prediction holds numbers that are not finite")
+            for name, labels in (("prediction", prediction.labels), ("target", target.labels)):
+                wrong = labels[(labels < 0) | (labels >= self.schema.num_classes)]
+                if len(wrong):
+                    raise ValueError(
+                        f"image {target.image_id}: the {name} holds label {int(wrong[0])}, but there are "
+                        f"{self.schema.num_classes} categories"
+                    )
             self.add(target.image_id, _judged(prediction.to("cpu"), target.to("cpu"), inclusive=self.inclusive))
 
     def compute(self) -> dict[str, float]:

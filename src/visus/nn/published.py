@@ -26,7 +26,7 @@ class PublishedWeights:
         frozen_eps: the epsilon to give to `visus.nn.norm.FrozenBatchNorm2d`; None where the network has none.
         shorter_side: pixels of an image before its middle is cut out, where that is not the classifier's usual 256.
         prefix: what the names of its parameters get in front of them in the model of its name.
-        licence: of the file. The pictures that it was trained on have terms of their own.
+        licence: of the file. The images that it was trained on have terms of their own.
     """
 
     url: str

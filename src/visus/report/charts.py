@@ -18,7 +18,9 @@ NUM_COLOURS = 8
 Line = Sequence[float | None]
 
 
-def line_chart(title: str, x: Sequence[float], lines: Mapping[str, Line], *, x_name: str = "epoch") -> str:
+def line_chart(
+    title: str, x: Sequence[float], lines: Mapping[str, Line], *, x_name: str = "epoch", told: int = -1
+) -> str:
     """A figure with one line per name; the scale begins at 0.
 
     Args:
@@ -26,6 +28,7 @@ def line_chart(title: str, x: Sequence[float], lines: Mapping[str, Line], *, x_n
         x: where the values lie, rising.
         lines: a value per ``x``; None or a number that is not finite leaves a gap that the line bridges.
         x_name: what ``x`` counts.
+        told: which known value of each line the legend tells, the last by default.
     """
     lines = {name: [_finite(v) for v in line] for name, line in lines.items()}
     values = [v for line in lines.values() for v in line if v is not None]
@@ -42,7 +45,7 @@ def line_chart(title: str, x: Sequence[float], lines: Mapping[str, Line], *, x_n
     data["size"] = (WIDTH, HEIGHT)
     return f"""<figure class="chart" data-chart="{escape(json.dumps(data), quote=True)}">
 <figcaption>{escape(title)}</figcaption>
-<ul class="legend">{_legend(lines)}</ul>
+<ul class="legend">{_legend(lines, told)}</ul>
 <div class="plot"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">
 {_axes(x, x_name, y_ticks, frame)}{drawn}<line class="rule" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/></svg>
 <div class="tip"></div></div>
@@ -115,13 +118,13 @@ def _place(x: float, y: float, frame: tuple[float, ...]) -> tuple[float, float]:
     return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
 
-def _legend(lines: Mapping[str, Line]) -> str:
-    """The name of each line with its colour, and its last value."""
+def _legend(lines: Mapping[str, Line], told: int = -1) -> str:
+    """The name of each line with its colour, and one of its values."""
     entries = []
     for index, (name, line) in enumerate(lines.items()):
         known = [v for v in line if v is not None]
-        last = f" <b>{known[-1]:.3g}</b>" if known else ""
-        entries.append(f'<li><i class="s{index % NUM_COLOURS}"></i>{escape(name)}{last}</li>')
+        value = f" <b>{known[told]:.3g}</b>" if known else ""
+        entries.append(f'<li><i class="s{index % NUM_COLOURS}"></i>{escape(name)}{value}</li>')
     return "".join(entries)
 
 

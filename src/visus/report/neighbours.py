@@ -76,7 +76,7 @@ def neighbour_sheet(
 
 
 def recall_chart(recall: dict[str, dict[str, float]]) -> str:
-    """Recall at powers of ten, a line for each method; K grows by factors, so its logarithm is the axis."""
+    """Recall at powers of ten, a line for each method, R@1 in the legend; the axis is the logarithm of K."""
     found = {int(name[2:]) for numbers in recall.values() for name in numbers if name.startswith("R@")}
     ks = [k for k in (1, 10, 100, 1000, 10_000) if k in found]
     lines = {
@@ -86,7 +86,8 @@ def recall_chart(recall: dict[str, dict[str, float]]) -> str:
     x = [round(float(torch.tensor(float(k)).log10()), 4) for k in ks]
     if len(ks) < 2:
         return ""
-    return f'<div style="max-width:640px">{line_chart("Recall@K in percent", x, lines, x_name="log10 of K")}</div>'
+    chart = line_chart(f"Recall@K in percent, by name R@{ks[0]}", x, lines, x_name="log10 of K", told=0)
+    return f'<div style="max-width:640px">{chart}</div>'
 
 
 def _framed(dataset: SampleDataset, index: int, colour: tuple[int, int, int]) -> Image.Image:

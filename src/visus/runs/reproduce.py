@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import Progress
 
 from visus.errors import VisusError
 from visus.recipes.metric_table import Row
@@ -30,6 +31,7 @@ def measure_frozen(row: Row) -> Numbers:
     recipe = row.recipe
     dataset = open_split(recipe, "val")
     model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
+    Console().rule(f"{row.title}: {len(dataset):,} images, nothing is trained")
     images = embedded(recipe, model)
     centred = replace(images, vectors=images.vectors - images.vectors.mean(0))
     return _numbers(centred)
@@ -124,6 +126,9 @@ def embedded(recipe: Recipe, model: nn.Module) -> Embedded:
     from visus.training.evaluation import measure
 
     dataset = open_split(recipe, "val")
-    metric = RetrievalMetric(ks=(1,))
-    measure(model, metric, val_loader(recipe, dataset, model))
+    metric, console = RetrievalMetric(ks=(1,)), Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        images = progress.add_task("Images", total=len(dataset))
+        loader = val_loader(recipe, dataset, model)
+        measure(model, metric, loader, on_batch=lambda count: progress.advance(images, count))
     return metric.embeddings()

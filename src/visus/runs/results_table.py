@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from visus.recipes.metric_table import Row
@@ -20,6 +21,8 @@ from visus.report.report import write_page
 Numbers = Mapping[str, float]
 KS = (1, 10, 100, 1000)
 MOST_CURVES = 6
+PUBLISHED_ON = "sop"
+"""The data set of the published numbers: beside those of another they would say nothing."""
 
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """The 97.5 % points of Student's t for 1 to 9 degrees of freedom: half the width of a 95 % interval, in errors."""
@@ -80,9 +83,10 @@ def _line(row: Row, seeds: Sequence[Numbers]) -> dict[str, str]:
     line["MAP@R"] = _mean_and_interval([100 * numbers["MAP@R"] for numbers in seeds if "MAP@R" in numbers])
     joined = [100 * numbers["R@1 joined"] for numbers in seeds if "R@1 joined" in numbers]
     line["R@1 of all folds joined"] = f"{statistics.fmean(joined):.1f}" if joined else ""
-    for k, value in zip(KS, row.published, strict=True):
-        line[f"published R@{k}"] = "" if value is None else f"{value:.1f}"
-    line["published network"] = row.network
+    if row.recipe.data.dataset == PUBLISHED_ON:
+        for k, value in zip(KS, row.published, strict=True):
+            line[f"published R@{k}"] = "" if value is None else f"{value:.1f}"
+        line["published network"] = row.network
     return line
 
 
@@ -107,18 +111,25 @@ def _shared(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     own = [name for name in lines[0] if not name.startswith("published R@") and any(line[name] for line in lines)]
     shared = []
     for line in lines:
-        published = [line[f"published R@{k}"] or "-" for k in KS]
-        shown = "" if set(published) == {"-"} else " / ".join(published)
         values = {name: line[name] for name in own if name != "published network"}
-        shared.append(values | {"published": shown, "network": line["published network"]})
+        if _beside_published(lines):
+            published = [line[f"published R@{k}"] or "-" for k in KS]
+            shown = "" if set(published) == {"-"} else " / ".join(published)
+            values |= {"published": shown, "network": line["published network"]}
+        shared.append(values)
     return shared
+
+
+def _beside_published(lines: Sequence[Mapping[str, str]]) -> bool:
+    return "published network" in lines[0]
 
 
 def _terminal(lines: Sequence[Mapping[str, str]], note: str) -> Table:
     """The table in 80 columns."""
+    published = " Published: Stanford Online Products." if _beside_published(lines) else ""
     table = Table(
         box=box.SIMPLE_HEAD,
-        caption=f"{note}. Published: Stanford Online Products.",
+        caption=f"{escape_markup(note)}.{published}",
         pad_edge=False,
         padding=(0, 0, 0, 1),
     )
@@ -138,7 +149,9 @@ def _html(lines: Sequence[Mapping[str, str]], note: str) -> str:
         "<tr>" + "".join(f"<{_cell(i)}>{escape(text)}</{_cell(i)}>" for i, text in enumerate(line.values())) + "</tr>"
         for line in shared
     )
-    note += ". The published numbers are R@1, 10, 100 and 1000 on Stanford Online Products, at their best epoch."
+    note += "."
+    if _beside_published(lines):
+        note += " The published numbers are R@1, 10, 100 and 1000 on Stanford Online Products, at their best epoch."
     return (
         f'<p class="note">{escape(note)}</p><div class="panel"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"

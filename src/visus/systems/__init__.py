@@ -1,1 +1,1 @@
-"""The systems: a room for each problem, with the same doors in each."""
+"""The systems: a package for each problem, each with its `PROBLEM`."""

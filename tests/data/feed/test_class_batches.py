@@ -110,7 +110,7 @@ def test_the_data_set_hears_of_the_epoch() -> None:
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ValueError, match="classes, pairs, lifted, super_classes"):
         class_batches("shuffled", LABELS, batch_size=8)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="none of 5 classes has two pictures"):
+    with pytest.raises(ValueError, match="none of 5 classes has two images"):
         class_batches("pairs", torch.arange(5), batch_size=4)
     with pytest.raises(ValueError, match="asks for 16 classes, but only 12"):
         class_batches("classes", LABELS, batch_size=64)

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, features
 
 from visus.data.files.images import image_size, read_image, rgb_pixels
+from visus.data.files.label_maps import read_values
+from visus.data.readers.pennfudan import read_instances
 
 WIDTH, HEIGHT = 48, 32
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -208,3 +211,21 @@ def with_xmp_tag(kind: str, text: bytes) -> bytes:
     file = io.BytesIO()
     Image.fromarray(upright()).save(file, "tiff", tiffinfo=tags, **FORMATS[kind])  # type: ignore[arg-type]
     return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("kind", ["png", "tiff", "tiff lzw", "webp"])
+def test_masks_are_turned_as_images_are(tmp_path: Path, kind: str, orientation: int) -> None:
+    numbers = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH) % 7
+    path, file = tmp_path / "a.bin", io.BytesIO()
+    image = Image.fromarray(numbers) if kind != "webp" else Image.fromarray(np.stack([numbers] * 3, axis=2))
+    image.save(file, kind.split()[0], exif=short(orientation), **FORMATS[kind])  # type: ignore[arg-type]
+    path.write_bytes(file.getvalue())
+    expected = TURNS[orientation](np.stack([numbers] * 3, axis=2))[..., 0]
+    values = read_values(path)
+    assert np.array_equal(values if values.ndim == 2 else values[..., 0], expected)
+    if kind != "webp":
+        masks = read_instances(path)
+        with Image.open(path) as opened:
+            assert np.array_equal(rgb_pixels(opened)[0], expected)
+        assert np.array_equal((masks * torch.arange(1, 7)[:, None, None]).sum(dim=0).numpy(), expected)

@@ -230,7 +230,7 @@ def test_names_that_are_no_utf8_are_printed_and_written(tmp_path: Path) -> None:
     folder_of_two_classes(os.fsencode(tmp_path / "data"))
     broken = tmp_path / "data" / os.fsdecode(b"K\xe4fer") / os.fsdecode(b"Bild \xfc0.png")
     broken.write_bytes(b"no image")
-    command = [sys.executable, "-m", "visus.cli", "data", "check", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "visus", "data", "check", str(tmp_path / "data")]
     strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "COLUMNS": "200"}
     done = subprocess.run(command, env=strict, capture_output=True, check=False)
     assert done.returncode == 1

@@ -39,7 +39,7 @@ def test_a_link_to_a_folder_above_is_followed_once(tmp_path: Path) -> None:
         "images/train/a b.png",
         "images\\train\\a b.png",
         "C:\\Users\\me\\set\\images\\train\\a b.png",
-        "/home/other/set/images/train/a b.png",
+        "/mnt/other/set/images/train/a b.png",
         "images/train/a%20b.png",
         "http://host:8080/data/a%20b.png?d=1",
         "A B.PNG",

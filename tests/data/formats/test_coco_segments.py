@@ -96,3 +96,5 @@ def test_packing_leaves_alone_what_the_reader_refuses() -> None:
         assert pack_polygons({"segmentation": wrong}) == {"segmentation": wrong}
     assert segmentation_of(pack_polygons({"segmentation": [[1, 2, 3, 4]]})) is None
     assert pack_polygons({"id": 1}) == {"id": 1}
+    for nothing in (None, [], {}, b""):
+        assert packed(nothing) == b""

@@ -97,6 +97,7 @@ def test_splits_by_column_by_file_and_divided(tmp_path: Path) -> None:
         ("image,colour\na.png,red\n", "no column called label or class.*it has image, colour"),
         ("picture,label\n", "no column called image or filename"),
         ("image,label,x1,y1\n", "x2, y2 is missing"),
+        ("image,label,x1,y1,x2,y2\na.png,,,,,\n", "no row has a label"),
         ("image,label\na.png\n", "line 2 has 1 cells, 2 are needed"),
         ("image,label\n,cat\n", "line 2 names no image"),
         ("image,label\na.png,cat\nb.png,\n", "line 3 has no label"),

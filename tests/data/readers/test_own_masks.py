@@ -115,6 +115,16 @@ def test_own_voc_masks_have_their_own_names(tmp_path: Path, name: str, text: str
     assert check_folder(root).errors == 0
 
 
+def test_images_and_masks_may_differ_in_capitals_and_in_the_form_of_accents(tmp_path: Path) -> None:
+    root = painted(tmp_path, 1)
+    (root / "classes.txt").write_text("background\nbead\n")
+    (root / "train.txt").write_text("images\\M\u00dcSLI.png\n1.png\n")
+    (root / "images" / "0.png").rename(root / "images" / "M\u00fcsli.PNG")
+    (root / "masks" / "0.png").rename(root / "masks" / "Mu\u0308sli.png")
+    assert len(open_folder(root, "train")) == 2
+    assert halves(root) == [0, 1]
+
+
 def test_own_colours_of_voc_masks(tmp_path: Path) -> None:
     root = painted(tmp_path, (250, 50, 83), images="JPEGImages", masks="SegmentationClass", mode="RGB")
     (root / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nbead:250,50,83::\n")

@@ -152,9 +152,31 @@ def test_a_list_of_classes_and_no_description(tmp_path: Path, beside: bool) -> N
     assert check_folder(tmp_path).errors == 0
 
 
+def test_a_list_of_classes_beside_the_labels_or_in_the_folders_of_splits(tmp_path: Path) -> None:
+    beside, split = tmp_path / "beside", tmp_path / "split"
+    for number in range(10):
+        image(beside / "images" / f"{number}.png", BOX, beside / "labels" / f"{number}.txt")
+        image(split / "train" / f"{number}.png", BOX)
+        image(split / "val" / f"{number}.png", BOX)
+    for folder in (beside / "labels", split / "train", split / "val"):
+        (folder / "classes.txt").write_text("cat\ndog\n")
+    assert [len(open_yolo(beside, part)) for part in ("train", "val", "test")] == [8, 1, 1]
+    assert [len(open_yolo(split, part)) for part in ("train", "val")] == [10, 10]
+    for root in (beside, split):
+        assert layout_of(root) == "yolo"
+        assert open_yolo(root, "train", for_training=True).target(0).boxes_xyxy.tolist() == [[15, 5, 25, 15]]
+        assert check_folder(root).counts.keys() <= {"missing split"}
+
+
+def test_text_files_without_a_list_of_classes_are_refused_with_the_reason(tmp_path: Path) -> None:
+    image(tmp_path / "images" / "a.png", BOX, tmp_path / "labels" / "a.txt")
+    with pytest.raises(DatasetNotFoundError, match=r"no yolo: beside images are text files .*nothing names the class"):
+        layout_of(tmp_path)
+
+
 def test_lists_of_another_machine_are_found_with_one_warning(tmp_path: Path) -> None:
     root = whole(tmp_path, BOX, "names: [cat]")
-    for line in ("/home/me/set/images/train/a.png", "images\\train\\a.png", "images/train/A.PNG"):
+    for line in ("/mnt/me/set/images/train/a.png", "images\\train\\a.png", "images/train/A.PNG"):
         (root / "train.txt").write_text(f"{line}\n")
         (root / "data.yaml").write_text("train: train.txt\nnames: [cat]\n")
         with pytest.warns(UserWarning, match=r"data\.yaml: 1 images are not where it says"):

@@ -24,6 +24,7 @@ from visus.systems.metric_learning.losses import (
     proxy_nca_loss,
     triplet_loss,
 )
+from visus.systems.metric_learning.losses.distances import unit_length
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 CLASSES, DIMENSIONS = 4, 5

@@ -1,4 +1,4 @@
-"""Batches put together by class, for losses that compare the pictures of a batch with each other.
+"""Batches put together by class, for losses that compare the images of a batch with each other.
 
 A batch is a function of (seed, epoch, its number) alone: every process draws only its own, a resumed epoch goes on
 where it was cut, and no two epochs repeat each other.
@@ -68,24 +68,24 @@ def class_batches(
 ) -> ClassBatches:
     """The sampler called ``kind``.
 
-    - ``classes``: batch_size / images_per_class classes, that many pictures of each;
+    - ``classes``: batch_size / images_per_class classes, that many images of each;
     - ``pairs``: batch_size / 2 classes, one pair of each (N-pair loss: Sohn, NIPS 2016);
     - ``lifted``: half the batch are pairs drawn from the list of all positive pairs, so that large classes come more
-      often; the other half are random pictures of other classes (after Song et al., "Lifted Structured Feature
+      often; the other half are random images of other classes (after Song et al., "Lifted Structured Feature
       Embedding", CVPR 2016, section 4, where the share of negatives is left open);
-    - ``super_classes``: classes of two super-classes, images_per_class pictures of each (hard-aware deeply cascaded
+    - ``super_classes``: classes of two super-classes, images_per_class images of each (hard-aware deeply cascaded
       embedding: Yuan, Yang, Zhang, ICCV 2017).
 
-    A picture comes twice in a batch only where its class has fewer pictures than are asked for, and in ``lifted`` where
+    An image comes twice in a batch only where its class has fewer images than are asked for, and in ``lifted`` where
     two pairs share it.
 
     Args:
         kind: how a batch is put together.
-        labels: the class of each picture.
-        super_labels: the super-class of each picture; needed for ``super_classes``.
-        batch_size: pictures of a batch, on each process.
-        images_per_class: pictures of a class in a batch of ``classes`` or ``super_classes``.
-        batches_per_epoch: on each process; None makes as many as show about as many pictures as there are.
+        labels: the class of each image.
+        super_labels: the super-class of each image; needed for ``super_classes``.
+        batch_size: images of a batch, on each process.
+        images_per_class: images of a class in a batch of ``classes`` or ``super_classes``.
+        batches_per_epoch: on each process; None makes as many as show about as many images as there are.
         seed: of the draws.
         share: (rank, number of processes); None asks torch.distributed.
 
@@ -97,19 +97,19 @@ def class_batches(
     if batches_per_epoch is not None and batches_per_epoch < 1:
         raise ValueError(f"batches_per_epoch must be at least 1, or None, not {batches_per_epoch}")
     draw = _KINDS[kind](Classes(labels), super_labels, batch_size, images_per_class)
-    pictures = len(labels)
+    images = len(labels)
 
     def count(processes: int) -> int:
-        return batches_per_epoch or max(1, math.ceil(pictures / (batch_size * processes)))
+        return batches_per_epoch or max(1, math.ceil(images / (batch_size * processes)))
 
     return ClassBatches(draw=draw, batches=count, seed=seed, share=share)
 
 
 class Classes:
-    """The pictures of each class that has at least two, in two arrays.
+    """The images of each class that has at least two, in two arrays.
 
     Raises:
-        ValueError: no class has two pictures.
+        ValueError: no class has two images.
     """
 
     def __init__(self, labels: Int64[Tensor, " n"]) -> None:
@@ -119,18 +119,18 @@ class Classes:
         self.usable = np.flatnonzero(self.sizes >= 2)
         if not len(self.usable):
             raise ValueError(
-                f"none of {len(names)} classes has two pictures, so nothing can be compared within a class; batches put"
+                f"none of {len(names)} classes has two images, so nothing can be compared within a class; batches put"
                 " together by class need at least two of each of some classes"
             )
 
-    def pictures(self, place: int, count: int, rng: np.random.Generator) -> list[int]:
-        """``count`` random pictures of a class; each as equally often as can be where there are fewer."""
+    def images(self, place: int, count: int, rng: np.random.Generator) -> list[int]:
+        """``count`` random images of a class; each as equally often as can be where there are fewer."""
         size, first = int(self.sizes[place]), int(self._first[place])
         rounds = [rng.permutation(size) for _ in range(math.ceil(count / size))]
         return [int(self._order[first + i]) for i in np.concatenate(rounds)[:count]]
 
-    def pictures_outside(self, places: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
-        """``count`` random pictures of other classes than ``places``, of any where there is no other."""
+    def images_outside(self, places: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
+        """``count`` random images of other classes than ``places``, of any where there is no other."""
         free = np.ones(len(self.sizes), dtype=bool)
         free[places] = False
         others = self._order[np.repeat(free, self.sizes)]
@@ -139,10 +139,10 @@ class Classes:
         return chosen
 
     def by_super_class(self, super_labels: Int64[Tensor, " n"]) -> list[np.ndarray]:
-        """The classes with two pictures of each super-class.
+        """The classes with two images of each super-class.
 
         Raises:
-            ValueError: a class has pictures of two super-classes, or the numbers of labels differ.
+            ValueError: a class has images of two super-classes, or the numbers of labels differ.
         """
         known = super_labels.numpy()
         if len(known) != len(self._order):
@@ -150,7 +150,7 @@ class Classes:
         supers = known[self._order]
         of_class = supers[self._first]
         if (np.repeat(of_class, self.sizes) != supers).any():
-            raise ValueError("a class belongs to two super-classes: every picture of it needs the same super-label")
+            raise ValueError("a class belongs to two super-classes: every image of it needs the same super-label")
         return [self.usable[of_class[self.usable] == one] for one in np.unique(of_class)]
 
     def choose(self, places: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
@@ -161,7 +161,7 @@ class Classes:
         """Refuse a batch of more classes than there are."""
         if len(self.usable) < count:
             raise ValueError(
-                f"a batch of {batch_size} asks for {count} classes, but only {len(self.usable)} have two pictures:"
+                f"a batch of {batch_size} asks for {count} classes, but only {len(self.usable)} have two images:"
                 " lower batch_size, or raise images_per_class"
             )
 
@@ -181,7 +181,7 @@ def _of_classes(classes: Classes, super_labels: Tensor | None, batch_size: int, 
 
     def draw(rng: np.random.Generator) -> list[int]:
         chosen = classes.choose(classes.usable, count, rng)
-        return [picture for place in chosen for picture in classes.pictures(place, images_per_class, rng)]
+        return [image for place in chosen for image in classes.images(place, images_per_class, rng)]
 
     return draw
 
@@ -194,15 +194,15 @@ def _of_lifted(classes: Classes, super_labels: Tensor | None, batch_size: int, i
     if batch_size < 4 or batch_size % 2:
         raise ValueError(f"batch_size {batch_size} is not made of two or more pairs: take an even number from 4")
     classes.require(2, batch_size)
-    # A class of k pictures has k (k - 1) / 2 positive pairs: drawing by this weight is drawing from the list of all.
+    # A class of k images has k (k - 1) / 2 positive pairs: drawing by this weight is drawing from the list of all.
     weights = classes.sizes * (classes.sizes - 1) / 2
     shares = weights / weights.sum()
     pairs = batch_size // 4
 
     def draw(rng: np.random.Generator) -> list[int]:
         anchors = rng.choice(len(shares), pairs, p=shares)
-        batch = [picture for place in anchors for picture in classes.pictures(int(place), 2, rng)]
-        return batch + classes.pictures_outside(anchors, batch_size - len(batch), rng)
+        batch = [image for place in anchors for image in classes.images(int(place), 2, rng)]
+        return batch + classes.images_outside(anchors, batch_size - len(batch), rng)
 
     return draw
 
@@ -221,13 +221,13 @@ def _of_super_classes(classes: Classes, super_labels: Tensor | None, batch_size:
     if len(members) < SUPER_CLASSES:
         raise ValueError(
             f"a batch of {batch_size} asks for {each} classes in each of {SUPER_CLASSES} super-classes, but"
-            f" {len(members)} super-classes have as many with two pictures: lower batch_size, or raise images_per_class"
+            f" {len(members)} super-classes have as many with two images: lower batch_size, or raise images_per_class"
         )
 
     def draw(rng: np.random.Generator) -> list[int]:
         supers = rng.choice(len(members), SUPER_CLASSES, replace=False)
         chosen = [place for one in supers for place in classes.choose(members[int(one)], each, rng)]
-        return [picture for place in chosen for picture in classes.pictures(place, images_per_class, rng)]
+        return [image for place in chosen for image in classes.images(place, images_per_class, rng)]
 
     return draw
 

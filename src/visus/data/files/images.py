@@ -121,7 +121,7 @@ def is_nearly_black(path: str | Path) -> bool:
         levels, deep = levels_of(image), deep_rawmode(image) is not None
         if not deep and not image.mode.startswith("I"):
             return False
-        image.load()
+        load_unturned(image, orientation_of(image))
         values = np.asarray(image)
         return are_small(values[..., :3].astype(np.int64) << 8 if deep else values, levels)
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from visus.data.errors import AnnotationError, ImageError
 from visus.data.files.content import read_content
 from visus.data.files.opened import opened
+from visus.data.files.orientation import load_unturned, orientation_of, turned
 from visus.types import VOID
 
 Colour = tuple[int, int, int]
@@ -87,7 +88,7 @@ class LabelTable:
 
 
 def read_values(path: Path) -> NDArray[np.integer[Any]]:
-    """The numbers [h w] or the colours [h w 3] of a label map, without its palette and transparency.
+    """The numbers [h w] or the colours [h w 3] of a label map, upright, without its palette and transparency.
 
     Raises:
         ImageError: the file cannot be read, or holds neither whole numbers nor colours.
@@ -96,9 +97,9 @@ def read_values(path: Path) -> NDArray[np.integer[Any]]:
     if not data:
         raise ImageError(f"{path}: the file is empty (0 bytes)")
     with opened(data, path) as image:
-        image.load()
+        left = load_unturned(image, orientation_of(image))
     try:
-        values = _without_transparency(image)
+        values = turned(_without_transparency(image), left)
     except ValueError as error:
         raise ImageError(f"{path}: not a readable mask ({error})") from error
     if values.ndim == 2 and values.dtype.itemsize > 2 and (values.min() < 0 or values.max() >= _IDS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,9 +46,19 @@ class FolderListing:
         # The preferred ending comes last and so wins where a name has two.
         kept.sort(key=lambda name: -ranks[Path(name).suffix.lower()])
         self._by_stem = {Path(name).stem: name for name in kept}
+        self._folded: dict[str, list[str]] = defaultdict(list)  # other capitals, other forms of accents
+        for stem in self._by_stem:
+            self._folded[_folded(stem)].append(stem)
 
     def __contains__(self, stem: str) -> bool:
-        return stem in self._by_stem
+        return self._stem(stem) is not None
+
+    def _stem(self, stem: str) -> str | None:
+        """A name as the folder has it: the same, or the only one that differs in capitals or forms of accents."""
+        if stem in self._by_stem:
+            return stem
+        found = self._folded.get(_folded(stem), [])
+        return found[0] if len(found) == 1 else None
 
     def stems(self) -> list[str]:
         """All names without ending, in alphabetical order."""
@@ -57,7 +69,12 @@ class FolderListing:
 
         A file that is not there gets the preferred ending, so that reading it says which one is missing.
         """
-        bare = Path(entry).name
+        bare = Path(entry.replace("\\", "/")).name
         if Path(bare).suffix.lower() in self._suffixes:
             bare = Path(bare).stem
-        return self._by_stem.get(bare, f"{bare}{self._suffixes[0]}")
+        found = self._stem(bare)
+        return f"{bare}{self._suffixes[0]}" if found is None else self._by_stem[found]
+
+
+def _folded(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem).casefold()

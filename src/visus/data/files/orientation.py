@@ -60,7 +60,10 @@ def load_unturned(image: Image.Image, orientation: int) -> int:
     except Exception:  # damaged metadata are no reason to lose the pixels; what could be read is kept
         exif = image.getexif()
     exif[_ORIENTATION] = orientation  # by which Pillow turns a TIFF while it decodes
+    # Of a file whose name it knows Pillow maps the pixels, with sides that are exchanged already: they come out torn.
+    name, image.filename = image.filename, ""
     image.load()
+    image.filename = name
     return 1
 
 

@@ -67,11 +67,12 @@ def inventory(root: Path) -> str:
 def _signs_of(folder: Path, names: list[str], root: Path) -> list[str]:
     """The first sign of each kind in one folder."""
     found: dict[str, str] = {}
-    images = {Path(name).stem for name in names if name.lower().endswith(SUFFIXES)}
+    images = {os.path.splitext(name)[0] for name in names if name.lower().endswith(SUFFIXES)}
     for name in names:
-        ending, path = Path(name).suffix.lower(), folder / name
+        ending = os.path.splitext(name)[1].lower()
         if ending in found or ending not in (".json", ".xml", ".txt"):
             continue
+        path = folder / name
         shown = path.relative_to(root).as_posix()
         if ending == ".json" and (Path(name).stem in images or _is_annotation_json(path)):
             found[ending] = f"{shown} (annotations in JSON)"
@@ -103,7 +104,7 @@ def _text_sign(path: Path, beside: bool, among_images: bool) -> str:
     words = [line.split() for line in lines if line.strip()]
     if (beside or not among_images) and words and len(words[0]) >= 5 and all(map(_is_number, words[0])):
         return "lines of numbers, as YOLO has them"
-    if any(word.lower().endswith(SUFFIXES) for line in words for word in line):
+    if words and all(any(word.lower().endswith(SUFFIXES) for word in line) for line in words):
         return "a list of images"
     return ""
 

@@ -38,11 +38,13 @@ def pack_polygons(record: Record) -> Record:
 
 def packed(segmentation: Segmentation | bytes | None) -> bytes:
     """The bytes of an outline: of polygons their number, their lengths and all numbers, of run lengths their JSON."""
+    if not segmentation:
+        return b""
     if isinstance(segmentation, bytes):
         return segmentation
     if isinstance(segmentation, dict):
         return json.dumps(segmentation, separators=(",", ":")).encode()
-    polygons = [polygon for polygon in segmentation or () if len(polygon) >= 6]
+    polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
     if not polygons:
         return b""
     lengths = struct.pack(f"<{len(polygons) + 1}I", len(polygons), *map(len, polygons))

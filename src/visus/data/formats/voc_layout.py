@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote
 
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
@@ -113,7 +114,7 @@ class VocImages:
             name: of the annotation, as in `xml_files`.
             filename: what the annotation says; counts where no image has the name of the annotation.
         """
-        for said in (name, filename.replace("\\", "/")):
+        for said in dict.fromkeys((name, filename.replace("\\", "/"), unquote(filename))):
             bare = PurePosixPath(said).name
             stem = bare[: -len(ending)] if (ending := PurePosixPath(bare).suffix).lower() in SUFFIXES else bare
             if stem and (found := self._by_stem.get(_folded(stem))):

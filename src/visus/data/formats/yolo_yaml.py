@@ -18,15 +18,16 @@ import yaml  # type: ignore[import-untyped]
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import read_lines
-from visus.data.files.splits import ALIASES, SPLITS, divided, missing_split, split_lists
+from visus.data.files.splits import ALIASES, SPLITS, divided, missing_split, split_called, split_lists
 from visus.data.files.walk import ImageFinder, files_below, visible, walk_files
 from visus.data.files.yaml_file import read_yaml_file
 from visus.data.formats.yolo_pose import YoloPose, pose_of
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-_LISTS = ("classes.txt", "obj.names", "class_names.txt", "labels.txt", "predefined_classes.txt")
+CLASS_LISTS = ("classes.txt", "obj.names", "class_names.txt", "labels.txt", "predefined_classes.txt")
+"""What a list of classes beside labels may be called."""
 _NOTHING = ("", "~", "null", "Null", "NULL")
-_LOOKED_AT = 50  # images that decide whether a folder has YOLO's labels
+_LOOKED_AT = 1000  # images that decide whether a folder has YOLO's labels
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ def find_yaml(root: Path) -> Path:
         others = [file for file in visible(root) if file.suffix == ".data" and _darknet(file).get("names")]
         if len(others) == 1:
             return others[0]
-        listing = next((root / name for name in _LISTS if (root / name).is_file()), None)
+        listing = next(
+            (place / name for place in _list_places(root) for name in CLASS_LISTS if (place / name).is_file()), None
+        )
         if listing and has_label_lines(root):
             return listing
     what = "no such folder" if not root.is_dir() else f"{len(others)} descriptions" if others else "no data.yaml"
@@ -76,6 +79,19 @@ def find_yaml(root: Path) -> Path:
         f"{root}: {what}; the YOLO format needs data.yaml with names and the folder of each split, obj.data with "
         "obj.names, or classes.txt beside images/ and labels/"
     )
+
+
+def _list_places(root: Path) -> list[Path]:
+    """Where a list of classes may lie: in the folder, beside the labels, or in the folder of a split."""
+    return [root, *(path for path in visible(root) if path.name == "labels" or split_called(path.name))]
+
+
+def _root_of(listing: Path) -> Path:
+    """The folder of the data set that a list of classes is about."""
+    folder, above = listing.parent, listing.parent.parent
+    beside_labels = folder.name == "labels" and next(walk_files(folder), None) is None
+    of_a_split = split_called(folder.name) and sum(split_called(path.name) is not None for path in visible(above)) > 1
+    return above if beside_labels or of_a_split else folder
 
 
 def has_label_lines(root: Path) -> bool:
@@ -117,7 +133,7 @@ def read_yaml(path: Path) -> YoloFile:
     if path.suffix == ".data":
         return _of_darknet(path)
     if path.suffix in (".txt", ".names"):
-        return _of_folder(path.parent, path)
+        return _of_folder(_root_of(path), path)
     content = _content(path)
     said = content.get("path")
     roots = [path.parent / os.path.expanduser(said)] if isinstance(said, str) and said not in _NOTHING else []

@@ -69,6 +69,8 @@ def open_csv(
         raise DatasetNotFoundError(f"{', '.join(map(str, tables.values()))}: no row below the names of the columns")
     table = tables.get(split, next(iter(tables.values())))
     categories = label_numbers([row.label for row in rows if row.label])
+    if not categories:
+        raise AnnotationError(f"{table}: no row has a label, so there is nothing to learn or to measure")
     groups = {key: _by_image(of_table) for key, of_table in named.items()}
     several = any(_is_of_objects(of_image) for group in groups.values() for of_image in group)
     if "" in tables:
@@ -262,6 +264,8 @@ def _check_table(table: Path, decode: bool) -> CheckReport:
         return CheckReport((Problem("unreadable annotations", "error", str(table), message),), 0, 0)
     if not rows:
         return CheckReport((Problem("empty data set", "error", str(table), "holds no row"),), 0, 0)
+    if not any(row.label for row in rows):
+        return CheckReport((Problem("no annotations", "error", str(table), "no row has a label"),), 0, 0)
     folder = image_root(table, rows)
     finder = ImageFinder((folder, table.parent))
     places = {image: finder.find(image) for image in dict.fromkeys(row.image for row in rows)}

@@ -101,7 +101,8 @@ def class_files(folder: Path) -> dict[str, list[str]]:
 
 
 def _images(folder: Path, name: str) -> list[str]:
-    return [file.relative_to(folder).as_posix() for file in files_below(folder / name)]
+    start = len((folder / name).as_posix()) - len(name)
+    return [file.as_posix()[start:] for file in files_below(folder / name)]
 
 
 def _divided(classes: dict[str, list[str]], split: str) -> dict[str, list[str]]:
@@ -120,14 +121,18 @@ def _expected() -> str:
 
 def recognise_image_folder(root: Path) -> bool:
     """Whether a folder has folders with images for two classes or more, and nothing that says it is something else."""
-    return len(_classes_of(root)) > 1 and not refusal(root)
+    classes = _classes_of(root)
+    return len(classes) > 1 and not _refused(root, classes)
 
 
 def refusal(root: Path) -> str:
     """Why a folder with folders of images is not taken for classes; empty where it is, or where it has none."""
     classes = _classes_of(root)
-    if not classes:
-        return ""
+    return _refused(root, classes) if classes else ""
+
+
+def _refused(root: Path, classes: dict[str, list[str]]) -> str:
+    """Why folders of images are not taken for classes, given the images of each."""
     what = f"it has images in {_listed(list(classes), 'folder')}"
     if len(classes) == 1:
         return "" if part_folders(list(classes)) else f"{what}, and two classes or more are needed"
@@ -156,9 +161,10 @@ def _classes_of(root: Path) -> dict[str, list[str]]:
 
 def _nested(classes: dict[str, list[str]]) -> str:
     """The first folder of images in a class, where no class has images itself and one has several such folders."""
-    depths = {len(Path(file).parts) for files in classes.values() for file in files}
-    inner = [{Path(file).parts[1] for file in files if len(Path(file).parts) > 2} for files in classes.values()]
-    return str(Path(next(iter(classes.values()))[0]).parent) if min(depths) > 2 and max(map(len, inner)) > 1 else ""
+    if any(file.count("/") < 2 for files in classes.values() for file in files):
+        return ""
+    inner = [{file.split("/")[1] for file in files} for files in classes.values()]
+    return next(iter(classes.values()))[0].rpartition("/")[0] if max(map(len, inner)) > 1 else ""
 
 
 def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:

@@ -25,6 +25,7 @@ from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size, read_image
 from visus.data.files.listed_files import read_lines
 from visus.data.files.opened import opened
+from visus.data.files.orientation import load_unturned, orientation_of, turned
 from visus.data.formats.coco_index import Record
 from visus.data.records.flat import NameTable
 from visus.ops.masks import masks_to_boxes
@@ -97,7 +98,8 @@ def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
             than 1 GB.
     """
     with opened(path, path) as image:
-        numbers = np.asarray(image)
+        left = load_unturned(image, orientation_of(image))
+    numbers = np.ascontiguousarray(turned(np.asarray(image), left))
     if numbers.ndim != 2:
         raise ImageError(f"{path}: a mask needs one channel of instance numbers, this has the shape {numbers.shape}")
     present = np.unique(numbers)

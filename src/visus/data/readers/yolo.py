@@ -30,6 +30,7 @@ from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index, schema_of
 from visus.data.formats.yolo_files import label_lines, parse_label, read_labels, write_label
 from visus.data.formats.yolo_yaml import (
+    CLASS_LISTS,
     YoloFile,
     find_yaml,
     has_label_lines,
@@ -206,6 +207,7 @@ def _stray_labels(images: list[Path], roots: tuple[Path, ...]) -> list[Problem]:
     """Files of labels that belong to no image."""
     known = {labels_of(image, roots) for image in images}
     folders = {path.parent for path in known if path.parent.name != "images" and "labels" in path.parts}
+    known |= {folder / name for folder in folders for name in CLASS_LISTS}
     strays = sorted({file for folder in folders for file in folder.glob("[!.]*.txt")} - known)
     return [Problem("labels without an image", "warning", str(file), "no split has its image") for file in strays]
 

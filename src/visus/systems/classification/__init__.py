@@ -1,4 +1,4 @@
-"""Classification: what a picture shows, and one box around it."""
+"""Classification: what an image shows, and one box around it."""
 
 from visus.metrics.classification import ClassificationMetric
 from visus.problem import Architecture, Problem

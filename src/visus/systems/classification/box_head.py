@@ -1,4 +1,4 @@
-"""The box of the one thing that a picture shows, from the maps of a backbone.
+"""The box of the one thing that an image shows, from the maps of a backbone.
 
 Each cell says how far it is from the four edges of the box (as in FCOS, arXiv 1904.01355, section 3.1) and how far it
 is to be believed; the box is the average of what they say. All is learned from the box alone.
@@ -35,7 +35,7 @@ class BoxHead(nn.Module):
         )
         self.edges = nn.Conv2d(width, 4, 1)
         self.belief = nn.Conv2d(width, 1, 1)
-        for layer, bias in ((self.edges, -1.0), (self.belief, 0.0)):  # at first half the picture, all cells alike
+        for layer, bias in ((self.edges, -1.0), (self.belief, 0.0)):  # at first half the image, all cells alike
             nn.init.normal_(layer.weight, std=0.001)
             nn.init.constant_(layer.bias, bias)  # type: ignore[arg-type]
 

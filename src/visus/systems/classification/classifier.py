@@ -1,4 +1,4 @@
-"""Classification and localisation: what a picture shows, and one box around it.
+"""Classification and localisation: what an image shows, and one box around it.
 
 A backbone with its published classifier, and beside it, where boxes are wanted, a head that looks at the backbone's
 maps: the setting of ILSVRC's localisation (Russakovsky et al., arXiv 1409.0575, section 4.2) with one box for all

@@ -14,7 +14,7 @@ class ClassificationOutputs:
 
     Args:
         image_sizes: the (h, w) of each image in network pixels, without padding.
-        logits: how much each class is believed in; a softmax makes probabilities of them.
+        logits: the class logits; a softmax makes probabilities of them.
         boxes_xyxy: the box of what the class names in network pixels, not clipped; None without a box head.
     """
 

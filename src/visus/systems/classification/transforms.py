@@ -1,4 +1,4 @@
-"""The square in the middle of a picture, which is what the published classifiers look at."""
+"""The square in the middle of an image, which is what the published classifiers look at."""
 
 from __future__ import annotations
 

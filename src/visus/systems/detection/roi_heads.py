@@ -157,6 +157,6 @@ class RoIHeads(nn.Module):
 
 
 def index_of_images(boxes: Sequence[Float[Tensor, "_ 4"]]) -> Int64[Tensor, " r"]:
-    """The image of each box once the boxes of all images are laid end to end."""
+    """The image of each box once the boxes of all images are concatenated."""
     counts = torch.tensor([len(part) for part in boxes], device=boxes[0].device)
     return torch.repeat_interleave(torch.arange(len(boxes), device=boxes[0].device), counts)

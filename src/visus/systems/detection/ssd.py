@@ -121,7 +121,7 @@ class SSDHead(nn.Module):
 
 
 class LevelPredictors(nn.Module):
-    """One predictor for each feature map, whose answers are laid end to end.
+    """One predictor for each feature map, whose answers are concatenated.
 
     Args:
         predictors: one for each map.

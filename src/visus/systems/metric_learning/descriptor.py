@@ -1,7 +1,7 @@
 """A descriptor: one network that gives each image a point, images of one class near to each other.
 
 Body, pooling (average, GeM, or one that keeps the layout), linear layer, unit length. What it learns is decided by the
-loss alone: any of this room's single-network losses.
+loss alone: any of those for a single network.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the networks of this room return, and how it becomes predictions."""
+"""What the networks of metric learning return, and how it becomes predictions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """From the features of a network's stages to one vector: averages, generalised means, averages of cells.
 
-An average over the whole picture forgets where things are. Often that is welcome; but what tells two clocks apart, or
+An average over the whole image forgets where things are. Often that is welcome; but what tells two clocks apart, or
 the flags of two countries, is what lies where. ``layout`` keeps it: next to the average of the last stage it puts
 averages over a grid of cells of the stage before, whose features are simpler and twice as fine. That is a spatial
 pyramid (arXiv 1406.4729) with its levels on two stages. Both parts get the length of the first: stages that end in a

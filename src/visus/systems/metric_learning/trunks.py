@@ -1,4 +1,4 @@
-"""What every network of this room stands on: a body, and the last layers before its features are pooled.
+"""What every network of metric learning stands on: a body, and the last layers before its features are pooled.
 
 A trunk can be cut behind one of its stages (`SplitTrunk`): what lies below is computed once, what lies above many
 times.
