@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones import Body, backbone
+from visus.nn.backbones import Backbone, backbone
 from visus.nn.pyramid import FeaturePyramid, PyramidBackbone
 
 
-class Halving(Body):
+class Halving(Backbone):
     """A body without weights: each stage is the average of 2x2 pixels of the one before."""
 
     channels = (3, 3, 3)

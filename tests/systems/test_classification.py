@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from visus.catalog import build_task
 from visus.data.augment.mixing import Mix
 from visus.nn.backbones import BACKBONES
-from visus.nn.backbones.body import Body
+from visus.nn.backbones.interface import Backbone
 from visus.nn.published import PUBLISHED
 from visus.nn.square import SquareTransform
 from visus.systems.classification import PROBLEM, ClassificationCriterion, ImageClassifier
@@ -47,7 +47,7 @@ def test_one_pass_gives_what_the_network_gives(name: str) -> None:
     with torch.no_grad():
         logits, maps = logits_and_maps(network, pixels)
         torch.testing.assert_close(logits, network(pixels))
-    assert isinstance(network, Body) or isinstance(network.features, Body)
+    assert isinstance(network, Backbone) or isinstance(network.features, Backbone)
     assert BoxHead([one.shape[1] for one in maps[-2:]])(maps).shape == (1, 4)
 
 

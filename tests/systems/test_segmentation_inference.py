@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from visus.nn.backbones import Body
+from visus.nn.backbones import Backbone
 from visus.nn.transform import ImageTransform
 from visus.systems.segmentation.inference import AveragedSegmenter, mirror, mirror_maps, resize_batch, window_starts
 from visus.systems.segmentation.outputs import Frame
@@ -16,7 +16,7 @@ from visus.systems.segmentation.segmenter import Segmenter
 from visus.types import ImageBatch
 
 
-class Pixels(Body):
+class Pixels(Backbone):
     """The pixels themselves, and where they lie."""
 
     channels, strides = (3,), (1,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visus.nn.backbones import BACKBONES, Body, backbone, freeze
+from visus.nn.backbones import BACKBONES, Backbone, backbone, freeze
 from visus.nn.norm import FrozenBatchNorm2d, conv_norm
 from visus.nn.published import PUBLISHED, PublishedWeights
 from visus.nn.pyramid import FeaturePyramid, PyramidBackbone
@@ -11,7 +11,7 @@ from visus.nn.weights import WeightsError, load_state, read_weights, save_weight
 __all__ = [
     "BACKBONES",
     "PUBLISHED",
-    "Body",
+    "Backbone",
     "FeaturePyramid",
     "FrozenBatchNorm2d",
     "PublishedWeights",

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import Body
+from visus.nn.backbones.interface import Backbone
 from visus.nn.norm import ConvNorm, MakeNorm
 
 
@@ -38,7 +38,7 @@ class PyramidBackbone(nn.Module):
 
     def __init__(
         self,
-        body: Body,
+        body: Backbone,
         *,
         stages: Sequence[int] | None = None,
         out_channels: int = 256,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD, Body
+from visus.nn.backbones.interface import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from visus.nn.transform import ImageTransform
 from visus.types import ImageBatch
 
@@ -54,6 +54,6 @@ class SquareTransform(ImageTransform):
         return self.batch([pixels[:, :h, :w] for pixels, (h, w) in zip(images.pixels, sizes, strict=True)])
 
 
-def whole_image(size: int, body: Body) -> SquareTransform:
+def whole_image(size: int, body: Backbone) -> SquareTransform:
     """All of an image on a square, its pixels as ``body`` wants them."""
     return SquareTransform(size=size, mean=body.mean, std=body.std, antialias=True)

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import IMAGENET_MEAN, IMAGENET_STD, Body
+from visus.nn.backbones.interface import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from visus.ops.padding import check_image, pad_images
 from visus.types import ImageBatch, InstanceTarget
 
@@ -89,7 +89,7 @@ class ImageTransform(nn.Module):
         return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
 
 
-def small_transform(size: int, body: Body) -> ImageTransform:
+def small_transform(size: int, body: Backbone) -> ImageTransform:
     """For our networks for a CPU: the shorter side is ``size`` pixels and the longer at most twice that."""
     return ImageTransform(min_size=size, max_size=2 * size, mean=body.mean, std=body.std, antialias=True)
 

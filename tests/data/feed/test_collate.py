@@ -8,7 +8,7 @@ import torch
 
 from rectangles import rectangles
 from visus.data.feed.collate import Collate
-from visus.nn.backbones.body import Body
+from visus.nn.backbones.interface import Backbone
 from visus.nn.square import SquareTransform
 from visus.nn.transform import ImageTransform
 from visus.ops.padding import pad_images
@@ -20,7 +20,7 @@ BATCHERS = {
     "one side": ImageTransform(min_size=16, max_size=None).batch,
     "own size": ImageTransform(min_size=None).batch,
     "square": SquareTransform(size=16).batch,
-    "middle": CentreCrop(size=16, body=Body()).batch,
+    "middle": CentreCrop(size=16, body=Backbone()).batch,
 }
 WRONG = {
     "grey": torch.zeros(1, 8, 8, dtype=torch.uint8),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import idle, images, targets, transform, trunk
+from tiny_networks import backbone, idle, images, targets, transform
 from torch import nn
 from torch.nn import functional as F
 
 from visus.systems.metric_learning import PROBLEM
 from visus.systems.metric_learning.abe import ABE, ABECriterion, Attention, divergence_loss
-from visus.systems.metric_learning.trunks import SplitTrunk
+from visus.systems.metric_learning.backbones import SplitBackbone
 from visus.types import ImageBatch
 
 LABELS = (0, 0, 1, 1, 2, 2)
@@ -19,7 +19,9 @@ LABELS = (0, 0, 1, 1, 2, 2)
 def tiny(learners: int = 3) -> ABE:
     torch.manual_seed(0)
     attention = Attention(nn.Conv2d(8, 5, 1), width=5, channels=8, learners=learners)
-    return ABE(transform=transform(), backbone=SplitTrunk(trunk(), 1), attention=attention, embedding_dim=4 * learners)
+    return ABE(
+        transform=transform(), backbone=SplitBackbone(backbone(), 1), attention=attention, embedding_dim=4 * learners
+    )
 
 
 @pytest.mark.parametrize(("cosine", "expected"), [(1.0, 1.0), (0.5, 0.0), (0.75, 0.5), (0.0, 0.0)])
@@ -117,6 +119,6 @@ def test_the_paper_s_network_is_cut_behind_the_third_pooling() -> None:
 def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 learners, not 1"):
         Attention(nn.Identity(), width=8, channels=8, learners=1)
-    attention, backbone = Attention(nn.Identity(), width=8, channels=8, learners=2), SplitTrunk(trunk(), 1)
+    attention, split = Attention(nn.Identity(), width=8, channels=8, learners=2), SplitBackbone(backbone(), 1)
     with pytest.raises(ValueError, match="multiple of 2, not 9"):
-        ABE(transform=transform(), backbone=backbone, attention=attention, embedding_dim=9)
+        ABE(transform=transform(), backbone=split, attention=attention, embedding_dim=9)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_networks import idle, images, targets, transform, trunk
+from tiny_networks import backbone, idle, images, targets, transform
 from torch.nn import functional as F
 
 from visus.systems.metric_learning import PROBLEM
@@ -28,7 +28,7 @@ LABELS = (0, 0, 1, 1, 2, 2)
 
 def tiny() -> ABIER:
     torch.manual_seed(0)
-    return ABIER(transform=transform(), backbone=trunk(), sizes=SIZES)
+    return ABIER(transform=transform(), backbone=backbone(), sizes=SIZES)
 
 
 def unit_parts(count: int = 5) -> list[torch.Tensor]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import idle, images, targets, transform, trunk
+from tiny_networks import backbone, idle, images, targets, transform
 from torch import nn
 
 from visus.nn.square import SquareTransform
 from visus.systems.metric_learning import PROBLEM
+from visus.systems.metric_learning.backbones import NeckedBackbone, SplitBackbone, lite0_backbone
 from visus.systems.metric_learning.descriptor import Descriptor, descriptor_lite0
 from visus.systems.metric_learning.pooling import POOLINGS, AveragePooling, GeM, LayoutPooling, Pooling, make_pooling
-from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, lite0_trunk
 from visus.types import ImageBatch
 
 
@@ -20,7 +20,7 @@ def tiny(normalise: bool = True, pooling: Pooling | None = None) -> Descriptor:
     pool = pooling or AveragePooling()
     return Descriptor(
         transform=transform(),
-        backbone=trunk(),
+        backbone=backbone(),
         pooling=pool,
         head=nn.Linear(pool.width((4, 8, 8)), 5),
         normalise=normalise,
@@ -110,7 +110,7 @@ def test_images_of_any_shape_become_squares_without_padding() -> None:
 def test_the_baseline_without_a_head_is_the_pooled_features_of_imagenet() -> None:
     model = descriptor_lite0(head="none", normalise=False, trainable_layers=0, size=64).eval()
     batch = ImageBatch(torch.rand(2, 3, 64, 64), torch.full((2, 2), 64))
-    network = lite0_trunk().eval()
+    network = lite0_backbone().eval()
     expected = network(model.transform(batch)).mean((2, 3))
     torch.testing.assert_close(model(batch).embeddings, expected)
     assert expected.shape == (2, 1280)
@@ -124,27 +124,27 @@ def test_only_the_last_groups_of_a_pretrained_body_learn() -> None:
     assert not {key for key in learning if "blocks.10." in key or "stem" in key}
 
 
-def test_a_cut_trunk_computes_what_the_whole_one_does() -> None:
+def test_a_cut_backbone_computes_what_the_whole_one_does() -> None:
     torch.manual_seed(0)
-    for whole in (trunk(), lite0_trunk()):
+    for whole in (backbone(), lite0_backbone()):
         whole.eval()
         pixels = torch.rand(2, 3, 64, 64)
         with torch.no_grad():
             stages = whole.stages(pixels)
-            halves = SplitTrunk(whole, 1)
+            halves = SplitBackbone(whole, 1)
             lower = halves.lower(pixels)
             torch.testing.assert_close(lower, stages[1])
             torch.testing.assert_close(halves.upper(lower), stages[-1])
         assert halves.channels == (stages[1].shape[1], stages[-1].shape[1])
 
 
-def test_a_trunk_that_cannot_be_cut_says_so() -> None:
-    with pytest.raises(ValueError, match=r"stage must lie in 0\.\.1 for this trunk, not 2"):
-        SplitTrunk(trunk(), 2)
-    body = trunk().body
+def test_a_backbone_that_cannot_be_cut_says_so() -> None:
+    with pytest.raises(ValueError, match=r"stage must lie in 0\.\.1 for this backbone, not 2"):
+        SplitBackbone(backbone(), 2)
+    body = backbone().body
     body.groups = lambda: [[]]  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="a TinyBody cannot be cut"):
-        SplitTrunk(Trunk(body), 0)
+        SplitBackbone(NeckedBackbone(body), 0)
 
 
 def test_unknown_poolings_and_heads_are_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.miners import HDCMiner
-from tiny_networks import idle, images, targets, transform, trunk
+from tiny_networks import backbone, idle, images, targets, transform
 from torch import nn
 from torch.nn import functional as F
 
@@ -20,7 +20,7 @@ from visus.types import ImageBatch
 def tiny() -> HDC:
     torch.manual_seed(0)
     heads: list[nn.Module] = [LastHead(channels, 3, dropout=0.0) for channels in (4, 8, 8)]
-    return HDC(transform=transform(), backbone=trunk(), heads=heads)
+    return HDC(transform=transform(), backbone=backbone(), heads=heads)
 
 
 def outputs_of(*parts: torch.Tensor) -> EmbeddingOutputs:

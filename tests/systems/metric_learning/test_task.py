@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import images, targets, transform, trunk
+from tiny_networks import backbone, images, targets, transform
 from torch import nn
 
 from visus.catalog import build_task
@@ -12,12 +12,12 @@ from visus.metrics.retrieval import RetrievalMetric
 from visus.systems.metric_learning import PROBLEM, ABECriterion, ABIERCriterion, HDCCriterion
 from visus.systems.metric_learning.abe import ABE, Attention
 from visus.systems.metric_learning.abier import ABIER
+from visus.systems.metric_learning.backbones import SplitBackbone
 from visus.systems.metric_learning.criterion import MetricLearningCriterion
 from visus.systems.metric_learning.descriptor import Descriptor
 from visus.systems.metric_learning.hdc import HDC, LastHead
 from visus.systems.metric_learning.losses import LOSSES, ContrastiveLoss, ProxyNCALoss
 from visus.systems.metric_learning.pooling import AveragePooling
-from visus.systems.metric_learning.trunks import SplitTrunk
 from visus.training.recipe import Recipe, RecipeError
 from visus.types import Batch, Schema
 
@@ -27,7 +27,7 @@ LABELS = (0, 0, 1, 1, 2, 2)
 
 def descriptor() -> Descriptor:
     torch.manual_seed(0)
-    return Descriptor(transform=transform(), backbone=trunk(), pooling=AveragePooling(), head=nn.Linear(8, 5))
+    return Descriptor(transform=transform(), backbone=backbone(), pooling=AveragePooling(), head=nn.Linear(8, 5))
 
 
 def build_criterion(
@@ -68,9 +68,13 @@ def test_ensembles_learn_by_their_own_losses() -> None:
     heads: list[nn.Module] = [LastHead(channels, 3) for channels in (4, 8, 8)]
     attention = Attention(nn.Identity(), width=8, channels=8, learners=2)
     cases: list[tuple[str, nn.Module, type[nn.Module]]] = [
-        ("hdc_lite0", HDC(transform=transform(), backbone=trunk(), heads=heads), HDCCriterion),
-        ("abier_lite0", ABIER(transform=transform(), backbone=trunk(), sizes=(2, 3, 4)), ABIERCriterion),
-        ("abe2_lite0", ABE(transform=transform(), backbone=SplitTrunk(trunk(), 1), attention=attention), ABECriterion),
+        ("hdc_lite0", HDC(transform=transform(), backbone=backbone(), heads=heads), HDCCriterion),
+        ("abier_lite0", ABIER(transform=transform(), backbone=backbone(), sizes=(2, 3, 4)), ABIERCriterion),
+        (
+            "abe2_lite0",
+            ABE(transform=transform(), backbone=SplitBackbone(backbone(), 1), attention=attention),
+            ABECriterion,
+        ),
     ]
     for name, model, kind in cases:
         criterion = build_criterion(model, name=name)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from visus.nn.backbones import Body
+from visus.nn.backbones import Backbone
 from visus.nn.square import SquareTransform
-from visus.systems.metric_learning.trunks import Trunk
+from visus.systems.metric_learning.backbones import NeckedBackbone
 from visus.types import ClassTarget, ImageBatch
 
 SIDE = 32
 
 
-class TinyBody(Body):
+class TinyBody(Backbone):
     """A stem and three convolutions, each halving the resolution."""
 
     channels = (4, 8, 8)
@@ -45,9 +45,9 @@ def transform() -> SquareTransform:
     return SquareTransform(size=SIDE)
 
 
-def trunk() -> Trunk:
-    """A tiny trunk without a neck."""
-    return Trunk(TinyBody())
+def backbone() -> NeckedBackbone:
+    """A tiny backbone without a neck."""
+    return NeckedBackbone(TinyBody())
 
 
 def images(count: int = 6) -> ImageBatch:

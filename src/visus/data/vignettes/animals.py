@@ -59,7 +59,7 @@ def draw_cat(pen: Pen, look: Look, pose: str, rng: Random) -> None:
 def _trunk(
     pen: Pen, coat: Ink, limbs: Ink, pose: str, thick: float, rng: Random, tail: tuple[float, float, float]
 ) -> Point:
-    """Body, legs and tail of a four-legged animal in a pose; tells where the head goes."""
+    """Backbone, legs and tail of a four-legged animal in a pose; tells where the head goes."""
     far = darker(limbs, 0.72)
     bend, reach, width = tail
     wag = rng.uniform(-0.1, 0.1)

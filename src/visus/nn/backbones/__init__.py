@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from visus.nn.backbones.bn_inception import bn_inception
-from visus.nn.backbones.body import Body, freeze
 from visus.nn.backbones.build import BACKBONES, Network, backbone, network, pretrained_state
 from visus.nn.backbones.efficientnet_lite import efficientnet_lite0
 from visus.nn.backbones.googlenet import googlenet
+from visus.nn.backbones.interface import Backbone, freeze
 from visus.nn.backbones.mobilenet_v3 import DETECTOR_TAPS, mobilenet_v3_large, mobilenet_v3_small
 from visus.nn.backbones.resnet import resnet18, resnet34, resnet50, resnet101
 from visus.nn.backbones.vgg import vgg16
@@ -14,7 +14,7 @@ from visus.nn.backbones.vgg import vgg16
 __all__ = [
     "BACKBONES",
     "DETECTOR_TAPS",
-    "Body",
+    "Backbone",
     "Network",
     "backbone",
     "bn_inception",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.download import fetch
-from visus.nn.backbones.body import Body, init_convolutions
+from visus.nn.backbones.interface import Backbone, init_convolutions
 from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
 from visus.nn.weights import State, StateDict, read_weights
@@ -99,7 +99,7 @@ class BNInception(NamedBody):
         return self.fc(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """Itself: its classifier is one layer more."""
         return self
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from visus.download import fetch
 from visus.names import find
 from visus.nn.backbones.bn_inception import bn_inception, converted_state
-from visus.nn.backbones.body import Body, freeze
 from visus.nn.backbones.efficientnet_lite import efficientnet_lite0, packaged_state
 from visus.nn.backbones.googlenet import googlenet
+from visus.nn.backbones.interface import Backbone, freeze
 from visus.nn.backbones.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from visus.nn.backbones.resnet import resnet18, resnet34, resnet50, resnet101
 from visus.nn.backbones.vgg import vgg16
@@ -32,7 +32,7 @@ class Network(Protocol):
     """
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """What makes the maps."""
 
     def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
@@ -72,7 +72,7 @@ def backbone(
     trainable_layers: int | None = None,
     norm: NormName | MakeNorm | None = None,
     taps: Sequence[int] | Sequence[str] | None = None,
-) -> Body:
+) -> Backbone:
     """The body called ``name``, without its classifier.
 
     Args:
@@ -172,6 +172,6 @@ def _norm(usual: MakeNorm, norm: NormName | MakeNorm | None, pretrained: bool) -
     return frozen(usual) if freezes else usual
 
 
-def _freeze(body: Body, trainable_layers: int | None, pretrained: bool) -> None:
+def _freeze(body: Backbone, trainable_layers: int | None, pretrained: bool) -> None:
     """Lets the last groups learn: three where the weights are pretrained and nobody says how many, else all."""
     freeze(body, trainable_layers if trainable_layers is not None else 3 if pretrained else len(body.groups()))

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import Body, init_convolutions
+from visus.nn.backbones.interface import Backbone, init_convolutions
 from visus.nn.norm import MakeNorm, SameConv2d, conv_norm
 from visus.nn.weights import State, StateDict, WeightsError, load_state, read_weights
 
@@ -77,12 +77,12 @@ class EfficientNetLite(nn.Module):
         return self.classifier(self.head(maps[-1]).mean((2, 3)))  # type: ignore[no-any-return]
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """The stem and the blocks."""
         return self.features
 
 
-class EfficientNetLiteBody(Body):
+class EfficientNetLiteBody(Backbone):
     """The stem and the sixteen blocks of EfficientNet-Lite0."""
 
     strides = (4, 8, 16, 32)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import Body
+from visus.nn.backbones.interface import Backbone
 from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
 
@@ -78,7 +78,7 @@ class GoogLeNet(NamedBody):
         return self.fc(F.dropout(maps[-1].mean((2, 3)), 0.2, self.training))  # type: ignore[no-any-return]
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """Itself: its classifiers are further layers."""
         return self
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import Body, SequentialBody, init_convolutions
+from visus.nn.backbones.interface import Backbone, SequentialBody, init_convolutions
 from visus.nn.norm import ConvNorm, MakeNorm
 
 LARGE_TAPS, SMALL_TAPS = (3, 6, 12, 16), (1, 3, 8, 12)
@@ -107,7 +107,7 @@ class MobileNetV3(nn.Module):
         return self.classifier(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """The convolutions."""
         return self.features
 

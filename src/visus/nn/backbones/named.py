@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from visus.nn.backbones.body import Body
+from visus.nn.backbones.interface import Backbone
 
 
 class NamedLayer(NamedTuple):
@@ -19,7 +19,7 @@ class NamedLayer(NamedTuple):
     stride: int
 
 
-class NamedBody(Body):
+class NamedBody(Backbone):
     """A row of layers under their names.
 
     Args:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import named
-from visus.nn.backbones.body import Body, init_convolutions
+from visus.nn.backbones.interface import Backbone, init_convolutions
 from visus.nn.norm import MakeNorm, conv_norm
 
 
-class ResNet(Body):
+class ResNet(Backbone):
     """A stem at stride 4 and four stages of residual blocks.
 
     Args:
@@ -63,7 +63,7 @@ class ResNet(Body):
         return self.fc(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """Itself: its classifier is one layer more."""
         return self
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.body import Body, SequentialBody, init_convolutions
+from visus.nn.backbones.interface import Backbone, SequentialBody, init_convolutions
 
 VGG16_STAGES: tuple[tuple[int, ...], ...] = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 VGG16_TAPS = (15, 22, 29, 30)
@@ -51,7 +51,7 @@ class VGG(nn.Module):
         return self.classifier(cells.flatten(1))  # type: ignore[no-any-return]
 
     @property
-    def body(self) -> Body:
+    def body(self) -> Backbone:
         """The convolutions."""
         return self.features
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visus.nn.backbones.body import Body
+from visus.nn.backbones.interface import Backbone
 from visus.nn.transform import ImageTransform
 
 
@@ -24,7 +24,7 @@ class CentreCrop(ImageTransform):
         ValueError: ``resize`` is smaller than ``size``.
     """
 
-    def __init__(self, *, size: int, body: Body, resize: int | None = None) -> None:
+    def __init__(self, *, size: int, body: Backbone, resize: int | None = None) -> None:
         super().__init__(min_size=None, max_size=None, mean=body.mean, std=body.std, divisor=1, antialias=True)
         self.size = size
         self.shorter = round(size * 8 / 7) if resize is None else resize

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from visus.names import named
 from visus.nn.backbones import backbone
-from visus.nn.backbones.body import Body, init_convolutions
+from visus.nn.backbones.interface import Backbone, init_convolutions
 from visus.nn.norm import NormName
 from visus.nn.pyramid import PyramidBackbone
 from visus.nn.transform import ImageTransform, small_transform, training_targets
@@ -149,7 +149,7 @@ class FCOSBackbone(PyramidBackbone):
         out_channels: channels of every level.
     """
 
-    def __init__(self, body: Body, out_channels: int = 256) -> None:
+    def __init__(self, body: Backbone, out_channels: int = 256) -> None:
         super().__init__(body, stages=(1, 2, 3), out_channels=out_channels, extra=None)
         convs = {name: nn.Conv2d(out_channels, out_channels, 3, stride=2, padding=1) for name in ("p6", "p7")}
         for conv in convs.values():

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import find, named
-from visus.nn.backbones.body import Body, freeze
 from visus.nn.backbones.build import pretrained_state
+from visus.nn.backbones.interface import Backbone, freeze
 from visus.nn.backbones.vgg import vgg16
 from visus.nn.square import SquareTransform
 from visus.nn.weights import load_state
@@ -43,7 +43,7 @@ class VGGFeatures(nn.Module):
         extra: the layers behind fc7, one block for each further map.
     """
 
-    def __init__(self, body: Body, extra: Sequence[nn.Module]) -> None:
+    def __init__(self, body: Backbone, extra: Sequence[nn.Module]) -> None:
         super().__init__()
         layers = list(body.children())
         layers[POOL3].ceil_mode = True  # type: ignore[assignment]  # 75 cells become 38, as in the paper
@@ -141,7 +141,7 @@ def _vgg16(
     )
 
 
-def _body(pretrained: bool, trainable_layers: int | None) -> Body:
+def _body(pretrained: bool, trainable_layers: int | None) -> Backbone:
     """VGG's row of layers, of which only the last groups learn."""
     network = vgg16(num_classes=None)
     if pretrained:

@@ -18,10 +18,16 @@ from torch.nn import functional as F
 
 from visus.names import named
 from visus.nn.square import SquareTransform, whole_image
+from visus.systems.metric_learning.backbones import (
+    NeckedBackbone,
+    SplitBackbone,
+    googlenet_backbone,
+    lite0_backbone,
+    resnet50_backbone,
+)
 from visus.systems.metric_learning.losses.contrastive import Average, contrastive_loss
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
-from visus.systems.metric_learning.trunks import SplitTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
 GOOGLENET_TAPS = ("maxpool3", "inception4e", "inception5b")
@@ -45,7 +51,7 @@ class ABE(nn.Module):
         self,
         *,
         transform: SquareTransform,
-        backbone: SplitTrunk,
+        backbone: SplitBackbone,
         attention: Attention,
         pooling: Pooling | None = None,
         embedding_dim: int = 512,
@@ -170,8 +176,8 @@ def _on_lite0(
         pretrained: start from the ImageNet weights of the install, with frozen norms.
         trainable_layers: how many of the body's five groups learn, counted from the last; 3 if pretrained, else all.
     """
-    trunk = lite0_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return _ensemble(trunk, Cut(2, trunk.body.groups()[3][-2:]), learners, embedding_dim, size, pooling)
+    whole = lite0_backbone(pretrained=pretrained, trainable_layers=trainable_layers)
+    return _ensemble(whole, Cut(2, whole.body.groups()[3][-2:]), learners, embedding_dim, size, pooling)
 
 
 abe2_lite0 = named("abe2_lite0", _on_lite0, 2, "Two learners of 256 dimensions on EfficientNet-Lite0, for a CPU.")
@@ -180,7 +186,7 @@ abe8_lite0 = named("abe8_lite0", _on_lite0, 8, "Eight learners of 64 dimensions 
 
 
 def _of_published_size(
-    cut: Callable[[bool, int | None], tuple[Trunk, Cut]],
+    cut: Callable[[bool, int | None], tuple[NeckedBackbone, Cut]],
     /,
     *,
     embedding_dim: int = 512,
@@ -203,17 +209,17 @@ def _of_published_size(
     return _ensemble(*cut(pretrained, trainable_layers), learners, embedding_dim, size, pooling)
 
 
-def _cut_resnet50(pretrained: bool, trainable_layers: int | None) -> tuple[Trunk, Cut]:
+def _cut_resnet50(pretrained: bool, trainable_layers: int | None) -> tuple[NeckedBackbone, Cut]:
     """Cut where stride 16 ends; the attention begins with copies of the last two blocks before."""
-    trunk = resnet50_trunk(pretrained=pretrained, trainable_layers=trainable_layers)
-    return trunk, Cut(2, trunk.body.groups()[3][0][-2:])  # type: ignore[index]
+    whole = resnet50_backbone(pretrained=pretrained, trainable_layers=trainable_layers)
+    return whole, Cut(2, whole.body.groups()[3][0][-2:])  # type: ignore[index]
 
 
-def _cut_googlenet(pretrained: bool, trainable_layers: int | None) -> tuple[Trunk, Cut]:
+def _cut_googlenet(pretrained: bool, trainable_layers: int | None) -> tuple[NeckedBackbone, Cut]:
     """Cut behind the third pooling; the attention begins with copies of inception 4a to 4e."""
     layers = 4 if trainable_layers is None else trainable_layers
-    trunk = googlenet_trunk(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
-    return trunk, Cut(0, trunk.body.groups()[2], width=trunk.channels[1])
+    whole = googlenet_backbone(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
+    return whole, Cut(0, whole.body.groups()[2], width=whole.channels[1])
 
 
 @dataclass(frozen=True)
@@ -231,12 +237,14 @@ class Cut:
     width: int | None = None
 
 
-def _ensemble(trunk: Trunk, cut: Cut, learners: int, embedding_dim: int, size: int, pooling: PoolingName) -> ABE:
+def _ensemble(
+    whole: NeckedBackbone, cut: Cut, learners: int, embedding_dim: int, size: int, pooling: PoolingName
+) -> ABE:
     copies = nn.Sequential(*(copy.deepcopy(layer) for layer in cut.copied)).requires_grad_(True)
-    backbone = SplitTrunk(trunk, cut.stage)
+    backbone = SplitBackbone(whole, cut.stage)
     channels = backbone.channels[0]
     return ABE(
-        transform=whole_image(size, trunk.body),
+        transform=whole_image(size, whole.body),
         backbone=backbone,
         attention=Attention(copies, width=cut.width or channels, channels=channels, learners=learners),
         pooling=make_pooling(pooling),

@@ -19,10 +19,16 @@ from torch.nn import functional as F
 
 from visus.names import named
 from visus.nn.square import SquareTransform, whole_image
+from visus.systems.metric_learning.backbones import (
+    MakeBackbone,
+    NeckedBackbone,
+    googlenet_backbone,
+    lite0_backbone,
+    resnet50_backbone,
+)
 from visus.systems.metric_learning.losses.distances import inner_products
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import AveragePooling, Pooling, PoolingName, make_pooling
-from visus.systems.metric_learning.trunks import MakeTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
 Boosting = Literal["online", "shrinkage"]
@@ -60,7 +66,7 @@ class ABIER(nn.Module):
         self,
         *,
         transform: SquareTransform,
-        backbone: Trunk,
+        backbone: NeckedBackbone,
         pooling: Pooling | None = None,
         sizes: Sequence[int] = SIZES,
     ) -> None:
@@ -255,7 +261,7 @@ def _excess(layer: nn.Linear) -> Tensor:
 
 
 def _abier(
-    trunk: MakeTrunk,
+    backbone: MakeBackbone,
     /,
     *,
     size: int = 224,
@@ -263,7 +269,7 @@ def _abier(
     pretrained: bool = False,
     trainable_layers: int | None = 5,
 ) -> ABIER:
-    """A-BIER on a trunk.
+    """A-BIER on a backbone.
 
     Args:
         size: pixels of a side of the square that images are stretched to.
@@ -272,23 +278,23 @@ def _abier(
         trainable_layers: how many of the body's five groups learn, counted from the last; None for 3 if pretrained,
             else all.
     """
-    backbone = trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    backbone = backbone(pretrained=pretrained, trainable_layers=trainable_layers)
     return ABIER(transform=whole_image(size, backbone.body), backbone=backbone, pooling=make_pooling(pooling))
 
 
 abier_lite0 = named(
     "abier_lite0",
     _abier,
-    lite0_trunk,
+    lite0_backbone,
     "A-BIER on EfficientNet-Lite0, 512 dimensions, for a CPU.",
     size=96,
     pretrained=True,
     trainable_layers=None,
 )
-abier_resnet50 = named("abier_resnet50", _abier, resnet50_trunk, "A-BIER on ResNet-50, 512 dimensions.")
+abier_resnet50 = named("abier_resnet50", _abier, resnet50_backbone, "A-BIER on ResNet-50, 512 dimensions.")
 abier_googlenet = named(
     "abier_googlenet",
     _abier,
-    googlenet_trunk,
+    googlenet_backbone,
     "The paper's A-BIER on GoogLeNet, 96 + 160 + 256 = 512 dimensions.",
 )

@@ -1,7 +1,7 @@
 """A descriptor: one network that gives each image a point, images of one class near to each other.
 
-Body, pooling (average, GeM, or one that keeps the layout), linear layer, unit length. What it learns is decided by the
-loss alone: any of those for a single network.
+Backbone, pooling (average, GeM, or one that keeps the layout), linear layer, unit length. What it learns is decided by
+the loss alone: any of those for a single network.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 from visus.names import named
 from visus.nn.square import SquareTransform, whole_image
+from visus.systems.metric_learning.backbones import (
+    MakeBackbone,
+    NeckedBackbone,
+    bn_inception_backbone,
+    googlenet_backbone,
+    lite0_backbone,
+    resnet50_backbone,
+)
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
 from visus.systems.metric_learning.pooling import Pooling, PoolingName, make_pooling
-from visus.systems.metric_learning.trunks import (
-    MakeTrunk,
-    Trunk,
-    bn_inception_trunk,
-    googlenet_trunk,
-    lite0_trunk,
-    resnet50_trunk,
-)
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
 HeadName = Literal["linear", "none"]
@@ -49,7 +49,7 @@ class Descriptor(nn.Module):
         self,
         *,
         transform: SquareTransform,
-        backbone: Trunk,
+        backbone: NeckedBackbone,
         pooling: Pooling,
         head: nn.Module,
         normalise: bool = True,
@@ -81,7 +81,7 @@ class UnitLength(nn.Module):
 
 
 def _descriptor(
-    trunk: MakeTrunk,
+    backbone: MakeBackbone,
     /,
     *,
     embedding_dim: int = 128,
@@ -92,7 +92,7 @@ def _descriptor(
     trainable_layers: int | None = 5,
     head: HeadName = "linear",
 ) -> Descriptor:
-    """A descriptor on a trunk.
+    """A descriptor on a backbone.
 
     Args:
         embedding_dim: dimensions of the embedding.
@@ -107,7 +107,7 @@ def _descriptor(
     """
     if head not in ("linear", "none"):
         raise ValueError(f'head must be "linear" or "none", not {head!r}')
-    backbone, pool = trunk(pretrained=pretrained, trainable_layers=trainable_layers), make_pooling(pooling)
+    backbone, pool = backbone(pretrained=pretrained, trainable_layers=trainable_layers), make_pooling(pooling)
     return Descriptor(
         transform=whole_image(size, backbone.body),
         backbone=backbone,
@@ -120,7 +120,7 @@ def _descriptor(
 descriptor_lite0 = named(
     "descriptor_lite0",
     _descriptor,
-    lite0_trunk,
+    lite0_backbone,
     "Our small descriptor for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.",
     size=96,
     pretrained=True,
@@ -129,20 +129,20 @@ descriptor_lite0 = named(
 descriptor_resnet50 = named(
     "descriptor_resnet50",
     _descriptor,
-    resnet50_trunk,
+    resnet50_backbone,
     "ResNet-50, all of it learning; pretrained weights bring frozen norms.",
 )
 descriptor_googlenet = named(
     "descriptor_googlenet",
     _descriptor,
-    googlenet_trunk,
+    googlenet_backbone,
     "torchvision's GoogLeNet (which has batch norms; the papers' Caffe network has none), all of it learning.",
     embedding_dim=512,
 )
 descriptor_bn_inception = named(
     "descriptor_bn_inception",
     _descriptor,
-    bn_inception_trunk,
+    bn_inception_backbone,
     "BN-Inception, all of it learning; pretrained weights bring frozen norms, which the Reality Check wants, too.",
     embedding_dim=64,
 )

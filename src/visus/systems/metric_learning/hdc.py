@@ -16,9 +16,15 @@ from torch.nn import functional as F
 
 from visus.names import named
 from visus.nn.square import SquareTransform, whole_image
+from visus.systems.metric_learning.backbones import (
+    MakeBackbone,
+    NeckedBackbone,
+    googlenet_backbone,
+    lite0_backbone,
+    resnet50_backbone,
+)
 from visus.systems.metric_learning.hard_pairs import Mode, hard_pair_losses
 from visus.systems.metric_learning.outputs import EmbeddingOutputs, embedding_predictions
-from visus.systems.metric_learning.trunks import MakeTrunk, Trunk, googlenet_trunk, lite0_trunk, resnet50_trunk
 from visus.types import ClassTarget, EmbeddingPrediction, ImageBatch
 
 GOOGLENET_TAPS = ("inception4a", "inception4d", "inception5b")
@@ -38,7 +44,7 @@ class HDC(nn.Module):
     adapts = False
 
     def __init__(
-        self, *, transform: SquareTransform, backbone: Trunk, heads: Sequence[nn.Module], skipped: int = 0
+        self, *, transform: SquareTransform, backbone: NeckedBackbone, heads: Sequence[nn.Module], skipped: int = 0
     ) -> None:
         super().__init__()
         if len(heads) != len(backbone.channels) - skipped:
@@ -139,7 +145,7 @@ class HDCCriterion(nn.Module):
 
 
 def _on_strides(
-    trunk: MakeTrunk,
+    backbone: MakeBackbone,
     /,
     *,
     embedding_dim: int = 384,
@@ -148,7 +154,7 @@ def _on_strides(
     trainable_layers: int | None = 5,
     dropout: float = 0.4,
 ) -> HDC:
-    """A cascade on strides 8, 16 and 32 of a trunk.
+    """A cascade on strides 8, 16 and 32 of a backbone.
 
     Args:
         embedding_dim: dimensions of the three embeddings together.
@@ -158,21 +164,23 @@ def _on_strides(
             else all.
         dropout: the share of units that training drops before each embedding; the papers' GoogLeNet drops more.
     """
-    backbone = trunk(pretrained=pretrained, trainable_layers=trainable_layers)
+    backbone = backbone(pretrained=pretrained, trainable_layers=trainable_layers)
     return _cascade(backbone, embedding_dim, size, (dropout, dropout), skipped=1)
 
 
 hdc_lite0 = named(
     "hdc_lite0",
     _on_strides,
-    lite0_trunk,
+    lite0_backbone,
     "The cascade on strides 8, 16 and 32 of EfficientNet-Lite0, for a CPU.",
     size=96,
     pretrained=True,
     trainable_layers=None,
     dropout=0.2,
 )
-hdc_resnet50 = named("hdc_resnet50", _on_strides, resnet50_trunk, "The cascade on strides 8, 16 and 32 of ResNet-50.")
+hdc_resnet50 = named(
+    "hdc_resnet50", _on_strides, resnet50_backbone, "The cascade on strides 8, 16 and 32 of ResNet-50."
+)
 
 
 def hdc_googlenet(
@@ -187,12 +195,12 @@ def hdc_googlenet(
         trainable_layers: how many of the body's four groups learn, counted from the last; None for all.
     """
     layers = 4 if trainable_layers is None else trainable_layers
-    trunk = googlenet_trunk(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
-    return _cascade(trunk, embedding_dim, size, (0.7, 0.4), pooling="caffe" if size == 224 else "adaptive")
+    backbone = googlenet_backbone(pretrained=pretrained, trainable_layers=layers, taps=GOOGLENET_TAPS)
+    return _cascade(backbone, embedding_dim, size, (0.7, 0.4), pooling="caffe" if size == 224 else "adaptive")
 
 
 def _cascade(
-    trunk: Trunk,
+    backbone: NeckedBackbone,
     embedding_dim: int,
     size: int,
     dropouts: tuple[float, float],
@@ -201,15 +209,15 @@ def _cascade(
     pooling: Literal["caffe", "adaptive"] = "adaptive",
 ) -> HDC:
     """Heads of equal dimensions; Caffe's pooling has 5x5 cells three apart, which makes 4x4 of 14x14."""
-    *inner, last = trunk.channels[skipped:]
+    *inner, last = backbone.channels[skipped:]
     if embedding_dim % (len(inner) + 1):
         raise ValueError(f"embedding_dim must be a multiple of {len(inner) + 1}, not {embedding_dim}")
     dim = embedding_dim // (len(inner) + 1)
     pools = [nn.AvgPool2d(5, stride=3) if pooling == "caffe" else nn.AdaptiveAvgPool2d(4) for _ in inner]
     heads = [InnerHead(c, dim, pooling=pool, dropout=dropouts[0]) for c, pool in zip(inner, pools, strict=True)]
     return HDC(
-        transform=whole_image(size, trunk.body),
-        backbone=trunk,
+        transform=whole_image(size, backbone.body),
+        backbone=backbone,
         heads=[*heads, LastHead(last, dim, dropout=dropouts[1])],
         skipped=skipped,
     )

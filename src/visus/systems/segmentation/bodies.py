@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from visus.names import find
-from visus.nn.backbones import Body, backbone, freeze, pretrained_state, resnet50, resnet101
+from visus.nn.backbones import Backbone, backbone, freeze, pretrained_state, resnet50, resnet101
 from visus.nn.backbones.efficientnet_lite import ConvNorm, EfficientNetLiteBody
 from visus.nn.backbones.mobilenet_v3 import InvertedResidual, classification_norm
 from visus.nn.backbones.resnet import Bottleneck
@@ -33,7 +33,7 @@ def dilated_resnet(
     multi_grid: Sequence[int] = (1, 1, 1),
     pretrained: bool = False,
     trainable_layers: int = 5,
-) -> Body:
+) -> Backbone:
     """A ResNet with batch norms and the given output stride.
 
     Args:
@@ -69,7 +69,7 @@ def _set_multi_grid(blocks: list[nn.Module], factors: Sequence[int], dilation: i
         _dilate(block.conv2, factor * dilation)
 
 
-def dilated_mobilenet(*, pretrained: bool = False, trainable_layers: int = 6) -> Body:
+def dilated_mobilenet(*, pretrained: bool = False, trainable_layers: int = 6) -> Backbone:
     """MobileNetV3-Large with output stride 16, as torchvision's DeepLabv3 has it: its last three blocks are dilated."""
     body = backbone(
         "mobilenet_v3_large", pretrained=pretrained, norm=classification_norm, taps=MOBILENET_TAPS, trainable_layers=6

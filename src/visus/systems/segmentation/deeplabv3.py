@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from visus.names import named
 from visus.nn.aspp import ASPP
-from visus.nn.backbones import Body
+from visus.nn.backbones import Backbone
 from visus.nn.norm import conv_norm
 from visus.nn.transform import ImageTransform, small_transform
 from visus.systems.segmentation.bodies import dilated_lite0, dilated_mobilenet, dilated_resnet
@@ -150,7 +150,7 @@ def deeplabv3_mobilenet_v3_large(
 
 
 def _of_published_size(
-    transform: ImageTransform, backbone: Body, num_classes: int, rates: Sequence[int], aux: bool
+    transform: ImageTransform, backbone: Backbone, num_classes: int, rates: Sequence[int], aux: bool
 ) -> Segmenter:
     return Segmenter(
         transform=transform,

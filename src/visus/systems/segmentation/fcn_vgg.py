@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import named
-from visus.nn.backbones import Body, backbone, freeze, pretrained_state
+from visus.nn.backbones import Backbone, backbone, freeze, pretrained_state
 from visus.nn.transform import ImageTransform
 from visus.nn.weights import load_state
 from visus.systems.segmentation.outputs import Frame
@@ -110,7 +110,7 @@ def _cut(x: Tensor, offset: int, size: tuple[int, int]) -> Tensor:
     return x[:, :, offset : offset + size[0], offset : offset + size[1]]
 
 
-def _load_vgg(body: Body, decoder: FCNDecoder) -> None:
+def _load_vgg(body: Backbone, decoder: FCNDecoder) -> None:
     """VGG-16's filters, and its fully connected layers as convolutions where the decoder has their width."""
     state, source = pretrained_state("vgg16")
     features = {k.removeprefix("features."): value for k, value in state.items() if k.startswith("features.")}

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from visus.nn.backbones import Body
+from visus.nn.backbones import Backbone
 from visus.nn.transform import ImageTransform, size_pairs
 from visus.systems.segmentation.outputs import Frame, SegmentationOutputs
 from visus.systems.segmentation.upsampling import most_likely
@@ -44,7 +44,7 @@ class Segmenter(nn.Module):
         self,
         *,
         transform: ImageTransform,
-        backbone: Body,
+        backbone: Backbone,
         classifier: nn.Module,
         aux_classifier: nn.Module | None = None,
     ) -> None:

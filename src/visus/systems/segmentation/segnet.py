@@ -16,8 +16,8 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones import Body, freeze, pretrained_state
-from visus.nn.backbones.body import init_convolutions
+from visus.nn.backbones import Backbone, freeze, pretrained_state
+from visus.nn.backbones.interface import init_convolutions
 from visus.nn.backbones.vgg import VGG16_STAGES
 from visus.nn.norm import ConvNorm
 from visus.nn.transform import ImageTransform, small_transform
@@ -28,7 +28,7 @@ from visus.systems.segmentation.segmenter import Segmenter
 from visus.systems.segmentation.small import score_layer
 
 
-class SegNetEncoder(Body):
+class SegNetEncoder(Backbone):
     """Convolutions with batch norm, and after each stage a pooling whose indices are kept.
 
     Args:
@@ -59,7 +59,7 @@ class SegNetEncoder(Body):
         return [[block] for block in self.blocks]
 
 
-class Lite0Indices(Body):
+class Lite0Indices(Backbone):
     """EfficientNet-Lite0 at output stride 16, with the places of the largest cells of its stages at strides 4 and 8.
 
     Its strides are convolutions, so nothing is pooled: in each 2x2 window of a stage's features the index is that of

@@ -1,6 +1,6 @@
 """What every network of metric learning stands on: a body, and the last layers before its features are pooled.
 
-A trunk can be cut behind one of its stages (`SplitTrunk`): what lies below is computed once, what lies above many
+A backbone can be cut behind one of its stages (`SplitBackbone`): what lies below is computed once, what lies above many
 times.
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from visus.nn.backbones import Body, backbone, efficientnet_lite0, freeze
+from visus.nn.backbones import Backbone, backbone, efficientnet_lite0, freeze
 from visus.nn.backbones.efficientnet_lite import lite_norm
 from visus.nn.norm import frozen
 
 
-class Trunk(nn.Module):
+class NeckedBackbone(nn.Module):
     """A body, and a neck behind its last stage.
 
     Args:
@@ -25,7 +25,7 @@ class Trunk(nn.Module):
         channels: the channels behind the neck; those of the last stage where there is none.
     """
 
-    def __init__(self, body: Body, neck: nn.Module | None = None, channels: int | None = None) -> None:
+    def __init__(self, body: Backbone, neck: nn.Module | None = None, channels: int | None = None) -> None:
         super().__init__()
         self.body = body
         self.neck = neck or nn.Identity()
@@ -41,34 +41,36 @@ class Trunk(nn.Module):
         return [*lower, self.neck(last)]
 
 
-MakeTrunk = Callable[..., Trunk]
-"""Builds a trunk from ``pretrained`` and ``trainable_layers``."""
+MakeBackbone = Callable[..., NeckedBackbone]
+"""Builds a backbone from ``pretrained`` and ``trainable_layers``."""
 
 
-class SplitTrunk(nn.Module):
-    """A trunk in two halves.
+class SplitBackbone(nn.Module):
+    """A backbone in two halves.
 
     Args:
-        trunk: what is cut; it is used up. The groups of its body must be the stem and one row of layers for each stage,
-            as those of ResNet, EfficientNet-Lite, GoogLeNet and BN-Inception are.
+        backbone: what is cut; it is used up. The groups of its body must be the stem and one row of layers for each
+            stage, as those of ResNet, EfficientNet-Lite, GoogLeNet and BN-Inception are.
         stage: the number of the stage behind which it is cut.
 
     Raises:
         ValueError: the body has no such stage, or cannot be cut.
     """
 
-    def __init__(self, trunk: Trunk, stage: int) -> None:
+    def __init__(self, backbone: NeckedBackbone, stage: int) -> None:
         super().__init__()
-        groups = trunk.body.groups()
-        if len(groups) != len(trunk.body.channels) + 1:
-            raise ValueError(f"a {type(trunk.body).__name__} cannot be cut: its groups are not one row for each stage")
-        if not 0 <= stage < len(trunk.body.channels) - 1:
-            raise ValueError(f"stage must lie in 0..{len(trunk.body.channels) - 2} for this trunk, not {stage}")
-        self.stage, self.channels = stage, (trunk.channels[stage], trunk.channels[-1])
+        groups = backbone.body.groups()
+        if len(groups) != len(backbone.body.channels) + 1:
+            raise ValueError(
+                f"a {type(backbone.body).__name__} cannot be cut: its groups are not one row for each stage"
+            )
+        if not 0 <= stage < len(backbone.body.channels) - 1:
+            raise ValueError(f"stage must lie in 0..{len(backbone.body.channels) - 2} for this backbone, not {stage}")
+        self.stage, self.channels = stage, (backbone.channels[stage], backbone.channels[-1])
         above = [layer for group in groups[stage + 2 :] for layer in group]
-        _replace(trunk.body, above)
-        self.body = trunk.body
-        self.above = nn.Sequential(*above, trunk.neck)
+        _replace(backbone.body, above)
+        self.body = backbone.body
+        self.above = nn.Sequential(*above, backbone.neck)
 
     def lower(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c _ _"]:
         """The features at the cut."""
@@ -88,7 +90,7 @@ def _replace(body: nn.Module, layers: Sequence[nn.Module]) -> None:
                 setattr(module, name, nn.Identity())
 
 
-def lite0_trunk(*, pretrained: bool = True, trainable_layers: int | None = None) -> Trunk:
+def lite0_backbone(*, pretrained: bool = True, trainable_layers: int | None = None) -> NeckedBackbone:
     """EfficientNet-Lite0 with its last 1x1 convolution: 1280 channels of ReLU6, ImageNet weights of the install.
 
     Args:
@@ -101,23 +103,23 @@ def lite0_trunk(*, pretrained: bool = True, trainable_layers: int | None = None)
     layers = (3 if pretrained else 5) if trainable_layers is None else trainable_layers
     freeze(network.features, layers)
     network.head.requires_grad_(layers > 0)
-    return Trunk(network.features, network.head, 1280)
+    return NeckedBackbone(network.features, network.head, 1280)
 
 
-def resnet50_trunk(*, pretrained: bool = False, trainable_layers: int | None = None) -> Trunk:
+def resnet50_backbone(*, pretrained: bool = False, trainable_layers: int | None = None) -> NeckedBackbone:
     """ResNet-50: stages of 256, 512, 1024 and 2048 channels."""
-    return Trunk(backbone("resnet50", pretrained=pretrained, trainable_layers=trainable_layers))
+    return NeckedBackbone(backbone("resnet50", pretrained=pretrained, trainable_layers=trainable_layers))
 
 
-def googlenet_trunk(
+def googlenet_backbone(
     *, pretrained: bool = False, trainable_layers: int | None = None, taps: Sequence[str] | None = None
-) -> Trunk:
+) -> NeckedBackbone:
     """torchvision's GoogLeNet; ``taps`` name the layers that are its stages."""
-    return Trunk(backbone("googlenet", pretrained=pretrained, trainable_layers=trainable_layers, taps=taps))
+    return NeckedBackbone(backbone("googlenet", pretrained=pretrained, trainable_layers=trainable_layers, taps=taps))
 
 
-def bn_inception_trunk(
+def bn_inception_backbone(
     *, pretrained: bool = False, trainable_layers: int | None = None, taps: Sequence[str] | None = None
-) -> Trunk:
+) -> NeckedBackbone:
     """BN-Inception; ``taps`` name the layers that are its stages."""
-    return Trunk(backbone("bn_inception", pretrained=pretrained, trainable_layers=trainable_layers, taps=taps))
+    return NeckedBackbone(backbone("bn_inception", pretrained=pretrained, trainable_layers=trainable_layers, taps=taps))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from visus.nn.backbones import BACKBONES, backbone, freeze
-from visus.nn.backbones.body import SequentialBody
+from visus.nn.backbones.interface import SequentialBody
 
 STRIDES = (4, 8, 16, 32)
 CHANNELS = {

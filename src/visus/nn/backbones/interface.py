@@ -11,7 +11,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class Body(nn.Module):
+class Backbone(nn.Module):
     """A backbone without its classifier.
 
     Attributes:
@@ -35,7 +35,7 @@ class Body(nn.Module):
         raise NotImplementedError
 
 
-class SequentialBody(Body):
+class SequentialBody(Backbone):
     """A body that is one row of layers, numbered from 0, read at some of them.
 
     Args:
@@ -85,7 +85,7 @@ class SequentialBody(Body):
         return [group for group in groups if any(True for layer in group for _ in layer.parameters())]
 
 
-def freeze(body: Body, trainable_layers: int) -> None:
+def freeze(body: Backbone, trainable_layers: int) -> None:
     """Lets only the last groups of layers learn, as torchvision's ``trainable_backbone_layers``.
 
     Batch norms of frozen layers still follow the statistics of the batches while training; `FrozenBatchNorm2d` does
