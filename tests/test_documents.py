@@ -40,7 +40,7 @@ def _first_cells(header: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link and picture of a page exists, and so does the heading that a link names."""
+    """Every relative link and image of a page exists, and so does the heading that a link names."""
     prose = re.sub(r"^ *```.*?^ *```", "", TEXTS[page], flags=re.MULTILINE | re.DOTALL)
     broken = []
     for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", prose):

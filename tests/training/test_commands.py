@@ -57,7 +57,7 @@ def test_train_leaves_a_complete_run_and_says_where(
     shown = capsys.readouterr().out
     value = run.metrics()["box AP"]
     assert f"box AP {value:.3f}" in shown
-    assert "16 training and 8 validation pictures" in shown
+    assert "16 training and 8 validation images" in shown
     assert "runs/squares/report.html" in shown
     assert read_weights(run.weights)[1]["model"] == "finder"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictArguments:
-    """Look at pictures; write drawings, predictions.json and images.json (which image is which).
+    """Look at images; write drawings, predictions.json and images.json (which image is which).
 
     predictions.json holds COCO results where the model finds objects, else an entry for each image: its classes, or its
     embedding, or the share of each class of its pixels beside a mask in masks/.
@@ -35,11 +35,11 @@ class PredictArguments:
         batch_size: images that go through the network together.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         every: of a video, look at every n-th frame.
-        frames: write a video's frames as pictures instead of one mp4.
+        frames: write a video's frames as images instead of one mp4.
         pictures: write drawings; --no-pictures writes the predictions only.
         scales: for classes of pixels: look at several sizes, as factors on the usual one, and average.
-        flip: for classes of pixels: look at the mirrored picture too.
-        window: for classes of pixels: look at large pictures through a sliding window of so many rows and columns.
+        flip: for classes of pixels: look at the mirrored image too.
+        window: for classes of pixels: look at large images through a sliding window of so many rows and columns.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -119,7 +119,7 @@ def _look_at(
     legend: Literal["below", "inside"] = "inside" if _writes_video(arguments) else "below"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress, ExitStack() as open_files:
-        task = progress.add_task("looking at pictures", total=total)
+        task = progress.add_task("looking at images", total=total)
         save = _saver(results, arguments, open_files)
         for batch in _batches(items, arguments.batch_size):
             predictions = predictor.predict([item.image for item in batch], batch_size=arguments.batch_size)
@@ -184,7 +184,7 @@ def _writes_video(arguments: PredictArguments) -> bool:
 
 
 def _total(arguments: PredictArguments, names: list[str]) -> int | None:
-    """How many pictures there will be, None where a video does not say."""
+    """How many images there will be, None where a video does not say."""
     if names:
         return len(names)
     from visus.predict.video import video_info
@@ -207,7 +207,7 @@ def _tell(results: ResultFolder, seconds: float, console: Console) -> None:
 
     done = len(results.images)
     speed = f", {done / seconds:.1f} a second" if done > 1 else ""
-    pictures = "1 picture" if done == 1 else f"{done} pictures"
+    pictures = "1 image" if done == 1 else f"{done} images"
     console.print(
         f"{pictures} in {seconds:.1f} s{speed}; results in [bold]{escape(str(results.path))}[/]", soft_wrap=True
     )

@@ -39,8 +39,8 @@ class MetricLearningArguments:
         seeds: one or more; the table shows the mean and, from two on, its 95 % confidence interval.
         more_seeds: with these too, the three best rows are trained once all rows are done.
         folds: folds of the training classes for ``mlrc``.
-        size: side of the pictures in pixels.
-        pooling: ``layout`` also tells where in the picture things are, ``average`` is the papers'; HDC has its own.
+        size: side of the images in pixels.
+        pooling: ``layout`` also tells where in the image things are, ``average`` is the papers'; HDC has its own.
         val_every: epochs from validation to validation.
         run: folder of the table; a new one, runs/metric-learning, by default. An existing one goes on: finished rows
             are not trained again.

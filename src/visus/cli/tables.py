@@ -1,4 +1,4 @@
-"""What is found in one picture as a table of the console, for every problem."""
+"""What is found in one image as a table of the console, for every problem."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class EvaluateArguments:
         run: folder of the run.
         split: another split than the run's validation split.
         device: such as cpu or cuda:1; a GPU where there is one by default.
-        batch_size: pictures at a time; the recipe's by default.
+        batch_size: images at a time; the recipe's by default.
         metric: another metric of the problem, such as voc for a detector; its numbers get a file of their own.
         data: other data.
     """

@@ -66,17 +66,17 @@ class Predictor:
         """Looks at each picture: finds its objects, the classes of its pixels, its class or its embedding.
 
         Args:
-            images: uint8 RGB tensors, Pillow pictures or paths; one or a list.
-            batch_size: pictures that go through the network together. Pictures of a batch share one padded size, which
+            images: uint8 RGB tensors, Pillow images or paths; one or a list.
+            batch_size: images that go through the network together. Images of a batch share one padded size, which
                 moves scores in the third decimal; 1 is what the published numbers were measured with.
             min_score: leave out objects under this score; None keeps all that the model reports. Other kinds of
                 predictions are kept as they are.
 
         Returns:
-            A prediction per picture, in the picture's own pixels, on the CPU.
+            A prediction per image, in the image's own pixels, on the CPU.
 
         Raises:
-            ImageError: a path that holds no readable picture.
+            ImageError: a path that holds no readable image.
         """
         several = images if isinstance(images, Sequence) and not isinstance(images, str) else [images]
         if batch_size < 1:
@@ -189,7 +189,7 @@ def as_pixels(image: Picture) -> UInt8[Tensor, "3 h w"]:
     if isinstance(image, Image.Image):
         return rgb_pixels(image)
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"a picture must be uint8 of shape [3, h, w], not {image.dtype} of {list(image.shape)}")
+        raise ValueError(f"an image must be uint8 of shape [3, h, w], not {image.dtype} of {list(image.shape)}")
     return image
 
 

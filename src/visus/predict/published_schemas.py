@@ -25,5 +25,5 @@ def published_schema(name: str) -> tuple[Schema, str]:
         names = ("background", *VOC_NAMES)
         numbers = tuple(range(len(names)))
         colours = tuple(voc_colour(number) for number in numbers)
-        return Schema(names, numbers, colours=colours), "COCO's pictures with Pascal VOC's classes"
+        return Schema(names, numbers, colours=colours), "COCO's images with Pascal VOC's classes"
     return (COCO_PERSON_SCHEMA if name.startswith("keypointrcnn") else COCO_SCHEMA), "COCO"

@@ -58,7 +58,7 @@ class ResultFolder:
     def add(self, name: str, image_id: int, prediction: Any, **details: float) -> None:
         """Takes the prediction of an image; ``details`` are kept in its record (such as a frame's time).
 
-        The mask of a `SemanticPrediction` is written at once: a folder of pictures would not fit into memory.
+        The mask of a `SemanticPrediction` is written at once: a folder of images would not fit into memory.
 
         Raises:
             NoRowError: a kind of prediction that `ENTRIES` does not know.

@@ -1,6 +1,6 @@
-"""Where pictures come from: one image, a folder, a glob, a list file, or the frames of a video.
+"""Where images come from: one image, a folder, a glob, a list file, or the frames of a video.
 
-Images are read one at a time when they are asked for, so a folder of any size needs the memory of one picture.
+Images are read one at a time when they are asked for, so a folder of any size needs the memory of one image.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ class ImageFile:
 def images_from(
     source: str | Path, *, on_error: OnError | None = None, every: int = 1
 ) -> Iterator[tuple[str, UInt8[Tensor, "3 h w"]]]:
-    """Reads the pictures of a source in a fixed order.
+    """Reads the images of a source in a fixed order.
 
     Args:
         source: an image, a folder (searched with its sub-folders), a glob (``"photos/**/*.jpg"``), a list file
             (``.txt``, one path a line) or a video.
-        on_error: called with the name and the error of each picture that cannot be read, which is then left out;
+        on_error: called with the name and the error of each image that cannot be read, which is then left out;
             without it the error is raised.
         every: of a video, take every n-th frame.
 
     Yields:
-        The name of the picture and its RGB pixels.
+        The name of the image and its RGB pixels.
 
     Raises:
-        VisusError: the source does not exist or holds no picture.
+        VisusError: the source does not exist or holds no image.
     """
     if is_video(source):
         for frame in read_frames(Path(source), every=every):

@@ -6,9 +6,9 @@ from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRec
 
 
 def classifier_vignettes() -> Recipe:
-    """Class and box of the object in a drawn picture, in five minutes: ``visus train classifier_vignettes``.
+    """Class and box of the object in a drawn image, in five minutes: ``visus train classifier_vignettes``.
 
-    On two cores of a Xeon, seed 0, 1,000 unseen pictures of 13 categories: top-1 99.1, localisation error 1.4.
+    On two cores of a Xeon, seed 0, 1,000 unseen images of 13 categories: top-1 99.1, localisation error 1.4.
     """
     return Recipe(
         name="classifier_vignettes",

@@ -3,7 +3,7 @@
 ``visus train hdc_sop --data.root FOLDER`` trains on the first half of the classes and measures recall@K on the other
 half, as the papers do: there is no validation set, and the best weights are chosen on the test classes. A number marked
 (*) was written down from memory of the paper or chosen here where the paper's cannot be expressed: check it against the
-paper before you lean on it. Training pictures are enlarged by 8/7 and laid at random, which is the papers' crop of 224
+paper before you lean on it. Training images are enlarged by 8/7 and laid at random, which is the papers' crop of 224
 pixels from 256. All of these want a GPU; `descriptor_lite0_sop` is for a laptop.
 """
 
@@ -72,7 +72,7 @@ def clustering(dataset: DatasetName) -> Recipe:
 
 
 def proxy_nca(dataset: DatasetName) -> Recipe:
-    """Proxy-NCA (arXiv 1703.07464), BN-Inception, 64 dimensions, batches of 32 pictures as they come.
+    """Proxy-NCA (arXiv 1703.07464), BN-Inception, 64 dimensions, batches of 32 images as they come.
 
     The paper's RMSprop has an epsilon of 1, which is not offered here: this is AdamW at 1e-4 (*), proxies at 1e-2 (*).
     """
@@ -88,7 +88,7 @@ def proxy_nca(dataset: DatasetName) -> Recipe:
 
 
 def margin(dataset: DatasetName) -> Recipe:
-    """Margin with distance-weighted sampling (arXiv 1706.07567), ResNet-50, 128 dimensions, 14 classes x 5 pictures.
+    """Margin with distance-weighted sampling (arXiv 1706.07567), ResNet-50, 128 dimensions, 14 classes x 5 images.
 
     The released code crops CUB-200-2011 to its boxes, and gives the borders a momentum optimiser of their own at 0.1;
     here they learn by AdamW at 1e-2 (*).
@@ -114,7 +114,7 @@ def margin(dataset: DatasetName) -> Recipe:
 
 
 def hdc(dataset: DatasetName) -> Recipe:
-    """HDC (arXiv 1611.05720), GoogLeNet, 3 x 128 dimensions, batches of 10 classes x 10 pictures, never mirrored."""
+    """HDC (arXiv 1611.05720), GoogLeNet, 3 x 128 dimensions, batches of 10 classes x 10 images, never mirrored."""
     steps, lr = {"cub200": (60_000, 1e-4), "cars196": (60_000, 1e-2), "sop": (30_000, 1e-2)}[dataset]
     batches: Literal["classes", "super_classes"] = "super_classes" if dataset == "sop" else "classes"
     data = _data(dataset, 100, batches=batches, images_per_class=5 if dataset == "sop" else 10)
@@ -135,7 +135,7 @@ def hdc(dataset: DatasetName) -> Recipe:
 
 
 def abier(dataset: DatasetName) -> Recipe:
-    """A-BIER (arXiv 1801.04815), GoogLeNet, 96 + 160 + 256 dimensions, batches of 64 classes x 2 pictures."""
+    """A-BIER (arXiv 1801.04815), GoogLeNet, 96 + 160 + 256 dimensions, batches of 64 classes x 2 images."""
     fit = _fit(dataset, steps=100_000, batch_size=128)
     return Recipe(
         name=f"abier_{dataset}",

@@ -2,7 +2,7 @@
 
 The published column is that of Stanford Online Products as later papers copy it, each on its own backbone and dimension
 (GoogLeNet "G", BN-Inception "BN" or ResNet-50 "R"), chosen at the best epoch on the test classes. Ours shares backbone,
-pictures, schedule, minutes and dimension among all rows (HDC's three parts have 384); what a method needs of its own
+images, schedule, minutes and dimension among all rows (HDC's three parts have 384); what a method needs of its own
 (its batches, its loss, whether embeddings have unit length) is the paper's. The pretrained backbone learns at
 BACKBONE_RATE of the rate of what starts anew.
 """
@@ -49,11 +49,11 @@ class Setting:
     Args:
         dataset: the layout of the data.
         root: its folder.
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         pooling: from the backbone's features to a vector, in every network but HDC, whose heads are its own.
         minutes: of the training of a row.
         seed: of that training.
-        classes: how many there are to train on; a batch holds no more, and more pictures of each where they are few.
+        classes: how many there are to train on; a batch holds no more, and more images of each where they are few.
     """
 
     dataset: str = "sop"
@@ -66,7 +66,7 @@ class Setting:
 
     @property
     def images_per_class(self) -> int:
-        """Pictures of a class in a batch: 4, or so many more that few classes fill the batch."""
+        """Images of a class in a batch: 4, or so many more that few classes fill the batch."""
         doublings = math.ceil(math.log2(max(1.0, BATCH / self.classes)))
         return max(4, 1 << doublings)
 
@@ -117,7 +117,7 @@ def _frozen(setting: Setting, pooling: PoolingName) -> Recipe:
 
 
 def _descriptor(setting: Setting, loss: str, *, normalise: bool = True) -> Recipe:
-    """A linear layer on the pooled features of EfficientNet-Lite0, in batches of 16 classes with four pictures each."""
+    """A linear layer on the pooled features of EfficientNet-Lite0, in batches of 16 classes with four images each."""
     return Recipe(
         name=loss or "descriptor",
         model="descriptor_lite0",

@@ -57,7 +57,7 @@ def fasterrcnn_bccd() -> Recipe:
 def ssd300_vgg16() -> Recipe:
     """SSD300 on COCO as torchvision's reference trains it, for eight GPUs: ``visus train ssd300_vgg16``.
 
-    SGD at 0.002 for 8 x 4 pictures, a tenth at epochs 80 and 110 of 120. Not trained here.
+    SGD at 0.002 for 8 x 4 images, a tenth at epochs 80 and 110 of 120. Not trained here.
     """
     return Recipe(
         name="ssd300_vgg16",

@@ -117,7 +117,7 @@ def deeplabv3_resnet50() -> Recipe:
     """DeepLabv3 with ResNet-50 on VOC's layout, for a GPU: ``visus train deeplabv3_resnet50 --data.root VOCdevkit``.
 
     torchvision's reference: crops of 480 from scales 0.5 to 2, poly from 0.02, the second head ten times as fast; for
-    eight GPUs with four pictures each (``--fit.devices 8``). Not trained here.
+    eight GPUs with four images each (``--fit.devices 8``). Not trained here.
     """
     return Recipe(
         name="deeplabv3_resnet50",

@@ -1,1 +1,1 @@
-"""The report of a run: one HTML page with curves, tables and pictures."""
+"""The report of a run: one HTML page with curves, tables and images."""

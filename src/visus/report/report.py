@@ -1,6 +1,6 @@
 """``report.html``: what a run learned and where it fails, on one page that needs nothing but itself.
 
-Style, script, curves and pictures are inside the file; a content security policy forbids the page any request.
+Style, script, curves and images are inside the file; a content security policy forbids the page any request.
 """
 
 from __future__ import annotations

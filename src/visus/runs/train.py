@@ -206,7 +206,7 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
     limit = f", at most {fit.max_minutes:g} min" if fit.max_minutes else ""
     console.print(
         f"[bold]{recipe.name}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
-        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation pictures, "
+        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation images, "
         f"{schema.num_classes} categories; "
         f"{fit.epochs} epoch{'s' * (fit.epochs > 1)}{limit}",
         soft_wrap=True,

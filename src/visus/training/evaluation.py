@@ -1,4 +1,4 @@
-"""Measures a model on a data set, and remembers the pictures it does best and worst on. Needs no training engine."""
+"""Measures a model on a data set, and remembers the images it does best and worst on. Needs no training engine."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Ranked:
 
 @dataclass
 class Extremes:
-    """The ``keep`` best and the ``keep`` worst pictures of all that are offered, none twice."""
+    """The ``keep`` best and the ``keep`` worst images of all that are offered, none twice."""
 
     keep: int
     _best: list[tuple[float, int, Prediction]] = field(default_factory=list)
     _worst: list[tuple[float, int, Prediction]] = field(default_factory=list)
 
     def offer(self, picture: Ranked) -> None:
-        """Takes a picture, and drops one that is neither good nor bad enough."""
+        """Takes an image, and drops one that is neither good nor bad enough."""
         for heap, sign in ((self._best, 1.0), (self._worst, -1.0)):
             heapq.heappush(heap, (sign * picture.quality, -picture.index, picture.prediction))
             if len(heap) > self.keep:
                 heapq.heappop(heap)
 
     def chosen(self) -> list[Ranked]:
-        """The pictures, best first."""
+        """The images, best first."""
         found = {
             -place: Ranked(-place, prediction, sign * value)
             for heap, sign in ((self._best, 1.0), (self._worst, -1.0))
@@ -68,12 +68,12 @@ def measure(
     Args:
         model: a `visus.nn.model.Model`; put in evaluation mode and moved to ``device``.
         metric: forgets what it knows, then takes predictions and batches.
-        loader: batches of pictures with targets in their own frame.
+        loader: batches of images with targets in their own frame.
         device: where to compute.
         precision: ``bf16`` for bfloat16 where it is tolerated.
         quality: how good the prediction of one image is, None where it cannot be ranked; with ``extremes``.
-        extremes: offered every picture.
-        on_batch: told the number of pictures of each batch, when it is done.
+        extremes: offered every image.
+        on_batch: told the number of images of each batch, when it is done.
     """
     device = torch.device(device)
     network = model.to(device).eval()

@@ -14,7 +14,7 @@ from visus.errors import VisusError
 
 
 class TrainingDiverged(VisusError):
-    """A loss became infinite or not a number; the message names the batch, its pictures and the loss term."""
+    """A loss became infinite or not a number; the message names the batch, its images and the loss term."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _message(step: _Step) -> str:
     all_terms = ", ".join(f"{term} {value:.4g}" for term, value in zip(step.terms, step.values.tolist(), strict=True))
     return (
         f"Training diverged: the loss {bad} is not finite in epoch {step.epoch + 1}, batch {step.batch + 1} "
-        f"({all_terms}). Pictures of the batch: {', '.join(filter(None, step.paths)) or 'unnamed'}. "
+        f"({all_terms}). Images of the batch: {', '.join(filter(None, step.paths)) or 'unnamed'}. "
         "Try a lower optim.lr, optim.clip_norm (1 to 10) or more optim.warmup_steps, and look for broken boxes with "
         "`visus data check`. The last checkpoint is from before."
     )

@@ -27,20 +27,20 @@ def _require(holds: bool, name: str, value: object, allowed: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentRecipe:
-    """How training pictures are changed at random.
+    """How training images are changed at random.
 
     Args:
         kind: name of an entry of visus.data.augment.AUGMENTATIONS: ``warp`` scales, moves, turns and mirrors in one
             map; ``ssd`` is the augmentation of SSD (colours, zoom out, a crop that keeps a drawn IoU with some object),
             of which flip and size are taken.
-        size: rows and columns of the canvas every picture is drawn on; None keeps each picture's own size.
-        flip: probability of a mirrored picture.
-        scale: smallest and largest zoom, 1 being the picture as it fits.
+        size: rows and columns of the canvas every image is drawn on; None keeps each image's own size.
+        flip: probability of a mirrored image.
+        scale: smallest and largest zoom, 1 being the image as it fits.
         stretch: largest factor by which the ratio of width to height changes.
         translate: largest shift, as a share of the canvas.
         rotate: largest rotation, in degrees.
         colour: strength of the changes of brightness, contrast, saturation and hue, 0 to 1.
-        mixup: alpha of mixup, by which a classifier's batches blend pictures; 0 blends none.
+        mixup: alpha of mixup, by which a classifier's batches blend images; 0 blends none.
         cutmix: alpha of CutMix, by which they get pieces of one another; 0 cuts none.
         options: further arguments of the augmentation, by name.
     """
@@ -74,22 +74,22 @@ class AugmentRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRecipe:
-    """Which pictures, and how they are fed.
+    """Which images, and how they are fed.
 
     Args:
         dataset: name of an entry of visus.catalog.DATASETS.
         root: folder of the data set; empty for generated data.
         train: name of the split that is learned from.
         val: name of the split that is measured on.
-        train_length: use only this many training pictures; all when None.
-        val_length: use only this many validation pictures; all when None.
-        batch_size: pictures in a batch, on each device.
-        batches: how a training batch is put together: pictures as they come, or for metric learning by their classes:
+        train_length: use only this many training images; all when None.
+        val_length: use only this many validation images; all when None.
+        batch_size: images in a batch, on each device.
+        batches: how a training batch is put together: images as they come, or for metric learning by their classes:
             images_per_class of each of some classes, pairs (a pair of each class), lifted (random positive pairs and
             negatives of theirs) or super_classes (classes of few super-classes).
-        images_per_class: pictures of each class in a batch of classes or super_classes.
-        workers: processes that prepare pictures; 0 prepares them in the training process, -1 chooses by the machine.
-        augment: how training pictures are changed at random.
+        images_per_class: images of each class in a batch of classes or super_classes.
+        workers: processes that prepare images; 0 prepares them in the training process, -1 chooses by the machine.
+        augment: how training images are changed at random.
     """
 
     dataset: str = "vignettes"
@@ -243,7 +243,7 @@ class Recipe:
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
         loss_options: named numbers for the loss.
         metric: what the problem measures by, where it leaves a choice; empty takes the usual one.
-        data: which pictures, and how they are fed.
+        data: which images, and how they are fed.
         optim: the optimiser and its learning rate over time.
         fit: how long, on what, and how the best weights are chosen.
     """

@@ -28,7 +28,7 @@ CATEGORIES = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat", "keypoints": ["
 
 
 def checked(root: Path, annotations: list[Any], **changes: Any) -> CheckReport:
-    """The report on an annotation file about two pictures of 20 x 30."""
+    """The report on an annotation file about two images of 20 x 30."""
     (root / "images").mkdir(exist_ok=True)
     for name in ("1.png", "2.png"):
         Image.new("RGB", (30, 20)).save(root / "images" / name)
@@ -156,7 +156,7 @@ def test_pictures(tmp_path: Path) -> None:
     Image.fromarray(noise).save(folder / "good.jpg")
     data = (folder / "good.jpg").read_bytes()
     (folder / "zero.jpg").write_bytes(b"")
-    (folder / "text.jpg").write_text("not a picture")
+    (folder / "text.jpg").write_text("not an image")
     (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
     (folder / "damaged.jpg").write_bytes(data[:-200] + b"\xff\xd0" * 25 + data[-150:])
     Image.new("RGB", (1, 1)).save(folder / "dot.png")

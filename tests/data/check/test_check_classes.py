@@ -23,7 +23,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     assert check_image_folder(tmp_path).counts == {"empty data set": 1}
     image_folder.write_fake(tmp_path, images=3)
     (tmp_path / "train" / "circle" / "000.jpg").write_bytes(b"")
-    (tmp_path / "train" / "circle" / "001.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    (tmp_path / "train" / "circle" / "001.jpg").write_bytes(b"\xff\xd8\xff no image")
     (tmp_path / "train" / "square" / "000.jpg").unlink()
     (tmp_path / "val" / "owl").mkdir()
     report = check_image_folder(tmp_path)

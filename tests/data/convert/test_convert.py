@@ -24,7 +24,7 @@ def opened(root: Path, split: str = "train") -> IndexedDataset:
 
 
 def assert_same(one: Path, other: Path, *, crowds: bool = True, masks: bool = False, exact: float = 1e-4) -> None:
-    """Both hold the same pictures with the same objects."""
+    """Both hold the same images with the same objects."""
     for split in ("train", "val", "test"):
         first, second = opened(one, split), opened(other, split)
         assert len(first) == len(second) > 0

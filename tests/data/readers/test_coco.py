@@ -23,7 +23,7 @@ SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]
 
 
 def written(root: Path, annotations: list[dict[str, Any]], **changes: Any) -> tuple[Path, Path]:
-    """One picture of 20 x 30 and an annotation file about it; returns the folder and the file."""
+    """One image of 20 x 30 and an annotation file about it; returns the folder and the file."""
     Image.new("RGB", (30, 20), "gray").save(root / "a.png")
     content = {
         "images": [{"id": 5, "file_name": "a.png", "height": 20, "width": 30}],

@@ -17,7 +17,7 @@ from visus.data.records.table import TableOfObjects
 
 
 def table(folder: Path, text: str, name: str = "labels.csv", *, images: str = "") -> Path:
-    """Writes a table, and pictures of 20 x 30 for the names that it may use."""
+    """Writes a table, and images of 20 x 30 for the names that it may use."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / images).mkdir(exist_ok=True)
     for letter in "abcdefghij":

@@ -20,7 +20,7 @@ COLOURS = {"sky": (10, 20, 30), "sea": (40, 50, 60), "void": (0, 0, 0)}
 
 
 def one_mask(root: Path, mask: Image.Image, classes: str = "sky\nsea\n", name: str = "classes.txt") -> Path:
-    """A data set of one picture of the mask's size."""
+    """A data set of one image of the mask's size."""
     for folder in ("images/train", "masks/train"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     Image.new("RGB", mask.size).save(root / "images" / "train" / "a.jpg")
@@ -45,7 +45,7 @@ def test_fake(tmp_path: Path) -> None:
         sample = dataset[index]
         assert sample.target.size == dataset.size(index) == (64, 80)
         assert sample.target.image_id == index + 1
-        # Each class is drawn in its colour, so the mask can be told from the picture.
+        # Each class is drawn in its colour, so the mask can be told from the image.
         for label, colour in enumerate(dataset.schema.colours):
             there = sample.target.labels == label
             if int(there.sum()) > 150:

@@ -26,7 +26,7 @@ def fake_voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def written(root: Path, objects: str, *, head: str = "") -> Path:
-    """A data set of one picture of 20 x 30 with an annotation file as given."""
+    """A data set of one image of 20 x 30 with an annotation file as given."""
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (30, 20)).save(root / "JPEGImages" / "a.png")

@@ -34,7 +34,7 @@ def jitter_colour(image: UInt8[Tensor, "3 h w"], strength: float, generator: tor
     brightness, contrast, saturation, hue = (n * limit for n, limit in zip(draw.tolist(), limits, strict=True))
     pixels = image.reshape(3, -1).float()
     matrix = (1 + brightness) * (1 + contrast) * chroma_matrix(1 + saturation, 2 * math.pi * hue)
-    # Contrast is about the picture's own mean luma, so that it does not change the brightness.
+    # Contrast is about the image's own mean luma, so that it does not change the brightness.
     mean = (1 + brightness) * float(_GREY @ pixels.mean(dim=1))
     offset = torch.full((3, 1), -contrast * mean)
     return torch.addmm(offset, matrix, pixels).round_().clamp_(0, 255).to(torch.uint8).view(image.shape)

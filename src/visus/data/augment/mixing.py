@@ -1,8 +1,8 @@
 """Training on mixtures of two pictures: mixup (arXiv 1710.09412) and CutMix (arXiv 1905.04899).
 
-Both draw a share from Beta(alpha, alpha). Here each picture keeps the larger share, at least half: over all pairs of a
-batch that is the same distribution for mixup, and for CutMix only swaps which of two pictures is the patch. So a
-picture stays recognisable as its own, and its box stays true.
+Both draw a share from Beta(alpha, alpha). Here each image keeps the larger share, at least half: over all pairs of a
+batch that is the same distribution for mixup, and for CutMix only swaps which of two images is the patch. So an
+image stays recognisable as its own, and its box stays true.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Patch = tuple[int, int, int, int]
 
 
 class Mix:
-    """Mixes each picture of a batch with another; draws from torch's global generator.
+    """Mixes each image of a batch with another; draws from torch's global generator.
 
     Where both are wanted, each batch gets one or the other by the toss of a coin. Targets come out with
     ``probabilities`` and in the frame of the batch. A box stays unless a patch covers more than half of it.
 
     Args:
         num_classes: of the data set.
-        mixup_alpha: alpha of mixup, 0.2 for ImageNet in the paper; 0 blends no pictures.
+        mixup_alpha: alpha of mixup, 0.2 for ImageNet in the paper; 0 blends no images.
         cutmix_alpha: alpha of CutMix, 1 in the paper; 0 cuts no patches.
 
     Raises:
@@ -84,7 +84,7 @@ class Mix:
 
 
 def mixup(pixels: Shaped[Tensor, "b 3 h w"], others: Int64[Tensor, " b"], share: float) -> Float[Tensor, "b 3 h w"]:
-    """``share`` of each picture and the rest of another (arXiv 1710.09412, equation in section 2); 0..1 floats."""
+    """``share`` of each image and the rest of another (arXiv 1710.09412, equation in section 2); 0..1 floats."""
     values = pixels / 255 if pixels.dtype == torch.uint8 else pixels
     return share * values + (1 - share) * values[others.to(pixels.device)]
 
@@ -92,7 +92,7 @@ def mixup(pixels: Shaped[Tensor, "b 3 h w"], others: Int64[Tensor, " b"], share:
 def cutmix(
     pixels: Shaped[Tensor, "b 3 h w"], others: Int64[Tensor, " b"], patch: Patch
 ) -> tuple[Shaped[Tensor, "b 3 h w"], float]:
-    """Each picture with a patch (left, top, right, bottom) of another, and the share of its own that is left.
+    """Each image with a patch (left, top, right, bottom) of another, and the share of its own that is left.
 
     Source: arXiv 1905.04899, equation 1; the share is counted after the patch was cut off at the border.
     """
@@ -118,7 +118,7 @@ def _patch(share: float, canvas: Frame) -> Patch:
 
 
 def class_in_frame(target: ClassTarget, frame: Frame, size: Frame, patch: Patch | None) -> ClassTarget:
-    """The target in the pixels of the batch; its picture has the size ``frame`` there, the mixed one ``size``."""
+    """The target in the pixels of the batch; its image has the size ``frame`` there, the mixed one ``size``."""
     if target.box_xyxy is None:
         return replace(target, size=size)
     y, x = frame[0] / target.size[0], frame[1] / target.size[1]

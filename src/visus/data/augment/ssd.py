@@ -22,13 +22,13 @@ from visus.ops.boxes import box_iou
 from visus.types import InstanceTarget, Keypoints, Sample, row
 
 MIN_IOUS: tuple[float | None, ...] = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-"""What a crop must overlap some object by; None takes the whole picture."""
+"""What a crop must overlap some object by; None takes the whole image."""
 
 TRIALS = 40
 """Crops that are drawn before another overlap is asked for."""
 
 LEAST_SIDE = 0.3
-"""The least side of a crop as a share of the picture's."""
+"""The least side of a crop as a share of the image's."""
 
 ASPECT_RATIOS = (0.5, 2.0)
 """The limits of a crop's width to height."""
@@ -45,7 +45,7 @@ OBJECTS: dict[type, Callable[[InstanceTarget], Float[Tensor, "n 4"]]] = {
 
 @dataclass(frozen=True)
 class Window:
-    """What becomes the new picture, in pixels of the old one; it may reach beyond that."""
+    """What becomes the new image, in pixels of the old one; it may reach beyond that."""
 
     left: float
     top: float
@@ -61,13 +61,13 @@ class Window:
 class SSDAugment:
     """Distorts the colours, zooms out, crops around some object, mirrors, and stretches to one size.
 
-    An object stays where its centre lies in the crop. Pictures without objects are not cropped.
+    An object stays where its centre lies in the crop. Images without objects are not cropped.
 
     Args:
         size: (h, w) of the result; None keeps the pixels of the crop.
         flip: the probability of mirroring left to right.
         distort: the probability of each of four changes of colour.
-        zoom_out: the probability of a picture that is laid on a larger canvas of the mean colour.
+        zoom_out: the probability of an image that is laid on a larger canvas of the mean colour.
         largest_zoom: how many times longer the sides of that canvas may be.
         min_ious: the overlaps that a crop is asked for, one of them each time.
         keypoints: what keypoints mean, ``schema.keypoints``; needed to mirror samples that have them.
@@ -113,7 +113,7 @@ class SSDAugment:
         return warp_sample(kept, self._warp(target.size, window, mirrored), keypoints=self.keypoints)
 
     def _zoomed_out(self, size: tuple[int, int], generator: torch.Generator) -> Window:
-        """The picture, or a canvas of its shape that it lies somewhere on."""
+        """The image, or a canvas of its shape that it lies somewhere on."""
         height, width = size
         if _draw(generator) >= self.zoom_out:
             return Window(0, 0, width, height)
@@ -122,7 +122,7 @@ class SSDAugment:
         return Window(-left, -top, zoom * width, zoom * height)
 
     def _warp(self, size: tuple[int, int], window: Window, mirrored: bool) -> Warp:
-        """The one map from the picture to the window."""
+        """The one map from the image to the window."""
         canvas = self.size or (max(1, round(window.height)), max(1, round(window.width)))
         scales = canvas[0] / window.height, canvas[1] / window.width
         warp = place(size, canvas, scales, (-window.top * scales[0], -window.left * scales[1]))

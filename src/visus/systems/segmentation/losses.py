@@ -203,7 +203,7 @@ def median_frequency_weights(
 
     Args:
         pixels: the pixels of each class.
-        pixels_of_pictures: all labelled pixels of those pictures in which the class occurs.
+        pixels_of_pictures: all labelled pixels of those images in which the class occurs.
 
     Returns:
         The weights; 1 for classes that never occur.
