@@ -71,6 +71,16 @@ def test_imports_keep_the_layers() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_no_module_imports_itself_through_others() -> None:
+    """Imports make no cycle: modules can be read, and loaded, from the lowest upwards."""
+    code = (
+        "import graphlib, grimp; "
+        "graph = grimp.build_graph('visus', cache_dir=None, exclude_type_checking_imports=True); "
+        "graphlib.TopologicalSorter({m: graph.find_modules_directly_imported_by(m) for m in graph.modules}).prepare()"
+    )
+    _run_fresh(code)
+
+
 def test_the_training_engine_stays_in_its_package() -> None:
     """Lightning takes seconds to import: only visus.training may name it."""
     strays = [

@@ -37,9 +37,9 @@ class PredictArguments:
         every: of a video, look at every n-th frame.
         frames: write a video's frames as images instead of one mp4.
         pictures: write drawings; --no-pictures writes the predictions only.
-        scales: for classes of pixels: look at several sizes, as factors on the usual one, and average.
-        flip: for classes of pixels: look at the mirrored image too.
-        window: for classes of pixels: look at large images through a sliding window of so many rows and columns.
+        scales: segmentation models: average over several sizes, as factors on the usual one.
+        flip: segmentation models: average with the mirrored image.
+        window: segmentation models: a sliding window of so many rows and columns, for large images.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]

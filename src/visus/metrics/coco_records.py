@@ -7,8 +7,8 @@ from math import isfinite
 from numbers import Real
 from typing import Any, Literal
 
-from visus.data.formats.coco_segments import rle_of
 from visus.metrics.coco_format import Record
+from visus.ops.outlines import rle_of
 
 Kind = Literal["box", "mask", "keypoint"]
 GEOMETRY = {"box": "bbox", "mask": "segmentation", "keypoint": "keypoints"}

@@ -21,8 +21,8 @@ STEPS_OF_A_SHORT_RUN = 2000
 def for_folder(folder: str | Path) -> Recipe:
     """The small recipe that suits a folder: what it can teach, and enough epochs for a small data set.
 
-    Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, classes of pixels by DeepLabv3 and
-    classes of images by a classifier; where the classes of the test are unseen in training, a descriptor is.
+    Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, the class of each pixel by DeepLabv3
+    and the class of each image by a classifier; where the classes of the test are unseen in training, a descriptor is.
 
     Raises:
         FileNotFoundError: the folder holds no annotations in a layout that is known.

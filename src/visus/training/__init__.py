@@ -1,6 +1,6 @@
 """Training: recipes, run folders, the shared task and the fit.
 
-This door opens without the training engine: only ``visus.training.task``, ``visus.training.fit`` and what they import
+This package imports no training engine: only ``visus.training.task``, ``visus.training.fit`` and what they import
 load it.
 """
 

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visus.data.formats.coco_segments import draw_segments, pack_polygons, packed, rle_of, segmentation_of, unpacked
+from visus.data.formats.coco_segments import draw_segments, pack_polygons, packed, segmentation_of, unpacked
 from visus.ops.masks import rle_encode
+from visus.ops.outlines import rle_of
 
 corners = st.lists(st.floats(-10, 70, width=32), min_size=6, max_size=20).map(lambda flat: flat[: len(flat) // 2 * 2])
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard, TypeVar
 
-from visus.data.formats.coco_segments import rle_of
 from visus.data.formats.coco_values import (
     are_numbers,
     declares_keypoints_well,
@@ -23,6 +22,7 @@ from visus.data.formats.coco_values import (
     outline_problem,
     short,
 )
+from visus.ops.outlines import rle_of
 
 Record = dict[str, Any]
 Size = tuple[int, int]

@@ -24,12 +24,12 @@ from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index, read_coco_json, refuse_outside
 from visus.data.formats.coco_layouts import find_coco
 from visus.data.formats.coco_names_found import find_images
-from visus.data.formats.coco_segments import rle_of
 from visus.data.formats.voc_layout import find_voc, listed_names
 from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files
 from visus.data.readers.voc import voc_content
 from visus.data.readers.yolo import yolo_content
 from visus.data.recognise import find_dataset
+from visus.ops.outlines import rle_of
 
 Record = dict[str, Any]
 

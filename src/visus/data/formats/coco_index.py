@@ -22,7 +22,7 @@ from torch import Tensor
 from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
-from visus.data.formats.coco_segments import pack_polygons, packed, rle_of, segmentation_of
+from visus.data.formats.coco_segments import pack_polygons, packed, segmentation_of
 from visus.data.formats.coco_values import (
     are_numbers,
     declares_keypoints_well,
@@ -40,6 +40,7 @@ from visus.data.formats.coco_values import (
     short,
 )
 from visus.data.records.flat import ByteTable, NameTable
+from visus.ops.outlines import rle_of
 from visus.types import Keypoints, Schema
 
 Record = dict[str, Any]

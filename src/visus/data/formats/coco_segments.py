@@ -18,7 +18,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from visus.data.formats.coco_values import outline_problem
-from visus.ops.masks import rle_area
+from visus.ops.outlines import rle_of
 
 Record = dict[str, Any]
 Segmentation = list[list[float]] | Record
@@ -83,32 +83,6 @@ def polygon_area(polygon: Sequence[float]) -> float:
     across, down = polygon[::2], polygon[1::2]
     turned = zip(across, down, [*across[1:], across[0]], [*down[1:], down[0]], strict=True)
     return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turned)) / 2
-
-
-def rle_of(segmentation: Any, size: tuple[int, int]) -> Record:
-    """Run lengths of polygons (their union) or of run lengths in either form, drawn as pycocotools draws them.
-
-    Args:
-        segmentation: a `Segmentation`, straight from a file and so not yet trusted.
-        size: (h, w) of the image.
-
-    Raises:
-        ValueError: neither polygons nor run lengths, or run lengths of another size, or that do not fill it.
-        TypeError: polygons of something other than numbers.
-    """
-    height, width = size
-    if isinstance(segmentation, list):
-        pieces = hotcoco.mask.frPyObjects(segmentation, height, width)
-        return dict(hotcoco.mask.merge(pieces))
-    if not isinstance(segmentation, dict) or not isinstance(size_said := segmentation.get("size"), list):
-        raise ValueError("neither polygons nor run lengths with their size")
-    if size_said != [height, width]:
-        raise ValueError(f"run lengths of size {size_said}, the image has (h, w) = {[height, width]}")
-    try:
-        rle_area(segmentation)  # raises where the runs do not fill the image, which hotcoco lets pass
-        return dict(hotcoco.mask.frPyObjects(segmentation, height, width))
-    except OverflowError as error:
-        raise ValueError(f"run lengths that no image can have ({error})") from error
 
 
 def draw_segments(segments: Sequence[Any], size: tuple[int, int]) -> Bool[Tensor, "n h w"]:

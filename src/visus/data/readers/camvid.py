@@ -92,7 +92,7 @@ ENTRY = DatasetEntry(
     open=open_camvid,
     write_fake=write_fake,
     recognise=recognise_camvid,
-    mark="train/ with trainannot/ and train.txt (classes of pixels)",
+    mark="train/ with trainannot/ and train.txt (semantic segmentation)",
     check=partial(check_semantic, open_split=open_camvid),
     summary="CamVid as SegNet's tutorial splits it: 11 classes",
     licence="CC BY-NC 4.0 (the copy of SegNet's tutorial)",
