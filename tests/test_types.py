@@ -226,7 +226,7 @@ class TestSchema:
         read = Schema.from_json('{"categories": ["cat"], "category_ids": [1], "has_masks": false, "keypoints": null}')
         assert read == Schema(("cat",), (1,))
         assert read.attributes == read.predicates == ()
-        assert read.parts == {}
+        assert read.parts == ()
 
     @pytest.mark.parametrize("text", ["[]", "{", '{"categories": ["a"]}', '{"categories": "a", "category_ids": [1]}'])
     def test_what_is_none_is_refused(self, text: str) -> None:

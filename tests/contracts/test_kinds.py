@@ -22,6 +22,7 @@ from visus import catalog
 from visus.cli.tables import prediction_table, target_words
 from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
+from visus.data.records.relabelled import RELABELLED
 from visus.draw.draw import draw
 from visus.metrics.ranking import image_quality
 from visus.predict.predictor import AT_LEAST
@@ -91,6 +92,17 @@ def warped(thing: Any, folder: Path) -> None:
     assert target.size == (20, 30)
 
 
+def relabelled(thing: Any, folder: Path) -> None:
+    """Exchanging labels twice gives what was there."""
+    swap = torch.arange(SCHEMA.num_classes).flip(0)
+    change = row(RELABELLED, thing, "relabelling")
+    once, twice = change(thing, swap), change(change(thing, swap), swap)
+    for name in ("label", "labels"):
+        if hasattr(thing, name):
+            assert torch.equal(getattr(twice, name), getattr(thing, name))
+            assert not torch.equal(getattr(once, name), getattr(thing, name))
+
+
 def ranked(thing: Any, folder: Path) -> None:
     target = EXAMPLES[type(thing)](0, True)[1] if type(thing) in EXAMPLES else None
     assert image_quality(thing, target) in (None, pytest.approx(1.0), pytest.approx(0.4))
@@ -123,6 +135,7 @@ OPERATIONS = {
     "WORDS": Operation(TARGETS, told),
     "WARPED": Operation(TARGETS, warped),
     "SUITABLE": Operation(TARGETS, suited),
+    "RELABELLED": Operation(TARGETS, relabelled),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
 

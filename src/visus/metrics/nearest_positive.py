@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visus.metrics.points import Points
+from visus.metrics.ties import Ties, share_of_hits
 
-Ties = Literal["expected", "optimistic", "pessimistic"]
 Screen = Literal["int8", "float32"]
 
 _BLOCK = 2048
@@ -89,37 +89,6 @@ def hits_at(
             counts = count(points, screening, finest, best, chosen)
             shares[chosen] = share_of_hits(counts.closer, counts.tied, counts.positives, limits, ties)
     return shares * known[:, None], known
-
-
-def share_of_hits(
-    closer: Int64[Tensor, " q"],
-    tied: Int64[Tensor, " q"],
-    positives: Int64[Tensor, " q"],
-    limits: Int64[Tensor, " k"],
-    ties: Ties,
-) -> Float[Tensor, "q k"]:
-    """How likely one of ``positives`` is among the first K, behind ``closer`` negatives and mixed with ``tied`` ones.
-
-    Of K' places that are left, all go to negatives with the probability C(t, K') / C(t + p, K').
-    """
-    left = limits - closer[:, None]  # [q, k]
-    if ties != "expected":
-        return (left > (tied[:, None] if ties == "pessimistic" else 0)).double()
-    negatives, right = tied[:, None].expand_as(left), positives[:, None].expand_as(left)
-    shares = (left > negatives).double()
-    row, column = ((left > 0) & (left <= negatives)).nonzero(as_tuple=True)
-    places, negative, positive = (part[row, column].double() for part in (left, negatives, right))
-    missed, by_place = torch.ones_like(places), places <= positive
-    steps = torch.minimum(places, positive)
-    for step in range(int(steps.max()) if len(steps) else 0):
-        each = torch.where(
-            by_place,
-            (negative - step) / (negative + positive - step),
-            (negative + 1 + step - places) / (negative + 1 + step),
-        )
-        missed = torch.where(step < steps, missed * each, missed)
-    shares[row, column] = 1 - missed
-    return shares
 
 
 def _nearest_positive(points: Points, queries: Tensor, gallery: Tensor) -> Float[Tensor, " q"]:
@@ -299,7 +268,7 @@ def _add_places(
 
 
 def _classes(points: Points) -> int:
-    """More than any label, as labels are sorted and count from 0."""
+    """How many classes there are; labels are sorted and count from 0."""
     return int(max(points.gallery.labels[-1], points.queries.labels[-1])) + 1
 
 

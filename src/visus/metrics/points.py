@@ -33,7 +33,7 @@ _SAFE = 2.0**40  # lengths from the inverse of this to this are left as they are
 
 @dataclass(frozen=True)
 class Side:
-    """Queries or a gallery, sorted by label: distinct pairs of a vector and a label.
+    """Queries or a gallery, sorted by label, counted from 0: distinct pairs of a vector and a label.
 
     ``counts`` says how many images each stands for; ``lengths`` are those of the vectors, for distances of the
     moved ones.
@@ -174,7 +174,10 @@ def points_for(
     if merge and not all(_honest(one, code) for one, code in zip(vectors, codes, strict=True)):
         _, whole = torch.unique(torch.cat(vectors), dim=0, return_inverse=True)  # two vectors of one code: never yet
         codes = list(whole.split([len(one) for one in vectors]))
-    others, other_labels, other_codes = vectors[-1], [*sides.values()][-1][1].to(labels.device), codes[-1]
+    others, other_codes = vectors[-1], codes[-1]
+    named = [one.to(labels.device) for _, one in sides.values()]
+    _, whole = torch.unique(torch.cat(named), return_inverse=True)  # any numbers may name classes
+    labels, other_labels = whole[: len(labels)], whole[-len(others) :]
     centre = others.new_zeros(others.shape[1], dtype=torch.float64)
     if similarity == "euclidean":
         centre = others[:: max(1, len(others) // _AT_ONCE)].double().median(0).values

@@ -21,8 +21,9 @@ from torch.nn import functional as F
 from visus.metrics.by_image import ImageRecords
 from visus.metrics.clustering import k_means, normalised_mutual_information
 from visus.metrics.metric import Measure
-from visus.metrics.nearest_positive import Screen, Ties, hits_at
+from visus.metrics.nearest_positive import Screen, hits_at
 from visus.metrics.points import Points, Similarity, points_for
+from visus.metrics.ties import Ties
 from visus.names import find
 from visus.types import Batch, EmbeddingPrediction
 
