@@ -36,6 +36,11 @@ IDLE = {
 ORDERED = {"npairs": "the first image of a class is the anchor and the second its positive"}
 """Losses that depend on the order of the images of a class, and why; the order of the classes may not matter."""
 
+CHOOSING = {
+    "clustering": "it searches the best set of medoids, and a difference in the last digit may pick another one"
+}
+"""Losses that make a discrete choice of the whole batch, and why rounding may change it."""
+
 OF_OBJECTS = {"box", "rpn_box", "centerness", "mask", "keypoint", "pixels", "aux", "dice"}
 """Terms that are about annotated objects or pixels alone, and so 0 where there is none."""
 
@@ -211,7 +216,9 @@ def test_losses_of_a_model_in_float64_are_the_same(case: Case) -> None:
         with torch.no_grad():
             numbers.append(convert(task)._losses(batch))
     assert {value.dtype for losses in numbers for value in losses.values()} == {torch.float32}
-    assert_same(numbers[1], numbers[0], rtol=0.02, atol=1e-3)
+    assert all(bool(value.isfinite()) for losses in numbers for value in losses.values())
+    if case.loss not in CHOOSING:
+        assert_same(numbers[1], numbers[0], rtol=0.02, atol=1e-3)
 
 
 # --- options ---
