@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,6 +45,19 @@ def test_a_terminal_gets_a_live_line(squares: SimpleNamespace, tmp_path: Path, m
     text = shown(squares, tmp_path, monkeypatch, terminal=True)
     for part in ("epoch 1/2", "3/5", "it/s", "loss", "class", "box", "lr ", "ETA", "validating", "best"):
         assert part in text
+
+
+def test_the_live_line_shows_the_sum_and_each_loss_once(
+    squares: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum in bold, then the terms: no number of another name, none twice."""
+    text = shown(squares, tmp_path, monkeypatch, terminal=True)
+    line = next(part for part in re.split(r"[\r\n]+", text) if "it/s" in part and " class " in part)
+    losses = re.search(r"  loss (\d+\.\d{3})  class (\d+\.\d{3})  box (\d+\.\d{3})\s*(?:\x1b|$)", line)
+    assert losses is not None, line
+    assert len(re.findall(r"\bloss\b", line)) == 1
+    total, *terms = map(float, losses.groups())
+    assert total == pytest.approx(sum(terms), abs=2e-3)
 
 
 def test_shown_numbers_fit_on_a_line() -> None:

@@ -199,6 +199,16 @@ def test_what_is_beyond_the_image_is_padding() -> None:
     assert turned[:, 0, 0].tolist() == list(PADDING_COLOUR)
 
 
+@pytest.mark.parametrize("degrees", [90.0, -90.0, 180.0])
+def test_quarter_turns_move_whole_pixels(degrees: float) -> None:
+    """A turn by right angles about the middle of a square exchanges pixel centres: nothing is blurred or shifted."""
+    image = torch.randint(0, 256, (3, 12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    warp = dataclasses.replace(place((12, 12), (12, 12), 1.0, (0, 0)), degrees=degrees)
+    turned = torch.rot90(image, -round(degrees / 90), (1, 2))
+    assert torch.equal(warp_image(image, warp), turned)
+    assert torch.equal(warp_maps(image, warp), turned)
+
+
 @pytest.mark.parametrize("offset", [(31.0, 0.0), (-31.0, 0.0), (0.0, 45.0), (0.0, -45.0)])
 def test_an_image_beyond_the_canvas_leaves_padding(offset: tuple[float, float]) -> None:
     sample = rectangles((10, 10), [(0, 0, 10, 10)])

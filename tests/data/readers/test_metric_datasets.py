@@ -145,6 +145,10 @@ def test_birds_have_boxes_and_are_cropped_to_them(tmp_path: Path) -> None:
     assert cropped.size(1) == cropped[1].target.size == (bottom - top, right - left)
     assert cropped[1].target.box_xyxy is None
     assert whole.schema.categories == ("001.Drawn_Bird",)
+    boxes = (tmp_path / "bounding_boxes.txt").read_text().splitlines()
+    x, y, width, height = map(float, boxes[1].split()[1:])
+    assert min(x, y) > 0
+    assert box.tolist() == pytest.approx([x, y, x + width, y + height])
     (tmp_path / "bounding_boxes.txt").write_text("1 0 0 five 5\n")
     with pytest.raises(AnnotationError, match="must be numbers"):
         cub200.open_cub200(tmp_path, "train")
