@@ -1,0 +1,1 @@
+"""What the verbs train, evaluate and reproduce do, as functions."""
