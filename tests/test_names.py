@@ -9,7 +9,7 @@ from typing import Literal, get_type_hints
 import pytest
 
 from visus.catalog import MODELS
-from visus.names import build, closest, find, named, suggestion
+from visus.names import build, closest, counted, find, named, suggestion
 
 
 def _made(
@@ -79,3 +79,11 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 def test_options_are_checked_before_anything_is_built(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(one, options, what="one")
+
+
+@pytest.mark.parametrize(
+    ("number", "plural", "said"),
+    [(1, "images", "1 image"), (0, "images", "0 images"), (1, "classes", "1 class"), (1200, "boxes", "1,200 boxes")],
+)
+def test_a_count_agrees_with_its_noun(number: int, plural: str, said: str):
+    assert counted(number, plural) == said

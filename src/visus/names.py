@@ -1,4 +1,4 @@
-"""From names to things: look one up, or say which name was probably meant; options of a builder, checked."""
+"""From names to things: look one up, or say which name was probably meant; options of a builder, checked; counts."""
 
 from __future__ import annotations
 
@@ -126,3 +126,10 @@ def named(
         parameters=[one.replace(default=defaults.get(one.name, one.default)) for one in parameters]
     )
     return builder
+
+
+def counted(number: int, plural: str) -> str:
+    """A count with its noun: ``1 image``, ``2 images``, ``1 class``, ``1,200 boxes``."""
+    if number != 1:
+        return f"{number:,} {plural}"
+    return f"1 {plural[:-2] if plural.endswith(('sses', 'xes')) else plural.removesuffix('s')}"

@@ -33,7 +33,7 @@ def test_check_counts_problems_and_fails(fake_coco: Path, tmp_path: Path, capsys
     text = " ".join(capsys.readouterr().out.split())
     assert "negative box side" in text
     assert "and 2 more" in text
-    assert "5 errors, 1 warnings" in text
+    assert "5 errors, 1 warning" in text
     assert main(["check", str(file), "--images", str(fake_coco / "val"), "--all"]) == 1
     assert "more (--all" not in capsys.readouterr().out
 

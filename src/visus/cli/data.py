@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from visus.data.errors import DatasetNotFoundError
+from visus.names import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -165,7 +166,9 @@ def _convert(arguments: ConvertArguments) -> int:
             link=arguments.link,
             on_image=advance,
         )
-    console.print(f"{result.images} images, {result.objects} objects written to {arguments.target}")
+    console.print(
+        f"{counted(result.images, 'images')}, {counted(result.objects, 'objects')} written to {arguments.target}"
+    )
     if result.left_out:
         lost = ", ".join(f"{count} {what}" for what, count in result.left_out.items())
         console.print(f"[yellow]left out, as {arguments.to} cannot say it: {lost}[/]")
@@ -211,8 +214,12 @@ def _print_report(report: CheckReport, console: Console, *, everything: bool) ->
     if report.problems:
         console.print(table)
     warnings = len(report.problems) - report.errors
-    verdict = "[green]no problems[/]" if not report.problems else f"{report.errors} errors, {warnings} warnings"
-    console.print(f"{report.images} images, {report.objects} {report.unit}: {verdict}")
+    verdict = (
+        "[green]no problems[/]"
+        if not report.problems
+        else f"{counted(report.errors, 'errors')}, {counted(warnings, 'warnings')}"
+    )
+    console.print(f"{counted(report.images, 'images')}, {counted(report.objects, report.unit)}: {verdict}")
 
 
 def _object(annotation_id: int | None) -> str:

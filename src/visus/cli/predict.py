@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from visus.names import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
@@ -207,9 +209,9 @@ def _tell(results: ResultFolder, seconds: float, console: Console) -> None:
 
     done = len(results.images)
     speed = f", {done / seconds:.1f} a second" if done > 1 else ""
-    pictures = "1 image" if done == 1 else f"{done} images"
     console.print(
-        f"{pictures} in {seconds:.1f} s{speed}; results in [bold]{escape(str(results.path))}[/]", soft_wrap=True
+        f"{counted(done, 'images')} in {seconds:.1f} s{speed}; results in [bold]{escape(str(results.path))}[/]",
+        soft_wrap=True,
     )
     if results.failures:
         console.print(f"[red]{len(results.failures)} could not be read:[/]")

@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from visus.names import counted
 from visus.predict.results import class_shares
 from visus.types import (
     VOID,
@@ -94,8 +95,8 @@ TABLES: dict[type, Callable[[Any, Schema, float], Table | str]] = {
 """How the terminal shows each kind of prediction."""
 
 WORDS: dict[type, Callable[[Any, Schema], str]] = {
-    InstanceTarget: lambda target, schema: f"{len(target)} object{'s' * (len(target) != 1)}",
-    SemanticTarget: lambda target, schema: f"{len(set(target.labels.flatten().tolist()) - {VOID})} classes",
+    InstanceTarget: lambda target, schema: counted(len(target), "objects"),
+    SemanticTarget: lambda target, schema: counted(len(set(target.labels.flatten().tolist()) - {VOID}), "classes"),
     ClassTarget: lambda target, schema: schema.categories[int(target.label)],
 }
 """What the terminal says of each kind of target."""

@@ -148,7 +148,7 @@ def test_boxes_are_clipped_for_training_only(tmp_path: Path) -> None:
 def test_boxes_without_area_are_dropped_and_counted(tmp_path: Path, box: list[float]) -> None:
     base = {"image_id": 5, "category_id": 9}
     images, file = written(tmp_path, [{**base, "id": 1, "bbox": box}, {**base, "id": 2, "bbox": [2, 2, 10, 10]}])
-    with pytest.warns(UserWarning, match=r"a\.json: 1 objects left out"):
+    with pytest.warns(UserWarning, match=r"a\.json: 1 object left out"):
         data = CocoDataset(images=images, annotations=file, for_training=True)
     assert data.dropped == 1
     assert data.target(0).boxes_xyxy.tolist() == [[2, 2, 12, 12]]

@@ -26,6 +26,7 @@ from visus.data.formats.annotation_signs import annotation_signs, part_folders
 from visus.data.formats.coco_index import Record
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
 from visus.data.records.shapes_fake import SHAPES, draw_shape
+from visus.names import counted
 from visus.types import Schema
 
 _SHOWN = 5
@@ -201,7 +202,7 @@ def _class_problems(folder: Path, count: int) -> list[Problem]:
     if count == 0:
         return [Problem("empty class", "error", str(folder), "holds no image")]
     if count < _FEW:
-        return [Problem("small class", "warning", str(folder), f"holds {count} images")]
+        return [Problem("small class", "warning", str(folder), f"holds {counted(count, 'images')}")]
     return []
 
 

@@ -16,6 +16,7 @@ from visus.data.errors import AnnotationError
 from visus.data.files.images import read_image
 from visus.data.formats.coco_index import CocoIndex
 from visus.data.formats.coco_segments import draw_segments, unpacked
+from visus.names import counted
 from visus.types import InstanceTarget, Sample, Schema
 
 
@@ -50,7 +51,7 @@ class IndexedDataset(Dataset[Sample]):
         counts = index.first.diff()
         self._rows = torch.arange(len(counts)) if keep_empty else counts.nonzero().flatten()
         if self.dropped:
-            message = f"{self.source}: {self.dropped} objects left out because their boxes have no area"
+            message = f"{self.source}: {counted(self.dropped, 'objects')} left out because of boxes without area"
             warnings.warn(message, stacklevel=3)
 
     def require_objects(self) -> Self:
