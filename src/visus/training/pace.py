@@ -148,7 +148,7 @@ class Pace(pl.Callback):
         trainer.should_stop = True
 
     def _listen(self, trainer: pl.Trainer) -> None:
-        """Makes a first Ctrl-C ask to stop after the batch; a second one stops at once."""
+        """Makes a first Ctrl-C or SIGTERM ask to stop after the batch; a second one stops at once."""
         if threading.current_thread() is not threading.main_thread():
             return
 
@@ -159,7 +159,7 @@ class Pace(pl.Callback):
             if trainer.is_global_zero:
                 print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
 
-        self._handlers = {signal.SIGINT: signal.signal(signal.SIGINT, ask)}
+        self._handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
 
 
 def task_of(module: pl.LightningModule) -> Task:
