@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from visus.errors import VisusError
+from visus.whole_file import full_disk, whole_file
 
 _CHUNK = 1 << 20
 
@@ -54,14 +52,13 @@ def fetch(
     _say(f"Fetching {path.name}{size}{f' ({note})' if note else ''}\n  from {url}\n  to {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     by_hand = f"Place the file by hand: fetch {url} on another machine and copy it to {path}{size}"
-    with _part_of(path) as part:
+    with whole_file(path) as part:
         digest = _receive(url, part, timeout, by_hand)
         if not digest.startswith(sha256_prefix.lower()):
             raise DownloadError(
                 f"{url}: the SHA-256 of what arrived begins with {digest[: len(sha256_prefix)]}, not {sha256_prefix}. "
                 "It was removed: a proxy may have changed it, or the published file has changed"
             )
-        os.replace(part, path)
     return path
 
 
@@ -69,18 +66,6 @@ def cache_path(url: str, cache_dir: str | Path | None = None) -> Path:
     """Where the local copy of a published file lies, or would lie."""
     folder = cache_dir or os.environ.get("VISUS_CACHE") or Path.home() / ".cache" / "visus"
     return Path(folder).expanduser() / Path(unquote(urlsplit(url).path)).name
-
-
-@contextmanager
-def _part_of(path: Path) -> Iterator[Path]:
-    """A name of its own beside ``path``, so that several processes may fetch; gone afterwards, whatever happens."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    os.chmod(name, 0o644)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _receive(url: str, part: Path, timeout: float, by_hand: str) -> str:
@@ -94,6 +79,8 @@ def _receive(url: str, part: Path, timeout: float, by_hand: str) -> str:
     except urllib.error.HTTPError as error:
         raise DownloadError(f"{url}: the server answers {error.code} {error.reason}. {by_hand}") from error
     except (OSError, HTTPException) as error:
+        if (full := full_disk(error, part)) is not None:
+            raise full from error
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{url}: cannot be fetched ({reason}). {by_hand}") from error
     if expected and received != expected:

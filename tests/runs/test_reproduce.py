@@ -13,7 +13,7 @@ from visus.cli import main
 from visus.data.readers import sop
 from visus.recipes.metric_table import Setting, frozen_backbones, metric_table
 from visus.runs.results_table import interval, write_table
-from visus.training.pace import TrainingInterrupted
+from visus.stopping import StoppedOnRequest
 from visus.training.recipe import Recipe
 
 SMALL = ["--minutes", "0.02", "--size", "32", "--rows", "proxy_nca"]
@@ -79,7 +79,7 @@ def test_numbers_of_papers_stand_beside_those_of_their_data_set_only(tmp_path: P
 
 def test_what_is_said_on_interruption_is_true(data: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     def interrupted(recipe: Recipe, run: Path) -> Path:
-        raise TrainingInterrupted(f"Stopped, as asked; add --resume to go on from there ({run}).")
+        raise StoppedOnRequest(f"Stopped, as asked; add --resume to go on from there ({run}).")
 
     words = ["reproduce", "metric-learning", "--data", str(data), "--run", str(tmp_path / "table"), *SMALL]
     with monkeypatch.context() as patch:

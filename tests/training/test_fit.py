@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
+from visus.data.feed.failures import SampleError
 from visus.nn.weights import read_weights
+from visus.stopping import StoppedOnRequest
+from visus.training import records
 from visus.training.fit import FitResult, fit
 from visus.training.guard import TrainingDiverged
-from visus.training.pace import Pace, TrainingInterrupted
+from visus.training.pace import Pace
 from visus.training.recipe import Recipe
 from visus.training.run import RunError, RunFolder
-from visus.types import Schema
+from visus.types import Sample, Schema
 
 
 def run_fit(squares: SimpleNamespace, folder: Path, recipe: Recipe, **options: object) -> tuple[FitResult, RunFolder]:
@@ -38,7 +45,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> Non
     original = Pace.on_train_batch_start
 
     def ask(self: Pace, trainer: pl.Trainer, module: pl.LightningModule, data: object, index: int) -> None:
-        self._asked_to_stop = (trainer.current_epoch, index) == (epoch, batch)
+        self.stop.number = 2 if (trainer.current_epoch, index) == (epoch, batch) else 0
         original(self, trainer, module, data, index)
 
     monkeypatch.setattr(Pace, "on_train_batch_start", ask)
@@ -58,7 +65,7 @@ def test_resumed_run_repeats_an_uninterrupted_one(
     whole, whole_run = run_fit(squares, tmp_path / "whole", recipe)
     with monkeypatch.context() as patch:
         interrupt_at(patch, epoch, batch)
-        with pytest.raises(TrainingInterrupted, match="--resume"):
+        with pytest.raises(StoppedOnRequest, match="--resume"):
             run_fit(squares, tmp_path / "parts", recipe)
     parts, parts_run = run_fit(squares, tmp_path / "parts", recipe, resume=True)
     assert without_time(parts.history) == without_time(whole.history)
@@ -91,6 +98,95 @@ def test_resume_survives_a_kill_between_checkpoints(
         run_fit(squares, tmp_path / "killed", recipe, task=task)
     resumed, _ = run_fit(squares, tmp_path / "killed", recipe, resume=True)
     assert without_time(resumed.history) == without_time(whole.history)
+
+
+def test_a_stop_in_a_validation_repeats_it(
+    squares: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "LONG_VALIDATION", 0.0)
+    recipe = squares.recipe(epochs=3, ema_decay=0.9)
+    whole, whole_run = run_fit(squares, tmp_path / "whole", recipe)
+    task = squares.task(recipe)
+    step = task.validation_step
+
+    def asked(batch: object, batch_idx: int) -> None:
+        if task.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(batch, batch_idx)
+
+    task.validation_step = asked
+    with pytest.raises(StoppedOnRequest, match="training part of epoch 2") as stopped:
+        run_fit(squares, tmp_path / "parts", recipe, task=task)
+    assert stopped.value.number == signal.SIGTERM
+    parts, parts_run = run_fit(squares, tmp_path / "parts", recipe, resume=True)
+    assert without_time(parts.history) == without_time(whole.history)
+    torch.testing.assert_close(read_weights(parts_run.weights)[0], read_weights(whole_run.weights)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_image_that_cannot_be_read_costs_nothing_that_was_trained_before(
+    squares: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    recipe = squares.recipe(epochs=3, accumulate=accumulate)
+    whole, _ = run_fit(squares, tmp_path / "whole", recipe)
+    images = type(squares.dataset(1, seed=1))
+    read, calls = images.__getitem__, 0
+
+    def broken(self: Any, index: int) -> Sample:
+        nonlocal calls
+        calls += self.seed == 1
+        if self.seed == 1 and calls == 40 + 2 * 8 + 1:  # the third batch of the second epoch
+            raise OSError(5, "Input/output error", "square.png")
+        return read(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "__getitem__", broken)
+        with pytest.raises(SampleError, match="Input/output error"):
+            run_fit(squares, tmp_path / "parts", recipe)
+    assert torch.load(tmp_path / "parts" / "last.ckpt", weights_only=True)["rounds"] > whole.history[0]["step"]
+    parts, _ = run_fit(squares, tmp_path / "parts", recipe, resume=True)
+    assert without_time(parts.history) == without_time(whole.history)
+
+
+def test_ruined_weights_are_never_saved(squares: SimpleNamespace, tmp_path: Path) -> None:
+    recipe = squares.recipe(epochs=4, val_every_epochs=4)
+    task = squares.task(recipe)
+    step = task.training_step
+
+    def ruins(batch: object, batch_idx: int) -> None:
+        step(batch, batch_idx)
+        if task.current_epoch == 1 and batch_idx == 4:  # the last loss was finite, and no validation follows
+            task.model.head.weight.data[0, 0] = float("inf")
+
+    task.training_step = ruins
+    with pytest.raises(TrainingDiverged, match=r"1 tensor of weights are not finite \(head\.weight"):
+        run_fit(squares, tmp_path / "run", recipe, task=task)
+    saved = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert saved["rounds"] == 5
+    assert all(value.isfinite().all() for value in saved["state_dict"].values())
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "hostile", "empty", "other model"])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
+    squares: SimpleNamespace, tmp_path: Path, damage: str
+) -> None:
+    recipe = squares.recipe(epochs=1)
+    _, run = run_fit(squares, tmp_path / "run", recipe)
+    file = run.checkpoint
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:-2000])
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "foreign":
+        torch.save({"state_dict": {}, "epoch": 3}, file)
+    elif damage == "hostile":
+        torch.save({"state_dict": os.system}, file)
+    else:
+        content = torch.load(file, weights_only=True)
+        content["state_dict"]["model.head.weight"] = torch.zeros(2, 2)
+        torch.save(content, file)
+    with pytest.raises(RunError, match=re.escape(str(file))):
+        run_fit(squares, tmp_path / "run", recipe, resume=True)
 
 
 def test_a_limited_run_goes_on_with_a_higher_limit(squares: SimpleNamespace, tmp_path: Path) -> None:

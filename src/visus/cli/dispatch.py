@@ -9,12 +9,14 @@ import ctypes
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
 from visus import __version__
 from visus.errors import VisusError
+from visus.stopping import Stopped, StoppedOnRequest, exit_status, ignore_signals, stop_now
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "demo": (
@@ -30,7 +32,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
 }
 """Each verb: where it lives (``module`` means its function ``main``), and what it does."""
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE_ERROR = 2
 
 _MALLOPT: Final[dict[int, int]] = {-4: 0, -1: 2**31 - 1, -2: 64 << 20, -8: 1}
 """What glibc is told, by its numbers: no mapping of its own for a large block (M_MMAP_MAX), give back none below 2 GB
@@ -44,9 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after ``visus``; None takes them from the process.
 
     Returns:
-        The exit status: 0 success, 1 the verb reports failures, 2 the command cannot be carried out, 130 interrupted.
+        The exit status: 0 success, 1 the verb reports failures, 2 the command cannot be carried out, 130 interrupted,
+        143 terminated.
     """
     if argv is None:
+        signal.signal(signal.SIGTERM, stop_now)
         keep_memory()
         print_any_name()
     words = list(sys.argv[1:] if argv is None else argv)
@@ -65,11 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _verb(words[0])(words[1:])
     except SystemExit as stop:  # argument parsers leave this way
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
+    except StoppedOnRequest as stop:
+        print(stop)
+        return exit_status(stop.number)
+    except (KeyboardInterrupt, Stopped) as stop:
         if debug:
             raise
-        print("\nvisus: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        number = getattr(stop, "number", signal.SIGINT)
+        print("\nvisus: interrupted" if number == signal.SIGINT else "visus: terminated", file=sys.stderr)
+        return exit_status(number)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -78,6 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"visus: {_style('error', '31;1', sys.stderr)}: {message_of(error)}", file=sys.stderr)
         return USAGE_ERROR
+    finally:
+        if argv is None:
+            ignore_signals()  # the process ends, with work of its own that a signal would break with a traceback
 
 
 def is_user_error(error: BaseException) -> bool:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from visus.cli.dispatch import INTERRUPTED
 from visus.errors import VisusError
 from visus.recipes.metric_table import PoolingName
 
@@ -70,7 +69,7 @@ def main(argv: list[str]) -> int:
     from visus.recipes.metric_table import frozen_backbones, metric_table
     from visus.runs.reproduce import measure_frozen, measure_row
     from visus.runs.results_table import write_table
-    from visus.training.pace import TrainingInterrupted
+    from visus.stopping import StoppedOnRequest, exit_status
 
     setting = _setting(arguments)
     about = _about(arguments, argv)
@@ -83,12 +82,12 @@ def main(argv: list[str]) -> int:
             row = _with_seed(setting, seed, name)
             results.setdefault(name, []).append(measure_row(row, arguments.run, name, _protocol(arguments)))
             write_table(arguments.run, frozen | rows, results, about)
-    except TrainingInterrupted:
+    except StoppedOnRequest as stop:
         print(
             f"Stopped in {name} with seed {seed}, as asked. What is finished stays in {arguments.run}: the same "
             "command goes on from there, and trains this row from its start."
         )
-        return INTERRUPTED
+        return exit_status(stop.number)
     write_table(arguments.run, frozen | rows, results, about, show=True)
     return 0
 

@@ -11,13 +11,12 @@ import tyro
 
 from visus.training.recipe import Recipe
 
-INTERRUPTED = 130
-
-_USAGE = """usage: visus train RECIPE [--run runs/NAME] [--resume] [overrides]
+_USAGE = """usage: visus train RECIPE [--run runs/NAME] [overrides]
+       visus train RUN --resume [overrides]
 
 RECIPE is one of
 {recipes}
-or a folder of data, for which a recipe is chosen by what its annotations contain.
+or a folder of data, for which a recipe is chosen by what its annotations contain, or a run or its recipe.json.
 
 `visus train RECIPE --help` lists all that can be set, such as --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
 
@@ -83,14 +82,10 @@ def main(argv: list[str]) -> int:
     name, words = argv[0], argv[1:]
     default = TrainArguments(recipe=_recipe(name, words))
     arguments = tyro.cli(TrainArguments, args=words, default=default, prog=f"visus train {name}")
-    from visus.runs.train import train
-    from visus.training.pace import TrainingInterrupted
+    from visus.runs.train import run_to_resume, train
 
-    try:
-        train(arguments.recipe, run=arguments.run, resume=arguments.resume)
-    except TrainingInterrupted as stop:
-        print(stop)
-        return INTERRUPTED
+    run = run_to_resume(name, arguments.run).path if arguments.resume else arguments.run
+    train(arguments.recipe, run=run, resume=arguments.resume)
     return 0
 
 
@@ -112,13 +107,11 @@ def evaluate(argv: list[str]) -> int:
 
 def _recipe(name: str, words: list[str]) -> Recipe:
     """The recipe that the command line changes: the run's own when it is resumed, else the named one."""
-    from visus.runs.train import find_recipe
-    from visus.training.run import resumable_run
+    from visus.runs.train import find_recipe, resumed_recipe, run_to_resume
 
-    recipe = find_recipe(name)
-    if "--resume" not in words:
-        return recipe
-    return resumable_run(_run_word(words) or Path("runs") / recipe.name).recipe()
+    if "--resume" in words:
+        return resumed_recipe(name, run_to_resume(name, _run_word(words)))
+    return find_recipe(name)
 
 
 def _run_word(words: list[str]) -> Path | None:

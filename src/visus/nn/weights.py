@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import struct
-import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 
 from visus.errors import VisusError
 from visus.nn.norm import FrozenBatchNorm2d
+from visus.whole_file import whole_file
 
 State = Mapping[str, Shaped[Tensor, "..."]]
 StateDict = dict[str, Shaped[Tensor, "..."]]
@@ -59,21 +58,16 @@ def save_weights(path: str | Path, state: State, metadata: Mapping[str, str]) ->
         path: where; its folder is made if need be.
         state: tensors by name, on any device.
         metadata: what a reader needs to know to use them.
+
+    Raises:
+        DiskFullError: there is no room for the file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Clones, because the format refuses tensors that share memory or are not laid out in a row.
     whole = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in state.items()}
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
+    with whole_file(path) as part:
         save_file(whole, part, metadata=dict(metadata))
-        with open(part, "rb+") as file:
-            os.fsync(file)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
 
 
 def load_state(model: nn.Module, state: State, *, source: str) -> None:

@@ -25,6 +25,7 @@ from visus.report.measures import cards, measure_tables
 from visus.report.neighbours import neighbours_html, recall_chart
 from visus.report.pairs import Example, worst_and_best
 from visus.types import Schema, row
+from visus.whole_file import write_whole
 
 Section = tuple[str, str, str]
 
@@ -79,7 +80,7 @@ def write_report(run: Path, *, title: str, schema: Schema, history: list[dict[st
         )
     )
     path = run / "report.html"
-    path.write_text(_page(title, body), encoding="utf-8", errors=_ODD_NAMES)
+    write_whole(path, _page(title, body), errors=_ODD_NAMES)
     return path
 
 
@@ -91,7 +92,7 @@ def write_page(path: Path, *, title: str, sections: Mapping[str, str]) -> Path:
     """Writes a page of sections in the style of the reports; their HTML has to be safe: it is not escaped."""
     parts = (_section(name, html) for name, html in sections.items())
     body = "\n".join((_header(path.parent, title), *parts, _section("How it was made", _machine())))
-    path.write_text(_page(title, body), encoding="utf-8", errors=_ODD_NAMES)
+    write_whole(path, _page(title, body), errors=_ODD_NAMES)
     return path
 
 

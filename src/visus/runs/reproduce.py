@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from visus.errors import VisusError
 from visus.recipes.metric_table import Row
 from visus.runs.feed import open_split, val_loader
 from visus.runs.train import train
-from visus.training.recipe import Recipe
+from visus.training.recipe import Recipe, differences
 from visus.training.run import RunFolder
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def _trained(recipe: Recipe, place: Path) -> RunFolder:
         VisusError: what is done there was trained in another way.
     """
     if RunFolder(place).metrics_file.is_file():
-        changed = _differences(RunFolder(place).recipe(), recipe)
+        changed = differences(RunFolder(place).recipe(), recipe) - {"data.root"}
         if changed:
-            raise VisusError(f"{place} was trained with another {', '.join(changed)}: name another folder with --run")
+            raise VisusError(
+                f"{place} was trained with another {', '.join(sorted(changed))}: name another folder with --run"
+            )
     else:
         Console().rule(f"{place.name}: {recipe.model} {recipe.loss}")
         path = train(recipe, run=place)
@@ -72,17 +74,6 @@ def _trained(recipe: Recipe, place: Path) -> RunFolder:
             place.rename(place.with_name(f"{place.name}-unfinished"))
             path.rename(place)
     return RunFolder(place)
-
-
-def _differences(one: Recipe, other: Recipe) -> list[str]:
-    """The settings in which two recipes differ, wherever their data lies."""
-    parts = [asdict(replace(recipe, data=replace(recipe.data, root=""))) for recipe in (one, other)]
-    ours, theirs = (
-        {f"{name}.{key}": item for name, part in parts_.items() if isinstance(part, dict) for key, item in part.items()}
-        | {name: part for name, part in parts_.items() if not isinstance(part, dict)}
-        for parts_ in parts
-    )
-    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
 
 
 def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:

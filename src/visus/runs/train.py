@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from visus.errors import VisusError
 from visus.names import suggestion
 from visus.runs.feed import as_learned, check_recipe, open_split, train_loader, val_loader
 from visus.runs.results import as_json, measure_weights, print_metrics, write_results
-from visus.training.recipe import Recipe, RecipeError
-from visus.training.run import RunFolder, new_run, resumable_run
+from visus.training.recipe import Recipe, RecipeError, differences
+from visus.training.run import RunFolder, is_run, new_run, resumable_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,23 +30,26 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     """Trains a recipe, measures its best weights and writes the report.
 
     Args:
-        recipe: a recipe, the name of one, a recipe.json, or a folder in a layout that is known.
+        recipe: a recipe, the name of one, a recipe.json, a run, or a folder in a layout that is known.
         run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
             the next free number is added.
-        resume: go on in that very folder, from its checkpoint.
+        resume: go on in that very folder, from its checkpoint, with its recipe. A recipe that is given may differ from
+            it in `CHANGEABLE` alone; a name has to be that of the run's recipe.
 
     Returns:
         The folder of the run: weights.safetensors, metrics.json, metrics.csv, report.html and more.
 
     Raises:
-        VisusError: a name or a folder does not exist, the recipe does not fit the data, the training diverged.
+        VisusError: a name or a folder does not exist, the recipe does not fit the data or the run that is resumed, the
+            training diverged.
     """
+    if resume:
+        run = run_to_resume(recipe, run).path
+        recipe = resumed_recipe(recipe, RunFolder(run))
     if not isinstance(recipe, Recipe):
         recipe = find_recipe(recipe)
     console = Console(quiet=process_rank() > 0)
     wanted = Path(run) if run else Path("runs") / recipe.name
-    if resume:
-        resumable_run(wanted)
     train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
     schema = train_data.schema
     import torch
@@ -136,8 +140,51 @@ def evaluate(
     return measured.numbers
 
 
+CHANGEABLE = frozenset(
+    {f"fit.{name}" for name in ("epochs", "max_steps", "max_minutes", "early_stop_patience", "val_every_epochs")}
+    | {f"fit.{name}" for name in ("log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
+    | {"data.root", "data.workers", "optim.lr", "optim.clip_norm"}
+)
+"""What may be another when a run goes on: how long, where, and what helps a training that diverged."""
+
+
+def run_to_resume(recipe: Recipe | str | Path, run: str | Path | None) -> RunFolder:
+    """The run to go on with: ``run``, or ``recipe`` where that is a run, or the folder of its name.
+
+    Raises:
+        VisusError: there is no such run, or it has no checkpoint.
+    """
+    if run is not None:
+        return resumable_run(Path(run))
+    if isinstance(recipe, Recipe):
+        return resumable_run(Path("runs") / recipe.name)
+    folder = Path(recipe).parent if Path(recipe).name == "recipe.json" else Path(recipe)
+    return resumable_run(folder if is_run(folder) else Path("runs") / find_recipe(recipe).name)
+
+
+def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
+    """The recipe to go on with in ``run``: its own, with what ``recipe`` changes of it.
+
+    Raises:
+        RecipeError: that is another recipe.
+    """
+    own = run.recipe()
+    if isinstance(recipe, Recipe):
+        other = sorted(differences(own, recipe) - CHANGEABLE)
+    elif Path(recipe).resolve() in (run.path.resolve(), run.recipe_file.resolve()):
+        return own
+    else:
+        other = ["name"] if find_recipe(recipe).name != own.name else []
+    if other:
+        raise RecipeError(
+            f"{run.path} was trained with the recipe {own.name!r} and another {', '.join(other)}: leave --resume out "
+            f"for a run of its own. Going on may change {', '.join(sorted(CHANGEABLE))}"
+        )
+    return recipe if isinstance(recipe, Recipe) else own
+
+
 def find_recipe(name: str | Path) -> Recipe:
-    """The recipe called ``name``, the one that a JSON file holds, or the one that suits the folder ``name``.
+    """The recipe called ``name``, that of a JSON file or of a run, or the one that suits the folder ``name``.
 
     Raises:
         VisusError: neither exists; the message lists the recipes.
@@ -146,6 +193,8 @@ def find_recipe(name: str | Path) -> Recipe:
 
     if str(name) in RECIPES:
         return RECIPES[str(name)]()
+    if is_run(Path(name)):
+        return RunFolder(Path(name)).recipe()
     if Path(name).is_dir():
         return for_folder(Path(name))
     if Path(name).is_file():
@@ -184,7 +233,8 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
     folder = new_run(wanted)
     os.environ[SHARED_RUN] = str(folder.path)
     if folder.path != wanted:
-        note = f"{wanted} exists already; this run goes to {folder.path} (--resume would go on in {wanted})."
+        go_on = f"`visus train {shlex.quote(str(wanted))} --resume` would go on there"
+        note = f"{wanted} exists already; this run goes to {folder.path} ({go_on})."
         console.print(note, soft_wrap=True, highlight=False)
     return folder
 

@@ -18,6 +18,8 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 from rich.console import Console
 from torch.utils.data import DataLoader
 
+from visus.stopping import StoppedOnRequest
+from visus.training.checkpoint import WholeCheckpoints, check_checkpoint
 from visus.training.display import Display
 from visus.training.loaders import EpochLoader
 from visus.training.pace import Pace
@@ -69,17 +71,18 @@ def fit(
 
     Raises:
         TrainingDiverged: a loss is not finite.
-        TrainingInterrupted: somebody pressed Ctrl-C or sent SIGTERM; a checkpoint was written first.
-        RunError: there is no checkpoint to resume.
+        StoppedOnRequest: somebody pressed Ctrl-C or sent SIGTERM; a checkpoint was written first.
+        RunError: there is no checkpoint to resume, or one that is damaged or of another model.
     """
     checkpoint = resumable_run(run.path).checkpoint if resume else None
+    rounds = check_checkpoint(checkpoint, task.model) if checkpoint else None
     pace = Pace(recipe)
     history = History(run, pace, recipe.fit.log_every_steps)
     checkpoints = Checkpoints(run, pace, recipe.fit, schema)
     display = Display(pace, checkpoints, Console())
     if loggers is None:
-        loggers = [_tensorboard(run, resume)]
-    with _quiet_engine():
+        loggers = [_tensorboard(run, rounds)]
+    with _quiet_engine(), pace.stop:
         callbacks: list[pl.Callback] = [pace, display, history, checkpoints]
         trainer = _trainer(task, run, callbacks, loggers)
         epochs: Any = trainer.fit_loop.epoch_progress.current
@@ -89,6 +92,8 @@ def fit(
         finally:
             train.close()
     is_main = trainer.is_global_zero
+    if pace.stop.number:  # too late for the last batch
+        raise StoppedOnRequest(f"Stopped after the last epoch, as asked. {run.go_on}", pace.stop.number)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
@@ -115,6 +120,7 @@ def _trainer(task: Task, run: RunFolder, callbacks: list[pl.Callback], loggers: 
         inference_mode=False,
         logger=loggers,
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         default_root_dir=run.path,
     )
 
@@ -130,11 +136,9 @@ def _strategy(task: Task) -> str | Strategy:
     )
 
 
-def _tensorboard(run: RunFolder, resume: bool) -> Logger:
+def _tensorboard(run: RunFolder, rounds: int | None) -> Logger:
     """Curves in ``run/tensorboard``; points after the checkpoint are hidden, as they will be drawn again."""
-    options: dict[str, Any] = {}
-    if resume:
-        options["purge_step"] = torch.load(run.checkpoint, mmap=True, weights_only=True).get("rounds", 0) + 1
+    options: dict[str, Any] = {} if rounds is None else {"purge_step": rounds + 1}
     folder = run.tensorboard
     return TensorBoardLogger(folder.parent, name="", version=folder.name, default_hp_metric=False, **options)
 

@@ -8,9 +8,15 @@ from math import isfinite
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from visus.errors import VisusError
+from visus.names import counted
+
+_ADVICE = (
+    "Try a lower optim.lr, optim.clip_norm (1 to 10) or more optim.warmup_steps, and look for broken boxes with "
+    "`visus data check`. A checkpoint that was written is from before."
+)
 
 
 class TrainingDiverged(VisusError):
@@ -65,6 +71,23 @@ class LossGuard:
             raise TrainingDiverged(_message(next(step for step in waiting if _bad_terms(step))))
 
 
+def check_weights(model: nn.Module, rounds: int) -> None:
+    """Looks at all weights; one step can ruin them after a last loss that was finite.
+
+    Raises:
+        TrainingDiverged: some are infinite or not a number.
+    """
+    weights = {name: value for name, value in model.state_dict().items() if value.is_floating_point() and value.numel()}
+    # A sum is finite only where every summand is, and reads each weight once.
+    sums = {name: value.detach().sum(dtype=torch.float64) for name, value in weights.items()}
+    if sums and not all(map(isfinite, torch.stack(list(sums.values())).tolist())):
+        ruined = [name for name, value in sums.items() if not isfinite(float(value))]
+        raise TrainingDiverged(
+            f"Training diverged: after step {rounds} {counted(len(ruined), 'tensor')} of weights are not finite "
+            f"({ruined[0]} the first), and were not saved. {_ADVICE}"
+        )
+
+
 def _bad_terms(step: _Step) -> list[str]:
     """The names of the losses of ``step`` that are not finite."""
     return [term for term, value in zip(step.terms, step.values.tolist(), strict=True) if not isfinite(value)]
@@ -77,6 +100,5 @@ def _message(step: _Step) -> str:
     return (
         f"Training diverged: the loss {bad} is not finite in epoch {step.epoch + 1}, batch {step.batch + 1} "
         f"({all_terms}). Images of the batch: {', '.join(filter(None, step.paths)) or 'unnamed'}. "
-        "Try a lower optim.lr, optim.clip_norm (1 to 10) or more optim.warmup_steps, and look for broken boxes with "
-        "`visus data check`. The last checkpoint is from before."
+        f"{_ADVICE}"
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
-import threading
 import time
-from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from visus.errors import VisusError
+from visus.stopping import StopRequest
 from visus.training.optim import lr_factor, set_lr
 from visus.training.recipe import Recipe
 from visus.training.task import Task
@@ -21,15 +20,12 @@ TALK_EVERY = 20
 """Optimiser steps between two agreements of the processes on the time, of which only the first one's clock counts."""
 
 
-class TrainingInterrupted(VisusError):
-    """Training stopped on request, after a checkpoint from which it can go on."""
-
-
 class Pace(pl.Callback):
     """The clock of a run.
 
     ``progress`` is the share of the run that is done: the larger of the share of its steps and the share of its
-    minutes, of which some are kept for the last validation.
+    minutes, of which some are kept for the last validation. ``interrupted`` is the number of the signal that asked to
+    stop, in all processes at once, 0 before.
 
     Args:
         recipe: the limits and the schedule.
@@ -40,14 +36,18 @@ class Pace(pl.Callback):
         self.elapsed = 0.0
         self.progress = 0.0
         self.total_steps = 0
-        self.interrupted = False
+        self.interrupted = 0
         self.stop_reason = ""
-        self._asked_to_stop = False
+        self.stop = StopRequest()
         self._began = time.monotonic()
         self._validation_began = 0.0
         self._validation_seconds = 0.0
         self._validation_timed = False
-        self._handlers: dict[int, Any] = {}
+
+    @property
+    def validation_seconds(self) -> float:
+        """What a validation takes: the last one, or a guess before the first."""
+        return self._validation_seconds
 
     @property
     def seconds_left(self) -> float:
@@ -64,7 +64,9 @@ class Pace(pl.Callback):
         total = fit.epochs * math.ceil(trainer.num_training_batches / fit.accumulate)
         self.total_steps = min(total, fit.max_steps or total)
         self._began = time.monotonic() - self.elapsed
-        self._listen(trainer)
+        self.stop.listen()  # the engine has put a handler of its own in place
+        if trainer.is_global_zero:
+            self.stop.on_request = _answer
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The last epoch is validated whatever its number."""
@@ -103,12 +105,6 @@ class Pace(pl.Callback):
         self._validation_seconds = trainer.strategy.broadcast(seconds) if trainer.world_size > 1 else seconds
         self._validation_timed = True
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Gives Ctrl-C its old meaning back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
-
     def state_dict(self) -> dict[str, Any]:
         """The time that is used up."""
         return {"elapsed": self.elapsed, "validation_seconds": self._validation_seconds}
@@ -120,13 +116,14 @@ class Pace(pl.Callback):
     def _look_at_the_clock(self, trainer: pl.Trainer, batch: int) -> None:
         """Reads the clock and the wish to stop; processes must agree on both, or their weights and counts part."""
         now = time.monotonic() - self._began
-        wish = self._asked_to_stop or trainer.received_sigterm
+        wish = self.stop.number
         if trainer.world_size == 1:
             self.elapsed, self.interrupted = now, wish
         elif batch % (TALK_EVERY * self.recipe.fit.accumulate) == 0:
-            told = torch.tensor([now, float(wish)], device=trainer.strategy.root_device, dtype=torch.float32)
-            torch.distributed.broadcast(told, src=0)
-            self.elapsed, self.interrupted = float(told[0]), bool(told[1])
+            clock = now if trainer.is_global_zero else 0.0
+            told = torch.tensor([clock, float(wish)], device=trainer.strategy.root_device, dtype=torch.float32)
+            torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+            self.elapsed, self.interrupted = float(told[0]), int(told[1])
 
     def _guess_validation(self, trainer: pl.Trainer, batch: int) -> None:
         """Until a validation was timed: a batch of it takes as long as one of training, at worst."""
@@ -147,19 +144,12 @@ class Pace(pl.Callback):
         trainer.check_val_every_n_epoch = 1
         trainer.should_stop = True
 
-    def _listen(self, trainer: pl.Trainer) -> None:
-        """Makes a first Ctrl-C or SIGTERM ask to stop after the batch; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            return
 
-        def ask(number: int, frame: FrameType | None) -> None:
-            if self._asked_to_stop:
-                raise KeyboardInterrupt
-            self._asked_to_stop = True
-            if trainer.is_global_zero:
-                print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
-
-        self._handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+def _answer(number: int) -> None:
+    """Tells a person at the keyboard that they were heard."""
+    if number == signal.SIGINT:
+        with contextlib.suppress(RuntimeError):  # the signal came while something else was being printed
+            print("\nStopping after this batch, with a checkpoint; press Ctrl-C again to stop at once.", flush=True)
 
 
 def task_of(module: pl.LightningModule) -> Task:

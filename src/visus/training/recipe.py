@@ -6,7 +6,7 @@ written into its run folder as JSON. Nothing here imports the training engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from visus.dataclass_json import WrongKindError, from_json, to_json
@@ -279,3 +279,22 @@ class Recipe:
             raise
         except WrongKindError as error:
             raise RecipeError(str(error)) from error
+
+
+def differences(one: Recipe, other: Recipe) -> set[str]:
+    """The settings in which two recipes differ, such as "optim.lr"."""
+    ours, theirs = _settings(one), _settings(other)
+    return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
+
+
+def _settings(recipe: Recipe) -> dict[str, object]:
+    """The fields of a recipe by their dotted names, those of the augmentation included."""
+    found: dict[str, object] = {}
+    waiting: list[tuple[str, object]] = [(field.name, getattr(recipe, field.name)) for field in fields(recipe)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, DataRecipe | AugmentRecipe | OptimRecipe | FitRecipe):
+            waiting += [(f"{name}.{field.name}", getattr(value, field.name)) for field in fields(value)]
+        else:
+            found[name] = value
+    return found

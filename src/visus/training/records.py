@@ -10,11 +10,17 @@ import pytorch_lightning as pl
 
 from visus.errors import VisusError
 from visus.metrics.metric import LOSS, Measure, headlines
-from visus.training.pace import Pace, TrainingInterrupted, task_of
+from visus.stopping import StoppedOnRequest
+from visus.training.guard import TrainingDiverged, check_weights
+from visus.training.pace import Pace, task_of
 from visus.training.recipe import FitRecipe
 from visus.training.run import RunFolder
 from visus.training.task import Task
 from visus.types import Schema
+from visus.whole_file import DiskFullError
+
+LONG_VALIDATION = 5.0
+"""Seconds of a validation that nobody who asks to stop need wait for."""
 
 CURVE_POINTS = 200
 """About how many points the curves of a run have, whatever its length."""
@@ -101,6 +107,8 @@ class Checkpoints(pl.Callback):
         self.without_improvement = 0
         self._saved_at = 0.0
         self._cut_short = False
+        self._saved_for_validation = False
+        self._between_steps = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Counts the minutes to the first checkpoint from here."""
@@ -109,15 +117,40 @@ class Checkpoints(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves inside an epoch: every few minutes, when asked to stop, and when a limit cuts the epoch short."""
-        stepped = (batch_idx + 1) % self.recipe.accumulate == 0  # else gradients that no checkpoint holds would be lost
-        if not stepped or batch_idx + 1 == trainer.num_training_batches:
-            return  # the end of the epoch saves
+        """Saves inside an epoch: every few minutes, asked to stop, cut short by a limit, before a long validation."""
+        self._between_steps = (batch_idx + 1) % self.recipe.accumulate == 0
+        # Anywhere else gradients that no checkpoint holds would be lost; and the end of the epoch saves itself.
+        if not self._between_steps or batch_idx + 1 == trainer.num_training_batches:
+            return
         late = self.pace.elapsed - self._saved_at >= 60 * self.recipe.save_every_minutes
         self._cut_short = trainer.should_stop
-        if late or self.pace.interrupted or self._cut_short:
+        self._saved_for_validation = self._cut_short or self._validation_is_next(trainer, batch_idx)
+        if late or self.pace.interrupted or self._saved_for_validation:
             self._save(trainer, task_of(pl_module))
-            self._leave_if_asked(trainer, f"batch {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
+            self._leave_if_asked(f"batch {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
+
+    def _validation_is_next(self, trainer: pl.Trainer, batch: int) -> bool:
+        """Whether a long validation follows the next round; a checkpoint from inside one could not be gone on from."""
+        last = batch + 1 + self.recipe.accumulate >= trainer.num_training_batches
+        validates = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        return last and validates and self.pace.validation_seconds >= LONG_VALIDATION
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Leaves a long validation when asked to stop; going on repeats it."""
+        if self._saved_for_validation and self.pace.stop.number and trainer.world_size == 1:
+            self.pace.interrupted = self.pace.stop.number
+            self._leave_if_asked(f"the training part of epoch {trainer.current_epoch + 1}")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Saves what was trained before an image could not be read, or the disk of the data went away."""
+        fed = isinstance(exception, VisusError | OSError) and not isinstance(
+            exception, StoppedOnRequest | TrainingDiverged | DiskFullError
+        )
+        if fed and self._between_steps and trainer.training and trainer.world_size == 1:
+            self._save(trainer, task_of(pl_module))
+            print(f"A checkpoint was written before the error below. {self.run.go_on}", flush=True)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keeps the weights when they are the best so far; counts the validations when not."""
@@ -138,7 +171,8 @@ class Checkpoints(pl.Callback):
         """Saves, unless the epoch was cut short: then the checkpoint from inside it lets a higher limit finish it."""
         if not self._cut_short:
             self._save(trainer, task_of(pl_module))
-        self._leave_if_asked(trainer, f"epoch {trainer.current_epoch + 1}")
+        self._saved_for_validation = False
+        self._leave_if_asked(f"epoch {trainer.current_epoch + 1}")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Without any validation the last weights are the best ones."""
@@ -161,25 +195,22 @@ class Checkpoints(pl.Callback):
             setattr(self, name, value)
 
     def _save(self, trainer: pl.Trainer, task: Task) -> None:
-        """Writes the checkpoint whole: beside its place first."""
+        """Writes the checkpoint, unless the weights are ruined."""
         task.guard.look()
+        check_weights(task.model, task.rounds)
         task.average_buffers()
-        part = self.run.checkpoint.with_suffix(".part")
-        trainer.save_checkpoint(part, weights_only=False)
-        if trainer.is_global_zero:
-            part.replace(self.run.checkpoint)
+        trainer.save_checkpoint(self.run.checkpoint, weights_only=False)  # by `visus.training.checkpoint`
         self._saved_at = self.pace.elapsed
 
     def _save_weights(self, trainer: pl.Trainer, task: Task) -> None:
+        check_weights(task.model, task.rounds)
         if trainer.is_global_zero:
             state = {name: value.detach().cpu().contiguous() for name, value in task.model.state_dict().items()}
             self.run.save_weights(state, task.recipe, self.schema)
 
-    def _leave_if_asked(self, trainer: pl.Trainer, where: str) -> None:
+    def _leave_if_asked(self, where: str) -> None:
         if self.pace.interrupted:
-            raise TrainingInterrupted(
-                f"Stopped after {where}, as asked; add --resume to go on from there ({self.run.path})."
-            )
+            raise StoppedOnRequest(f"Stopped after {where}, as asked. {self.run.go_on}", self.pace.interrupted)
 
 
 def monitored(numbers: Mapping[str, float], measures: Mapping[str, Measure], monitor: str) -> float:

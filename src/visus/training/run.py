@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from visus.dataclass_json import to_json
 from visus.errors import VisusError
 from visus.training.recipe import Recipe
 from visus.types import Schema
+from visus.whole_file import sweep_parts, write_whole
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -81,9 +82,15 @@ class RunFolder:
         """The folder of TensorBoard's records."""
         return self.path / "tensorboard"
 
+    @property
+    def go_on(self) -> str:
+        """What to do to go on with the run."""
+        return f"Go on with: visus train {shlex.quote(str(self.path))} --resume"
+
     def create(self, recipe: Recipe) -> None:
         """Makes the folder and writes the recipe into it."""
         self.path.mkdir(parents=True, exist_ok=True)
+        sweep_parts(self.path)
         write_whole(self.recipe_file, recipe.to_json())
 
     def recipe(self) -> Recipe:
@@ -92,7 +99,7 @@ class RunFolder:
         Raises:
             RunError: where the folder holds no recipe.
         """
-        if not self.recipe_file.is_file():
+        if not is_run(self.path):
             raise RunError(
                 f"{self.path} is no run folder: it has no recipe.json. Runs lie in runs/ unless --run says else."
             )
@@ -142,13 +149,6 @@ class RunFolder:
         return numbers
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file so that a reader or a crash sees the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
-
-
 def _csv(rows: list[dict[str, float]]) -> str:
     """Rows as CSV with six digits; what a row lacks stays empty."""
     text = io.StringIO()
@@ -164,6 +164,11 @@ def _read_csv(path: Path) -> list[dict[str, float]]:
         return []
     with path.open(newline="") as lines:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (path / "recipe.json").is_file()
 
 
 def new_run(wanted: Path) -> RunFolder:

@@ -25,7 +25,6 @@ from visus.training.guard import LossGuard
 from visus.training.means import LossMeans
 from visus.training.numbers import in_float32, seed_device, seed_for
 from visus.training.recipe import Recipe
-from visus.training.run import RunError
 from visus.training.update import GradientDescent, Round, Update
 from visus.types import Batch
 
@@ -208,8 +207,6 @@ class Task(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up where the checkpoint left."""
-        if "rounds" not in checkpoint:
-            raise RunError("this checkpoint was written by an earlier version of visus: start the run anew")
         self._saved_ema, self.rounds = checkpoint["ema"], checkpoint["rounds"]
         for means, state in zip((self.train_means, self.recent_means), checkpoint["means"], strict=True):
             means.load_state_dict(state)

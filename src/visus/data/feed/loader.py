@@ -13,6 +13,7 @@ from visus.data.feed.collate import Collate
 from visus.data.feed.failures import Guarded
 from visus.data.feed.samplers import EpochBatches, EpochSampler, aspect_ratio_groups
 from visus.data.feed.transport import InOnePiece
+from visus.stopping import be_worker
 from visus.types import Batch, Sample, Schema
 
 
@@ -145,6 +146,7 @@ def load_batches(
         num_workers=count,
         collate_fn=InOnePiece(collate),
         persistent_workers=count > 0,
+        worker_init_fn=be_worker,
     )
 
 
