@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from visus import catalog, recipes
 from visus.cli import train as verbs
@@ -15,7 +16,7 @@ from visus.errors import VisusError
 from visus.nn.weights import read_weights
 from visus.problem import Architecture, Problem
 from visus.runs.train import evaluate, find_recipe, train
-from visus.training.recipe import Recipe
+from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder
 from visus.types import InstanceTarget
 
@@ -165,3 +166,37 @@ def test_usage_lists_the_recipes(small: Recipe, capsys: pytest.CaptureFixture[st
     captured = capsys.readouterr()
     assert captured.out.count("maskrcnn_vignettes") == 2
     assert "recipe comes first" in captured.err
+
+
+def test_devices_that_are_not_there_are_refused_before_work_begins(
+    small: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("needs a machine without a GPU")
+    with pytest.raises(VisusError, match=r"fit\.accelerator is 'cuda', but PyTorch .* finds no such device here"):
+        verbs.main(["squares", "--fit.accelerator", "cuda"])
+    assert not Path("runs").exists()
+    path = train(replace(small, fit=replace(small.fit, epochs=1)))
+    capsys.readouterr()
+    for name in ("cuda", "cuda:7", "gpu"):
+        with pytest.raises(VisusError, match=f"the device '{name}' cannot be used"):
+            verbs.evaluate([str(path), "--device", name])
+    assert capsys.readouterr().out == ""
+
+
+def test_another_recipe_is_refused_when_a_run_goes_on(small: Recipe) -> None:
+    path = train(replace(small, fit=replace(small.fit, epochs=1)))
+    before = (path / "recipe.json").read_bytes()
+    with pytest.raises(RecipeError, match="trained with the recipe 'squares' and another name"):
+        train("maskrcnn_vignettes", run=path, resume=True)
+    with pytest.raises(RecipeError, match=r"another data\.batch_size: leave --resume out"):
+        train(replace(small, data=replace(small.data, batch_size=2)), run=path, resume=True)
+    with pytest.raises(RecipeError, match=r"another optim\.name, optim\.weight_decay"):
+        verbs.main([str(path), "--resume", "--optim.name", "adamw", "--optim.weight-decay", "0.3"])
+    assert (path / "recipe.json").read_bytes() == before
+    assert train(str(path), resume=True) == path
+    assert train("squares", run=path, resume=True) == path
+    assert verbs.main([str(path), "--resume", "--fit.epochs", "2"]) == 0
+    assert len(RunFolder(path).history()) == 2
+    assert verbs.main([str(path)]) == 0, "without --resume the recipe of a run is trained again, elsewhere"
+    assert RunFolder(Path("runs/squares-2")).recipe().fit.epochs == 2

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from visus.errors import VisusError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
 
 SHOWN = 6
+SMALLEST, LARGEST = 64, 1024
+"""Sides of a scene that a person can look at."""
+
 MAIN_MEASURES = ("AP", "AP50", "AP75")
 
 
@@ -38,6 +43,11 @@ class DemoArguments:
 def main(argv: list[str]) -> int:
     """Runs ``visus demo``."""
     arguments = tyro.cli(DemoArguments, args=argv, prog="visus demo")
+    for name, value, least in (("minutes", arguments.minutes, 0.1), ("scenes", arguments.scenes, 1)):
+        if not value >= least:
+            raise VisusError(f"--{name} must be at least {least:g}, not {value:g}")
+    if not SMALLEST <= arguments.size <= LARGEST:
+        raise VisusError(f"--size must be from {SMALLEST} to {LARGEST} pixels, not {arguments.size}")
     from rich.console import Console
 
     from visus.recipes import RECIPES

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from visus.errors import VisusError
 from visus.names import suggestion
-from visus.runs.feed import as_learned, check_recipe, open_split, train_loader, val_loader
+from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, train_loader, val_loader
 from visus.runs.results import as_json, measure_weights, print_metrics, write_results
 from visus.training.recipe import Recipe, RecipeError, differences
 from visus.training.run import RunFolder, is_run, new_run, resumable_run
@@ -59,6 +59,7 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
 
     problem = catalog.problem_of(recipe.model)
     check_recipe(recipe, problem, train_data)
+    check_machine(recipe)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
     model = catalog.build_model(recipe.model, schema, recipe.model_options)
     task = catalog.build_task(model, recipe, schema)
@@ -107,8 +108,12 @@ def evaluate(
     Raises:
         VisusError: the folder holds no trained run, or the data does not name the categories that the run learned.
     """
+    from visus.nn.device import find_device
+
     folder = RunFolder(Path(run))
     recipe = folder.recipe()
+    if device is not None:
+        find_device(device)  # before any work
     usual = metric in (None, "", recipe.metric)
     own = usual and root is None and split in (None, recipe.data.val)
     data = replace(

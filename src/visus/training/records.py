@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -118,6 +118,10 @@ class Checkpoints(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves inside an epoch: every few minutes, asked to stop, cut short by a limit, before a long validation."""
+        task = task_of(pl_module)
+        if batch_idx == 0 and task.val_losses:  # the first step tells the names of the losses
+            losses = [f"val {name}" for name in task.train_means.compute(over_processes=False)]
+            check_monitor(self.recipe.monitor, [*losses, *task.metric.measures])
         self._between_steps = (batch_idx + 1) % self.recipe.accumulate == 0
         # Anywhere else gradients that no checkpoint holds would be lost; and the end of the epoch saves itself.
         if not self._between_steps or batch_idx + 1 == trainer.num_training_batches:
@@ -126,7 +130,7 @@ class Checkpoints(pl.Callback):
         self._cut_short = trainer.should_stop
         self._saved_for_validation = self._cut_short or self._validation_is_next(trainer, batch_idx)
         if late or self.pace.interrupted or self._saved_for_validation:
-            self._save(trainer, task_of(pl_module))
+            self._save(trainer, task)
             self._leave_if_asked(f"batch {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
 
     def _validation_is_next(self, trainer: pl.Trainer, batch: int) -> bool:
@@ -227,12 +231,27 @@ def monitored(numbers: Mapping[str, float], measures: Mapping[str, Measure], mon
     Raises:
         VisusError: for a name that the validation did not measure.
     """
-    key = f"val {monitor}" if f"val {monitor}" in numbers else monitor
     if not monitor:
         key = next(iter(metric_headlines(numbers, measures)), "val loss")
-    if key not in numbers:
-        raise VisusError(f"fit.monitor must be one of {', '.join(numbers)}, not {monitor!r}.")
+    else:
+        check_monitor(monitor, numbers)
+        key = f"val {monitor}" if f"val {monitor}" in numbers else monitor
     return measures[key].merit(numbers[key])
+
+
+def check_monitor(monitor: str, known: Iterable[str]) -> None:
+    """Refuses to monitor what will never be measured.
+
+    Args:
+        monitor: the name, empty for the first headline.
+        known: the names of all numbers, losses with ``val `` in front.
+
+    Raises:
+        VisusError: no number has that name.
+    """
+    names = list(known)
+    if monitor and monitor not in names and f"val {monitor}" not in names:
+        raise VisusError(f"fit.monitor must be one of {', '.join(names)}, not {monitor!r}.")
 
 
 def metric_headlines(numbers: Mapping[str, float], measures: Mapping[str, Measure]) -> list[str]:
