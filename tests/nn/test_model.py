@@ -17,8 +17,13 @@ from visus.types import ImageBatch
 class Padded:
     """Images in one tensor."""
 
+    one_frame = False
+
     def batch(self, inputs: Sequence[Tensor]) -> ImageBatch:
         return pad_images(inputs)
+
+    def frame(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        return size
 
 
 class Means(nn.Module):

@@ -9,13 +9,17 @@ import pytest
 import torch
 
 import visus
+from rectangles import rectangles
 from visus import catalog
 from visus.data.augment import AUGMENTATIONS
 from visus.data.errors import DatasetNotFoundError
 from visus.data.readers import coco, sop
+from visus.metrics import CocoMetric
+from visus.nn.model import predict_batch
 from visus.runs.feed import check_recipe, open_split, train_loader, val_loader
+from visus.training.evaluation import Extremes, measure
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
-from visus.types import SemanticTarget
+from visus.types import InstancePrediction, Sample, Schema, SemanticTarget
 
 MODEL = "fasterrcnn_lite0_fpn"
 DATA = DataRecipe(dataset="vignettes", train_length=3, val_length=2, batch_size=2, workers=0)
@@ -163,3 +167,60 @@ class TestOpenDataset:
             visus.open_dataset("coca", root=tmp_path)
         with pytest.raises(ValueError, match="split of drawn data called 'holdout'; there are: test, train, val"):
             visus.open_dataset("vignettes", "holdout")
+
+
+class Shapes:
+    """Images of three shapes in turn, of which two are padded alike."""
+
+    schema = Schema(categories=("a",), category_ids=(1,))
+    shapes = ((50, 90), (52, 88), (90, 50))
+
+    def __len__(self) -> int:
+        return 14
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.shapes[index % 3]
+
+    def path(self, index: int) -> str:
+        return f"{index}.png"
+
+    def __getitem__(self, index: int) -> Sample:
+        generator = torch.Generator().manual_seed(index)
+        height, width = self.size(index)
+        image = torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
+        target = rectangles((height, width), [(2, 2, 30, 40)], masks=False).target
+        return Sample(image, replace(target, keypoints_xyv=None, image_id=index), self.path(index))
+
+
+def test_the_size_of_the_batches_changes_no_measurement() -> None:
+    torch.manual_seed(0)
+    model = catalog.build_model(MODEL, Shapes.schema, {"size": 64, "pretrained": False}).eval()
+    found: dict[int, dict[int, InstancePrediction]] = {}
+    for batch_size in (1, 4):
+        recipe = replace(DETECTOR, data=replace(DATA, batch_size=batch_size))
+        loader = val_loader(recipe, Shapes(), model)
+        found[batch_size] = {}
+        for batch in loader:
+            assert len({tuple(model.transform.frame(size)) for size in batch.inputs.frames}) == 1
+            _, predictions = predict_batch(model, batch.inputs)
+            ids = [target.image_id for target in batch.targets]
+            found[batch_size] |= dict(zip(ids, predictions, strict=True))
+        assert len(loader) == (14 if batch_size == 1 else 4)
+    assert list(found[1]) == list(range(14))
+    for index, alone in found[1].items():
+        torch.testing.assert_close(found[4][index].boxes_xyxy, alone.boxes_xyxy, rtol=0, atol=1e-2)
+        torch.testing.assert_close(found[4][index].scores, alone.scores, rtol=0, atol=1e-4)
+
+
+def test_what_is_measured_keeps_its_place_among_batches_of_like_shape() -> None:
+    model = catalog.build_model(MODEL, Shapes.schema, {"size": 64, "pretrained": False})
+    recipe = replace(DETECTOR, data=replace(DATA, batch_size=4))
+    extremes = Extremes(keep=14)
+    measure(
+        model,
+        CocoMetric(schema=Shapes.schema),
+        val_loader(recipe, Shapes(), model),
+        quality=lambda prediction, target: float(target.image_id),
+        extremes=extremes,
+    )
+    assert [(image.index, image.quality) for image in extremes.chosen()] == [(i, float(i)) for i in range(13, -1, -1)]

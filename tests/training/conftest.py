@@ -69,8 +69,13 @@ class Outputs:
 class Padded:
     """Images of one size in one tensor."""
 
+    one_frame = True
+
     def batch(self, images: list[Tensor]) -> ImageBatch:
         return pad_images(images, 1)
+
+    def frame(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        return size
 
 
 class Finder(nn.Module):

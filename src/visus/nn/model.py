@@ -14,7 +14,13 @@ from visus.types import Inputs
 
 @runtime_checkable
 class InputTransform(Protocol):
-    """Makes batches of a model's inputs; a model calls it on a batch first, to normalise."""
+    """Makes batches of a model's inputs; a model calls it on a batch first, to normalise.
+
+    Attributes:
+        one_frame: whether inputs of all sizes fill a batch alike, without padding.
+    """
+
+    one_frame: bool
 
     def batch(self, inputs: Sequence[Any]) -> Inputs:
         """The inputs in one batch, resized and padded as the model wants.
@@ -22,6 +28,9 @@ class InputTransform(Protocol):
         Raises:
             ValueError: an input of another shape; the message has it.
         """
+
+    def frame(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """What an input of ``size`` is padded to where it is alone in a batch; asked only without ``one_frame``."""
 
 
 @runtime_checkable

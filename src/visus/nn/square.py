@@ -25,6 +25,8 @@ class SquareTransform(ImageTransform):
         ValueError: ``size`` is below 1.
     """
 
+    one_frame = True
+
     def __init__(
         self,
         *,

@@ -33,6 +33,7 @@ class ImageTransform(nn.Module):
         antialias: smooth before making smaller. The published torchvision weights were trained without.
     """
 
+    one_frame = False
     mean: Tensor
     std: Tensor
 
@@ -78,6 +79,10 @@ class ImageTransform(nn.Module):
             return image
         pixels = (image / 255 if image.dtype == torch.uint8 else image)[None]
         return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=self.antialias)[0]
+
+    def frame(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The (h, w) that an image of ``size`` (h, w) is resized and padded to where it is alone in a batch."""
+        return tuple(-(-side // self.divisor) * self.divisor for side in self.target_size(*size))
 
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """The (h, w) that an image of this size is resized to."""

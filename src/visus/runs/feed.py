@@ -216,11 +216,18 @@ def _class_batches(recipe: Recipe, dataset: SampleDataset) -> Any:
 
 
 def val_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:
-    """Inputs in order, resized as the model wants, targets in their own frame."""
+    """Inputs that are padded alike in batches, resized as the model wants, targets in their own frame."""
     from visus.data.feed.loader import make_loader
 
     data = recipe.data
-    return make_loader(dataset, collate=_collate(model), batch_size=data.batch_size, workers=data.workers)
+    network: Any = model
+    return make_loader(
+        dataset,
+        collate=_collate(model),
+        batch_size=data.batch_size,
+        workers=data.workers,
+        frame=None if network.transform.one_frame else network.transform.frame,
+    )
 
 
 def _collate(model: nn.Module) -> Any:

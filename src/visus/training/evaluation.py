@@ -63,7 +63,7 @@ def measure(
     extremes: Extremes | None = None,
     on_batch: Callable[[int], None] = lambda pictures: None,
 ) -> dict[str, float]:
-    """The numbers of ``metric`` over ``loader``, whose order must be that of the data set.
+    """The numbers of ``metric`` over ``loader``.
 
     Args:
         model: a `visus.nn.model.Model`; put in evaluation mode and moved to ``device``.
@@ -79,15 +79,14 @@ def measure(
     network = model.to(device).eval()
     metric.to(device)
     metric.reset()
-    seen = 0
-    for batch in loader:
+    sampler: Any = loader.batch_sampler
+    for places, batch in zip(sampler, loader, strict=True):
         _, found = predict_batch(network, batch.inputs.to(device, non_blocking=True), precision=precision)
         predictions = [prediction.to("cpu") for prediction in found]
         metric.update(predictions, batch)
         if quality is not None and extremes is not None:
-            for place, (prediction, target) in enumerate(zip(predictions, batch.targets, strict=True)):
+            for place, prediction, target in zip(places, predictions, batch.targets, strict=True):
                 if (value := quality(prediction, target)) is not None:
-                    extremes.offer(Ranked(seen + place, prediction, value))
-        seen += len(batch)
+                    extremes.offer(Ranked(place, prediction, value))
         on_batch(len(batch))
     return {name: float(value) for name, value in metric.compute().items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -98,6 +99,7 @@ def make_loader(
     seed: int = 0,
     drop_last: bool = False,
     aspect_ratio_factor: int | None = None,
+    frame: Callable[[tuple[int, int]], tuple[int, ...]] | None = None,
 ) -> DataLoader[Batch]:
     """A loader of batches, the same for any number of workers; ``loader.batch_sampler.set_epoch`` moves it to an epoch.
 
@@ -110,6 +112,8 @@ def make_loader(
         seed: of the order.
         drop_last: leave out the batch that is not full.
         aspect_ratio_factor: group images of like shape (see `aspect_ratio_groups`); None mixes all.
+        frame: what an image of some (h, w) is padded to alone. Only images with the same are put together, so that the
+            size of the batches changes no result; the batches are in the order of their first images.
 
     Raises:
         ValueError: the data set is empty, or smaller than one batch of which none may be left over.
@@ -120,13 +124,18 @@ def make_loader(
         raise ValueError(
             f"{len(dataset)} images make no full batch of {batch_size}: lower batch_size or keep the last batch"
         )
+    groups = None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor)
+    if frame is not None:
+        frames = [frame(dataset.size(i)) for i in range(len(dataset))]
+        groups = [sorted(set(frames)).index(size) for size in frames]
     batches = EpochBatches(
         length=len(dataset),
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
         drop_last=drop_last,
-        groups=None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor),
+        groups=groups,
+        mixed=frame is None,
     )
     return load_batches(dataset, batches, collate=collate, workers=workers)
 

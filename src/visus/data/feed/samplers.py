@@ -79,6 +79,7 @@ class EpochBatches(EpochSampler):
         seed: of the order.
         drop_last: leave out the batch that is not full.
         groups: the group of each image; a batch mixes groups only for what remains at the end of the epoch.
+        mixed: False for batches that never mix groups, but are smaller where a group ends.
         share: as for `EpochSampler`.
     """
 
@@ -91,6 +92,7 @@ class EpochBatches(EpochSampler):
         seed: int = 0,
         drop_last: bool = False,
         groups: Sequence[int] | None = None,
+        mixed: bool = True,
         share: tuple[int, int] | None = None,
     ) -> None:
         if batch_size < 1:
@@ -103,12 +105,15 @@ class EpochBatches(EpochSampler):
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.groups = None if groups is None else torch.as_tensor(groups)
+        self.mixed = mixed
 
     def batches_each(self, processes: int) -> int:
         """As many as hold every image."""
-        whole, rest = divmod(self.length, self.batch_size)
-        count = whole if self.drop_last or not rest else whole + 1
-        return math.ceil(count / processes)
+        sizes = torch.tensor([self.length])
+        if self.groups is not None and not self.mixed:
+            sizes = torch.unique(self.groups, return_counts=True)[1]
+        full = sizes // self.batch_size if self.drop_last else -(-sizes // self.batch_size)
+        return math.ceil(int(full.sum()) / processes)
 
     def draw_batches(self, numbers: Iterable[int]) -> Iterator[list[int]]:
         """The batches of these numbers; after the last comes the first."""
@@ -119,17 +124,24 @@ class EpochBatches(EpochSampler):
     def _all_batches(self) -> list[list[int]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.length, generator=generator) if self.shuffle else torch.arange(self.length)
-        full, rest = (order, order[:0]) if self.groups is None else self._by_group(order, self.groups[order])
-        batches = [batch.tolist() for run in (full, rest) for batch in torch.split(run, self.batch_size) if len(run)]
-        if self.drop_last and batches and len(batches[-1]) < self.batch_size:
-            batches.pop()
+        runs = (order,) if self.groups is None else self._by_group(order, self.groups[order])
+        batches = [batch.tolist() for run in runs for batch in torch.split(run, self.batch_size) if len(run)]
+        if self.drop_last:
+            batches = [batch for batch in batches if len(batch) == self.batch_size]
+        if not self.mixed and not self.shuffle:
+            batches.sort(key=lambda batch: batch[0])
         if self.groups is not None and self.shuffle:
             turns = torch.randperm(len(batches), generator=generator).tolist()
             batches = [batches[turn] for turn in turns]
         return batches
 
-    def _by_group(self, order: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
-        """The images whose batches are of one group, batch by batch, and those that remain, group by group."""
+    def _by_group(self, order: Tensor, groups: Tensor) -> Sequence[Tensor]:
+        """The images whose batches are of one group, batch by batch, and those that remain, group by group.
+
+        Where nothing is mixed, the images of each group.
+        """
+        if not self.mixed:
+            return [order[groups == group] for group in torch.unique(groups).tolist()]
         full, rest = [order[:0]], [order[:0]]
         for group in torch.unique(groups).tolist():
             members = order[groups == group]

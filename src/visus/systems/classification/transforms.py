@@ -24,6 +24,8 @@ class CentreCrop(ImageTransform):
         ValueError: ``resize`` is smaller than ``size``.
     """
 
+    one_frame = True
+
     def __init__(self, *, size: int, body: Backbone, resize: int | None = None) -> None:
         super().__init__(min_size=None, max_size=None, mean=body.mean, std=body.std, divisor=1, antialias=True)
         self.size = size

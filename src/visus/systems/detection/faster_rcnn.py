@@ -19,6 +19,7 @@ from visus.systems.detection.outputs import DetectionOutputs, predictions_of
 from visus.systems.detection.roi_heads import RoIHeads
 from visus.systems.detection.two_stage import (
     Published,
+    SmallLimits,
     lite0_pyramid,
     mobilenet_pyramid,
     mobilenet_rpn,
@@ -120,7 +121,14 @@ fasterrcnn_mobilenet_v3_large_320_fpn = named(
 
 
 def fasterrcnn_lite0_fpn(
-    *, num_classes: int = 90, pretrained: bool = True, trainable_layers: int | None = None, size: int = 192
+    *,
+    num_classes: int = 90,
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+    size: int = 192,
+    smallest: float = 0.0,
+    proposals: int = 100,
+    detections: int = 100,
 ) -> FasterRCNN:
     """Our small Faster R-CNN for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
 
@@ -129,11 +137,15 @@ def fasterrcnn_lite0_fpn(
         pretrained: start from the ImageNet weights.
         trainable_layers: how many of the backbone's stages learn, counted from the last.
         size: the shorter side of an image in pixels; the longer may be twice that.
+        smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
+        proposals: the most regions of an image that are looked at again.
+        detections: the most objects that are found in an image.
     """
+    limits = SmallLimits(size, smallest, proposals, detections)
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers)
     return FasterRCNN(
         transform=small_transform(size, backbone.body),
         backbone=backbone,
-        rpn=small_rpn(backbone, size),
-        roi_heads=small_roi_heads(backbone, num_classes, size),
+        rpn=small_rpn(backbone, limits),
+        roi_heads=small_roi_heads(backbone, num_classes, limits),
     )

@@ -19,7 +19,7 @@ from visus.nn.pyramid import PyramidBackbone
 from visus.nn.rpn import ProposalLimits, RegionProposalNetwork
 from visus.nn.transform import ImageTransform
 from visus.systems.detection.box_heads import BoxPredictor, ConvHead, TwoLayerHead
-from visus.systems.detection.roi_heads import RoIHeads, RoIPooling, RoISampling
+from visus.systems.detection.roi_heads import DetectionLimits, RoIHeads, RoIPooling, RoISampling
 
 SMALL_CHANNELS = 64
 
@@ -137,12 +137,38 @@ def lite0_pyramid(*, pretrained: bool = True, trainable_layers: int | None = Non
     return PyramidBackbone(body, out_channels=SMALL_CHANNELS, norm=nn.BatchNorm2d)
 
 
-def small_rpn(backbone: PyramidBackbone, size: int) -> RegionProposalNetwork:
-    """One anchor size a level, doubling from level to level, the largest as large as the image."""
-    levels = len(backbone.strides)
-    sizes = [(size / 2 ** (levels - 1 - level),) for level in range(levels)]
-    limits = ProposalLimits(before=(200, 100), after=(200, 100))
-    return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, limits=limits)
+@dataclass(frozen=True)
+class SmallLimits:
+    """What a detector for a CPU looks at and finds. `visus.recipes.folder` chooses them for a data set.
+
+    Args:
+        size: the shorter side of an image in pixels; the longer may be twice that.
+        smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
+        proposals: the most regions of an image that are looked at again.
+        detections: the most objects that are found in an image.
+    """
+
+    size: int
+    smallest: float = 0.0
+    proposals: int = 100
+    detections: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("size", "proposals", "detections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.smallest <= self.size:
+            raise ValueError(f"smallest must be a side from 0 to {self.size} pixels (size), not {self.smallest:g}")
+
+
+def small_rpn(backbone: PyramidBackbone, limits: SmallLimits) -> RegionProposalNetwork:
+    """One anchor size a level, growing by one factor from the smallest, the largest as large as the image."""
+    steps = len(backbone.strides) - 1
+    growth = (limits.size / limits.smallest) ** (1 / steps) if limits.smallest else 2.0
+    sizes = [(limits.size / growth ** (steps - level),) for level in range(steps + 1)]
+    count = limits.proposals
+    kept = ProposalLimits(before=(2 * count, count), after=(2 * count, count))
+    return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, limits=kept)
 
 
 def small_pooling(backbone: PyramidBackbone, pooled: int, size: int, share: float) -> RoIPooling:
@@ -150,12 +176,13 @@ def small_pooling(backbone: PyramidBackbone, pooled: int, size: int, share: floa
     return RoIPooling(pooled, backbone.strides[:-1], canonical_size=round(share * size))
 
 
-def small_roi_heads(backbone: PyramidBackbone, num_classes: int, size: int, width: int = 256) -> RoIHeads:
+def small_roi_heads(backbone: PyramidBackbone, num_classes: int, limits: SmallLimits, width: int = 256) -> RoIHeads:
     """A box branch with a quarter of the width that looks at 64 regions of an image in training."""
     return RoIHeads(
-        pooling=small_pooling(backbone, 7, size, BOX_CANONICAL_SHARE),
+        pooling=small_pooling(backbone, 7, limits.size, BOX_CANONICAL_SHARE),
         box_head=TwoLayerHead(backbone.out_channels, 7, width),
         box_predictor=BoxPredictor(width, num_classes),
         num_classes=num_classes,
         sampling=RoISampling(count=64),
+        limits=DetectionLimits(count=limits.detections),
     )

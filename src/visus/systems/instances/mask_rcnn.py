@@ -22,6 +22,7 @@ from visus.systems.detection.roi_heads import RoIPooling
 from visus.systems.detection.two_stage import (
     DETAIL_CANONICAL_SHARE,
     Published,
+    SmallLimits,
     lite0_pyramid,
     published,
     published_v2,
@@ -146,6 +147,9 @@ def maskrcnn_lite0_fpn(
     pretrained: bool = True,
     trainable_layers: int | None = None,
     size: int = 192,
+    smallest: float = 0.0,
+    proposals: int = 100,
+    detections: int = 100,
 ) -> MaskRCNN:
     """Our small Mask R-CNN for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
 
@@ -157,7 +161,11 @@ def maskrcnn_lite0_fpn(
         pretrained: start from the ImageNet weights.
         trainable_layers: how many of the backbone's stages learn, counted from the last.
         size: the shorter side of an image in pixels; the longer may be twice that.
+        smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
+        proposals: the most regions of an image that are looked at again.
+        detections: the most objects that are found in an image.
     """
+    limits = SmallLimits(size, smallest, proposals, detections)
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers)
     mask = keypoint = None
     if masks:
@@ -174,6 +182,6 @@ def maskrcnn_lite0_fpn(
     return MaskRCNN(
         transform=small_transform(size, backbone.body),
         backbone=backbone,
-        rpn=small_rpn(backbone, size),
-        roi_heads=InstanceRoIHeads(small_roi_heads(backbone, num_classes, size), mask=mask, keypoint=keypoint),
+        rpn=small_rpn(backbone, limits),
+        roi_heads=InstanceRoIHeads(small_roi_heads(backbone, num_classes, limits), mask=mask, keypoint=keypoint),
     )
