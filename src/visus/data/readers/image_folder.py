@@ -23,9 +23,9 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split
 from visus.data.files.walk import files_below, visible
 from visus.data.formats.annotation_signs import annotation_signs, part_folders
-from visus.data.formats.coco_index import Record
+from visus.data.formats.coco_values import Record
+from visus.data.records.fake_images import SHAPES, draw_shape
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
-from visus.data.records.shapes_fake import SHAPES, draw_shape
 from visus.names import counted
 from visus.types import Schema
 

@@ -31,7 +31,7 @@ from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_lists
 from visus.data.files.walk import visible
 from visus.data.formats.class_lists import FILES, find_class_list, read_class_list
-from visus.data.records.semantic_fake import draw_regions
+from visus.data.records.fake_images import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID
 
