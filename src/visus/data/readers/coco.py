@@ -81,15 +81,9 @@ def open_coco(
     Images that are not where a file says are found by their names where only one has it, with one warning.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: leave out crowds and clip boxes to the image.
         schema: fixes which label each category has; None numbers the categories of the file.
         keypoints: prefer the file with keypoints where there are two.
-
-    Raises:
-        DatasetNotFoundError: no layout fits; lists what was looked for.
-        AnnotationError: the annotations cannot be used.
     """
     found = find_coco(Path(root), split, keypoints=keypoints)
     dataset = CocoDataset(

@@ -52,13 +52,9 @@ def open_csv(
 
     Args:
         root: the CSV file, or the folder with it.
-        split: "train", "val" or "test".
-        for_training: changes nothing here.
         kind: "classes" for one class of each image, "objects" for boxes, "auto" decides by the table.
 
     Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: there is no table, or none for this split.
         AnnotationError: a row cannot be used, or the table does not hold what ``kind`` asks for.
     """
     check_split(split)

@@ -38,11 +38,6 @@ def open_in_shop(root: Path, split: str, *, for_training: bool = False) -> Label
     """Open a split (see `open_class_split`); "test" has queries and gallery, told apart by its ``is_query``.
 
     Labels are items; super-labels are sex and kind of clothing, from the names of the folders.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list is missing.
-        AnnotationError: a line of it is damaged.
     """
     return open_class_split(split, lambda train: images_of(_part(_read(Path(root)), train)))
 

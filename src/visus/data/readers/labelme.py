@@ -66,15 +66,7 @@ def open_labelme(root: Path, split: str, *, for_training: bool = False) -> Index
     All files are read, as all splits have the same categories, keypoints and kind of annotation.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: clip boxes to the image.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no such folder, no file of labelme's in it, or no such split.
-        AnnotationError: a file that cannot be used; names the file, the shape and the cause.
-        ImageError: an image whose size no file says cannot be read.
     """
     check_split(split)
     root = Path(root)
@@ -236,12 +228,7 @@ def _looks_right(path: Path) -> bool:
 
 
 def check_labelme(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every file, every shape, every image and the lists of splits.
-
-    Args:
-        root: the folder.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check every file, every shape, every image and the lists of splits."""
     root = Path(root)
     found = _survey(root)
     if not found.files:

@@ -55,18 +55,7 @@ class _Folders:
 
 
 def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
-    """Open a split of folders of images and masks.
-
-    Args:
-        root: the folder with the list of classes.
-        split: "train", "val" or "test".
-        for_training: changes nothing here.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no layout fits, or the list of classes is missing.
-        AnnotationError: the list of classes cannot be used.
-    """
+    """Open a split of folders of images and masks."""
     check_split(split)
     root = Path(root)
     listing = find_class_list(root)

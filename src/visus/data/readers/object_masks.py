@@ -40,15 +40,10 @@ def open_object_masks(root: Path, split: str, *, for_training: bool = False) -> 
     """Open a split of a folder with a mask for each object. All masks of the split are read.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: refuse a split without an object.
 
     Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no layout fits, or there is no such split.
         AnnotationError: a mask has another size than its image.
-        ImageError: an image or a mask that cannot be read.
     """
     check_split(split)
     root = Path(root)
@@ -135,7 +130,6 @@ def check_object_masks(root: Path, *, decode: bool = True) -> CheckReport:
     """Check every image and every mask.
 
     Args:
-        root: the folder.
         decode: read every image completely; otherwise only the heads of the files. Masks are always read.
     """
     root = Path(root)

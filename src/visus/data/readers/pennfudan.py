@@ -95,17 +95,7 @@ def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
 
 
 def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> PennFudanDataset:
-    """Open a split; there is no published validation split, so "val" is "test".
-
-    Args:
-        root: the folder.
-        split: "train", "val" or "test".
-        for_training: changes nothing here, where no object is a crowd.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list of the split is missing.
-    """
+    """Open a split; there is no published validation split, so "val" is "test"."""
     check_split(split)
     listing = Path(root) / _SPLITS[split]
     if not listing.is_file():

@@ -31,13 +31,7 @@ _LISTS = {"train": "Ebay_train.txt", "test": "Ebay_test.txt"}
 
 
 def open_sop(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`); labels are products, super-labels kinds of products.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list is missing.
-        AnnotationError: a line of it is damaged.
-    """
+    """Open a split (see `open_class_split`); labels are products, super-labels kinds of products."""
     return open_class_split(split, lambda train: images_of(_read(Path(root), _LISTS["train" if train else "test"])))
 
 

@@ -55,14 +55,8 @@ def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDa
     ``classes.txt`` with a name a line fixes them. Without ``ImageSets/Main`` the images are divided 80/10/10.
 
     Args:
-        root: the folder.
         split: "train", "val", "test" or "trainval".
         for_training: leave out difficult objects and clip boxes to the image.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no such data set or no such split.
-        AnnotationError: an annotation that cannot be used; names the file and the cause.
     """
     check_split(split, VOC_SPLITS)
     folder = find_voc(Path(root))
@@ -132,12 +126,7 @@ def voc_categories(folder: Path, records: dict[str, VocRecord]) -> tuple[str, ..
 
 
 def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check the annotations, images and lists of a folder, and its masks of classes where it has them.
-
-    Args:
-        root: the folder.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check the annotations, images and lists of a folder, and its masks of classes where it has them."""
     folder = find_voc(root)
     problems = list(_list_problems(folder))
     listing = folder / "classes.txt"

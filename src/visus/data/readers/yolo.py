@@ -50,14 +50,7 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
 
     Args:
         root: the folder with ``data.yaml``, or that file.
-        split: "train", "val" or "test".
         for_training: clip boxes to the image.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no ``data.yaml``, or it has no such split, or its images are missing.
-        AnnotationError: a file that cannot be used; names the file, the line and the cause.
-        ImageError: an image whose size cannot be read.
     """
     check_split(split)
     file = find_yaml(Path(root))
@@ -137,12 +130,7 @@ def refusal(root: Path) -> str:
 
 
 def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check ``data.yaml``, every image and every line about it.
-
-    Args:
-        root: the folder, or the file.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check ``data.yaml``, every image and every line about it."""
     file = find_yaml(root)
     try:
         declared = read_yaml(file)
