@@ -60,6 +60,7 @@ def _read(root: Path, complain: Complain) -> ListedImages:
 
 
 open_cars196 = partial(open_halves, read=_read)
+check_cars196 = partial(check_listed, read=_read)
 
 
 def _scipy_io() -> Any:
@@ -93,7 +94,7 @@ ENTRY = DatasetEntry(
     write_fake=write_fake,
     recognise=recognise_cars196,
     mark="cars_annos.mat with car_ims/ (retrieval of cars)",
-    check=partial(check_listed, read=_read),
+    check=check_cars196,
     summary="CARS196: the first 98 classes learn, the others test",
     licence="unknown; the photographs belong to their owners",
     size="8,054 + 8,131 images, 98 + 98 classes",

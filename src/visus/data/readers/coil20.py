@@ -23,6 +23,7 @@ def _read(root: Path, complain: Complain) -> ListedImages:
 
 
 open_coil20 = partial(open_halves, read=_read)
+check_coil20 = partial(check_listed, read=_read)
 
 
 def recognise_coil20(root: Path) -> bool:
@@ -42,7 +43,7 @@ ENTRY = DatasetEntry(
     write_fake=write_fake,
     recognise=recognise_coil20,
     mark="obj1__0.png and so on (retrieval of objects on a turntable)",
-    check=partial(check_listed, read=_read),
+    check=check_coil20,
     summary="COIL-20: objects on a turntable, half of them unseen",
     licence="research",
     size="720 + 720 images, 10 + 10 objects",

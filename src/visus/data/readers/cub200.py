@@ -47,6 +47,7 @@ def _read(root: Path, complain: Complain) -> ListedImages:
 
 
 open_cub200 = partial(open_halves, read=_read)
+check_cub200 = partial(check_listed, read=_read)
 
 
 def _by_number(
@@ -105,7 +106,7 @@ ENTRY = DatasetEntry(
     write_fake=write_fake,
     recognise=recognise_cub200,
     mark="images.txt with image_class_labels.txt (retrieval of birds)",
-    check=partial(check_listed, read=_read),
+    check=check_cub200,
     summary="CUB-200-2011: 100 classes learn, the other 100 test",
     licence="unknown; the photographs belong to their owners",
     size="5,864 + 5,924 images, 100 + 100 classes",

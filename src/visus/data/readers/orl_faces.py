@@ -24,6 +24,7 @@ def _read(root: Path, complain: Complain) -> ListedImages:
 
 
 open_orl_faces = partial(open_halves, read=_read)
+check_orl_faces = partial(check_listed, read=_read)
 
 
 def recognise_orl_faces(root: Path) -> bool:
@@ -45,7 +46,7 @@ ENTRY = DatasetEntry(
     write_fake=write_fake,
     recognise=recognise_orl_faces,
     mark="s1/1.pgm and so on (retrieval of faces)",
-    check=partial(check_listed, read=_read),
+    check=check_orl_faces,
     summary="ORL faces, half of the people unseen",
     licence="research, with credit to AT&T Laboratories Cambridge",
     size="200 + 200 images, 20 + 20 people",
