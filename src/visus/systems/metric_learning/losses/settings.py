@@ -21,7 +21,7 @@ class LossOfEmbeddings(nn.Module):
         settings: its other arguments by name.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], settings: dict[str, Any]) -> None:
+    def __init__(self, loss: Callable[..., Float[Tensor, ""]], settings: dict[str, Any]) -> None:
         super().__init__()
         self.loss, self.settings = loss, settings
 
@@ -30,18 +30,20 @@ class LossOfEmbeddings(nn.Module):
         return self.loss(embeddings, labels, **self.settings)
 
 
-def with_settings(loss: Callable[Concatenate[Tensor, Tensor, _Settings], Tensor]) -> Callable[_Settings, nn.Module]:
+def with_settings(
+    loss: Callable[Concatenate[Float[Tensor, "n d"], Int64[Tensor, " n"], _Settings], Float[Tensor, ""]],
+) -> Callable[_Settings, nn.Module]:
     """Makes modules of a loss from its settings; signature and documentation are those of the function.
 
     Args:
         loss: of embeddings, labels, and settings by name.
     """
-    signature = inspect.signature(loss)
-    parameters = list(signature.parameters.values())[2:]
-    signature = signature.replace(parameters=parameters, return_annotation=LossOfEmbeddings)
+    _, _, *parameters = inspect.signature(loss).parameters.values()
+    signature = inspect.Signature(parameters, return_annotation=LossOfEmbeddings)
 
     def module(*given: _Settings.args, **settings: _Settings.kwargs) -> nn.Module:
-        signature.bind(*given, **settings)  # refuses what the loss does not know before it is called
+        if given or settings.keys() - signature.parameters.keys():
+            raise TypeError(f"{loss.__name__} takes by name {', '.join(signature.parameters)}")
         return LossOfEmbeddings(loss, settings)
 
     functools.update_wrapper(module, loss)
