@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import inspect
 import math
-import multiprocessing
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 
 from contracts.fakes import SCHEMA, as_batch, example, kind_measured
+from two_processes import in_two_processes
 from visus import catalog
 from visus.metrics.metric import Metric, headlines
 from visus.report.report import SECTIONS, Results
@@ -178,8 +176,6 @@ PARTS = {"halves": ([0, 3, 1], [4, 2, 5]), "a repeated image": ([0, 2, 4], [1, 3
 
 
 def _measure(rank: int, folder: Path) -> None:
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     found = {}
     for case in CASES:
         for title, parts in PARTS.items():
@@ -188,18 +184,13 @@ def _measure(rank: int, folder: Path) -> None:
                 case.update(metric, parts[rank], right=(0, 1, 4))
             found[str(case), title] = numbers_of(metric)
     torch.save(found, folder / f"{rank}.pt")
-    dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], Numbers]]:
     """What each of two processes measures, by case and partition."""
     folder = tmp_path_factory.mktemp("processes")
-    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, folder))
-    other.start()
-    _measure(0, folder)
-    other.join(60)
-    assert other.exitcode == 0
+    in_two_processes(_measure, folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

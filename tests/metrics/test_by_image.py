@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 
+from two_processes import in_two_processes
 from visus.metrics.by_image import ImageRecords
 
 
@@ -69,20 +67,13 @@ def test_forward_measures_the_batch_and_keeps_all() -> None:
 
 
 def _measure(rank: int, folder: Path) -> None:
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     metric = Brightness()
     metric.update([{5: ("a", 1.0), 1: ("b", 2.0)}, {3: ("c", 3.0), 5: ("a", 1.5)}][rank])
     torch.save((metric.compute(), list(metric.records())), folder / f"{rank}.pt")
-    dist.destroy_process_group()
 
 
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, tmp_path))
-    other.start()
-    _measure(0, tmp_path)
-    other.join(60)
-    assert other.exitcode == 0
+    in_two_processes(_measure, tmp_path)
     for rank in range(2):
         numbers, own = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert numbers == {"ids": [1, 3, 5], "mean": 2.0}  # image 5 counts once, as the first process saw it

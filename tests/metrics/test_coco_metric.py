@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 
+from two_processes import in_two_processes
 from visus.metrics.coco import CocoMetric, Kind, evaluate_coco
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
 from visus.types import Batch, InstancePrediction, InstanceTarget, Keypoints, Schema
@@ -186,8 +184,6 @@ class TestRefusals:
 
 
 def _measure(rank: int, folder: Path) -> None:
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     # Five images padded to six, as a distributed sampler does: the first image is measured by both processes.
     shares = ([PAIRS[0], PAIRS[2], PAIRS[4]], [PAIRS[1], PAIRS[3], PAIRS[0]])
     metric = metric_of(shares[rank])
@@ -195,15 +191,10 @@ def _measure(rank: int, folder: Path) -> None:
     metric.update([], Batch(None, []))
     again = metric.compute()  # what was gathered is not gathered twice
     torch.save((numbers, again, metric.per_category()["keypoint AP"], len(metric._images)), folder / f"{rank}.pt")
-    dist.destroy_process_group()
 
 
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, tmp_path))
-    other.start()
-    _measure(0, tmp_path)
-    other.join(60)
-    assert other.exitcode == 0
+    in_two_processes(_measure, tmp_path)
     alone = metric_of(PAIRS)
     numbers = alone.compute()
     for rank in range(2):

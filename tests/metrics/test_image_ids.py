@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 
+from two_processes import in_two_processes
 from visus.metrics import ClassificationMetric, CocoMetric, Metric, RetrievalMetric, SemanticMetric, VocMetric
 from visus.types import (
     Batch,
@@ -106,8 +104,6 @@ def test_one_identifier_for_all_is_refused(case: tuple[Metric, Pairs, dict[str, 
 
 
 def _measure(rank: int, folder: Path) -> None:
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     metric, (found, targets), expected = metrics()["classification"]
     metric.update(found[rank::2], Batch(None, targets[rank::2]))
     with pytest.raises(ValueError, match="without image_id were measured by several processes"):
@@ -117,12 +113,8 @@ def _measure(rank: int, folder: Path) -> None:
         metric.update(found, Batch(None, targets))
     assert metric.compute().items() >= expected.items()
     (folder / f"{rank}.done").touch()
-    dist.destroy_process_group()
 
 
 def test_several_processes_need_identifiers(tmp_path: Path) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, tmp_path))
-    other.start()
-    _measure(0, tmp_path)
-    other.join(60)
+    in_two_processes(_measure, tmp_path)
     assert (tmp_path / "1.done").exists()

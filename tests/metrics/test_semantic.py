@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from sklearn.metrics import (  # type: ignore[import-untyped]
     accuracy_score,
     balanced_accuracy_score,
@@ -18,6 +15,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     jaccard_score,
 )
 
+from two_processes import in_two_processes
 from visus.metrics.boundary import boundary_f1
 from visus.metrics.semantic import SemanticMetric, pixel_confusion
 from visus.types import VOID, Batch, Schema, SemanticPrediction, SemanticTarget
@@ -144,20 +142,13 @@ class TestRefusals:
 
 
 def _measure(rank: int, folder: Path) -> None:
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     # Five images padded to six, as a distributed sampler does: the first image is measured by both processes.
     metric = metric_of(([PAIRS[0], PAIRS[2], PAIRS[4]], [PAIRS[1], PAIRS[3], PAIRS[0]])[rank])
     torch.save((metric.compute(), metric.confusion_matrix), folder / f"{rank}.pt")
-    dist.destroy_process_group()
 
 
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, tmp_path))
-    other.start()
-    _measure(0, tmp_path)
-    other.join(60)
-    assert other.exitcode == 0
+    in_two_processes(_measure, tmp_path)
     alone = metric_of(PAIRS)
     numbers = alone.compute()
     for rank in range(2):

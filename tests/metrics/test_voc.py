@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 
+from two_processes import in_two_processes
 from visus.metrics.voc import VocMetric, average_precision
 from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
 
@@ -179,19 +177,12 @@ class TestRefusals:
 
 
 def _measure(rank: int, folder: Path) -> None:
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
     metric = metric_of(([PAIRS[0], PAIRS[2], PAIRS[4]], [PAIRS[1], PAIRS[3], PAIRS[0]])[rank])
     torch.save((metric.compute(), metric.per_category()), folder / f"{rank}.pt")
-    dist.destroy_process_group()
 
 
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=_measure, args=(1, tmp_path))
-    other.start()
-    _measure(0, tmp_path)
-    other.join(60)
-    assert other.exitcode == 0
+    in_two_processes(_measure, tmp_path)
     alone = metric_of(PAIRS)
     numbers = alone.compute()
     for rank in range(2):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from one_stage import SIZES, compare_detections, images, inputs, objects, targets
 from peer import run_peer
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from visus.systems.detection.fcos import (
     assign_objects,
     fcos_resnet50_fpn,
 )
-from visus.types import InstancePrediction, InstanceTarget
 
 pytestmark = pytest.mark.peers
 
@@ -92,37 +92,12 @@ outputs["parameters"] = torch.tensor(sum(p.numel() for p in model.parameters()))
 outputs |= {"shape." + key: torch.tensor(value.shape) for key, value in model.state_dict().items()}
 """
 
-SIZES = ((180, 240), (230, 170))
+SMALLEST = [5.0, 5, 19, 21]
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
-    inputs = {f"image{i}": image for i, image in enumerate(images())}
-    for i, one in enumerate(targets()):
-        inputs |= {f"boxes{i}": one.boxes_xyxy, f"labels{i}": one.labels + 1}
-    return run_peer(SCRIPT, inputs, tmp_path_factory.mktemp("fcos"))
-
-
-def images() -> list[Tensor]:
-    generator = torch.Generator().manual_seed(5)
-    coarse = [torch.rand(1, 3, 9, 12, generator=generator), torch.rand(1, 3, 11, 8, generator=generator)]
-    return [
-        torch.nn.functional.interpolate(one, size=size, mode="bicubic")[0].clamp(0, 1)
-        for one, size in zip(coarse, SIZES, strict=True)
-    ]
-
-
-def targets() -> list[InstanceTarget]:
-    rows = ([[10.0, 20, 60, 90], [100, 30, 220, 170], [5, 5, 19, 21]], [[20.0, 30, 150, 200]])
-    return [
-        objects(torch.tensor(boxes), torch.arange(len(boxes)) * 5 % 12, size)
-        for boxes, size in zip(rows, SIZES, strict=True)
-    ]
-
-
-def objects(boxes: Tensor, labels: Tensor, size: tuple[int, int]) -> InstanceTarget:
-    crowd = torch.zeros(len(boxes), dtype=torch.bool)
-    return InstanceTarget(boxes_xyxy=boxes, labels=labels, areas=torch.ones(len(boxes)), is_crowd=crowd, size=size)
+    return run_peer(SCRIPT, inputs(SMALLEST), tmp_path_factory.mktemp("fcos"))
 
 
 def test_fcos_agrees_with_the_published_one(theirs: dict[str, Tensor]) -> None:
@@ -137,7 +112,7 @@ def test_fcos_agrees_with_the_published_one(theirs: dict[str, Tensor]) -> None:
             assert level.std() > 0.01, "the comparison needs features"
             assert_near(level, theirs[f"level{i}"])
         outputs = model(batch)
-        losses = FCOSCriterion()(outputs, targets())
+        losses = FCOSCriterion()(outputs, targets(SMALLEST))
         found = model.postprocess(outputs, SIZES)
     middles = (theirs["anchors"][:, :2] + theirs["anchors"][:, 2:]) / 2
     assert torch.equal(outputs.locations.points_xy, middles)
@@ -148,8 +123,7 @@ def test_fcos_agrees_with_the_published_one(theirs: dict[str, Tensor]) -> None:
     for ours, name in (("class", "classification"), ("box", "bbox_regression"), ("centerness", "bbox_ctrness")):
         assert theirs[f"loss {name}"] > 0.1
         torch.testing.assert_close(losses[ours], theirs[f"loss {name}"], rtol=1e-4, atol=1e-4)
-    for i, mine in enumerate(found):
-        compare_detections(mine, *(theirs[f"{key}_of_image{i}"] for key in ("boxes", "labels", "scores")))
+    compare_detections(found, theirs)
 
 
 def assert_near(ours: Tensor, theirs: Tensor) -> None:
@@ -157,36 +131,24 @@ def assert_near(ours: Tensor, theirs: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4 * max(1.0, theirs.abs().max().item()))
 
 
-def compare_detections(mine: InstancePrediction, boxes: Tensor, labels: Tensor, scores: Tensor) -> None:
-    """The same objects; rounding may decide one in a hundred otherwise where an overlap lies on the threshold."""
-    assert len(mine) == len(boxes)
-    assert len(mine) > 20
-    assert len(mine.labels.unique()) > 2
-    distance = torch.cdist(mine.boxes_xyxy, boxes, p=float("inf"))
-    distance[mine.labels[:, None] + 1 != labels] = float("inf")
-    distance += (mine.scores[:, None] - scores).abs() * 100
-    same = distance.amin(dim=1) < 0.05
-    assert same.float().mean() >= 0.99, f"{(~same).sum()} of {len(same)} detections differ"
-
-
 def test_assignment_and_losses_on_many_objects(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(7)
     counts = (12, 0, 1, 40)
     grids = [torch.zeros(1, 1, side, side) for side in (128, 64, 32, 16, 8)]
     places = fcos_resnet50_fpn(num_classes=12).locations(grids, torch.zeros(1, 3, 1024, 1024))
-    truths, inputs = [], {"points": places.points_xy, "strides": places.strides, "counts": torch.tensor(counts)}
+    truths, given = [], {"points": places.points_xy, "strides": places.strides, "counts": torch.tensor(counts)}
     for i, count in enumerate(counts):
         sides = 8 * 120 ** torch.rand(count, 2, generator=generator)
         corner = torch.rand(count, 2, generator=generator) * (1024 - sides)
         labels = torch.randint(0, 12, (count,), generator=generator)
         truths.append(objects(torch.cat((corner, corner + sides), dim=1), labels, (1024, 1024)))
-        inputs |= {f"boxes{i}": truths[i].boxes_xyxy, f"labels{i}": labels + 1}
+        given |= {f"boxes{i}": truths[i].boxes_xyxy, f"labels{i}": labels + 1}
     heads = {
         "cls_logits": torch.randn(len(counts), len(places.strides), 13, generator=generator) * 3,
         "bbox_regression": torch.rand(len(counts), len(places.strides), 4, generator=generator) * 6,
         "bbox_ctrness": torch.randn(len(counts), len(places.strides), 1, generator=generator),
     }
-    theirs = run_peer(ASSIGN_SCRIPT, inputs | heads | {"levels": torch.tensor(places.counts)}, tmp_path)
+    theirs = run_peer(ASSIGN_SCRIPT, given | heads | {"levels": torch.tensor(places.counts)}, tmp_path)
     matched = assign_objects([truth.boxes_xyxy for truth in truths], places, 1.5)
     assert torch.equal(matched, theirs["matched"])
     assert all((matched >= 0)[:, places.strides == stride].any() for stride in (8, 16, 32, 64, 128))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from one_stage import SIZES, compare_detections, images, inputs, objects, targets
 from peer import run_peer
 from torch import Tensor
 
@@ -13,7 +14,6 @@ from visus.nn.weights import load_state, remap_torchvision
 from visus.systems.detection.ssd import SSDOutputs
 from visus.systems.detection.ssd_losses import SSDCriterion, match_default_boxes
 from visus.systems.detection.ssd_vgg import ssd300_vgg16
-from visus.types import InstancePrediction, InstanceTarget
 
 pytestmark = pytest.mark.peers
 
@@ -71,37 +71,12 @@ losses = model.compute_loss(targets, heads, [anchors] * count, matched)
 outputs |= {"matched": torch.stack(matched), **losses}
 """
 
-SIZES = ((180, 240), (230, 170))
+SMALLEST = [5.0, 5, 12, 11]
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
-    inputs = {f"image{i}": image for i, image in enumerate(images())}
-    for i, one in enumerate(targets()):
-        inputs |= {f"boxes{i}": one.boxes_xyxy, f"labels{i}": one.labels + 1}
-    return run_peer(SCRIPT, inputs, tmp_path_factory.mktemp("ssd"))
-
-
-def images() -> list[Tensor]:
-    generator = torch.Generator().manual_seed(5)
-    coarse = [torch.rand(1, 3, 9, 12, generator=generator), torch.rand(1, 3, 11, 8, generator=generator)]
-    return [
-        torch.nn.functional.interpolate(one, size=size, mode="bicubic")[0].clamp(0, 1)
-        for one, size in zip(coarse, SIZES, strict=True)
-    ]
-
-
-def targets() -> list[InstanceTarget]:
-    rows = ([[10.0, 20, 60, 90], [100, 30, 220, 170], [5, 5, 12, 11]], [[20.0, 30, 150, 200]])
-    return [
-        objects(torch.tensor(boxes), torch.arange(len(boxes)) * 5 % 12, size)
-        for boxes, size in zip(rows, SIZES, strict=True)
-    ]
-
-
-def objects(boxes: Tensor, labels: Tensor, size: tuple[int, int]) -> InstanceTarget:
-    crowd = torch.zeros(len(boxes), dtype=torch.bool)
-    return InstanceTarget(boxes_xyxy=boxes, labels=labels, areas=torch.ones(len(boxes)), is_crowd=crowd, size=size)
+    return run_peer(SCRIPT, inputs(SMALLEST), tmp_path_factory.mktemp("ssd"))
 
 
 def test_ssd300_agrees_with_the_published_one(theirs: dict[str, Tensor]) -> None:
@@ -118,12 +93,11 @@ def test_ssd300_agrees_with_the_published_one(theirs: dict[str, Tensor]) -> None
         outputs = model(batch)
         assert_near(outputs.class_logits, theirs["logits"])
         assert_near(outputs.box_deltas, theirs["deltas"])
-        losses = SSDCriterion()(outputs, targets())
+        losses = SSDCriterion()(outputs, targets(SMALLEST))
         found = model.postprocess(outputs, SIZES)
     torch.testing.assert_close(losses["class"], theirs["loss classification"], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(losses["box"], theirs["loss bbox_regression"], rtol=1e-4, atol=1e-4)
-    for i, mine in enumerate(found):
-        compare_detections(mine, *(theirs[f"{key}_of_image{i}"] for key in ("boxes", "labels", "scores")))
+    compare_detections(found, theirs)
 
 
 def assert_near(ours: Tensor, theirs: Tensor) -> None:
@@ -131,32 +105,20 @@ def assert_near(ours: Tensor, theirs: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * max(1.0, theirs.std().item()))
 
 
-def compare_detections(mine: InstancePrediction, boxes: Tensor, labels: Tensor, scores: Tensor) -> None:
-    """The same objects; rounding may decide one in a hundred otherwise where an overlap lies on the threshold."""
-    assert len(mine) == len(boxes)
-    assert len(mine) > 20
-    assert len(mine.labels.unique()) > 2
-    distance = torch.cdist(mine.boxes_xyxy, boxes, p=float("inf"))
-    distance[mine.labels[:, None] + 1 != labels] = float("inf")
-    distance += (mine.scores[:, None] - scores).abs() * 100
-    same = distance.amin(dim=1) < 0.05
-    assert same.float().mean() >= 0.99, f"{(~same).sum()} of {len(same)} detections differ"
-
-
 def test_matches_and_losses_on_many_objects(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(7)
     counts = (12, 0, 1, 40)
     boxes = ssd300_vgg16(num_classes=1).default_boxes
-    truths, inputs = [], {"anchors": boxes, "counts": torch.tensor(counts)}
+    truths, given = [], {"anchors": boxes, "counts": torch.tensor(counts)}
     for i, count in enumerate(counts):
         sides = 8 * 30 ** torch.rand(count, 2, generator=generator)
         corner = torch.rand(count, 2, generator=generator) * (300 - sides)
         labels = torch.randint(0, 12, (count,), generator=generator)
         truths.append(objects(torch.cat((corner, corner + sides), dim=1), labels, (300, 300)))
-        inputs |= {f"boxes{i}": truths[i].boxes_xyxy, f"labels{i}": labels + 1}
+        given |= {f"boxes{i}": truths[i].boxes_xyxy, f"labels{i}": labels + 1}
     logits = torch.randn(len(counts), len(boxes), 13, generator=generator) * 3
     deltas = torch.randn(len(counts), len(boxes), 4, generator=generator)
-    theirs = run_peer(MATCH_SCRIPT, inputs | {"logits": logits, "deltas": deltas}, tmp_path)
+    theirs = run_peer(MATCH_SCRIPT, given | {"logits": logits, "deltas": deltas}, tmp_path)
     matched = torch.stack([match_default_boxes(truth.boxes_xyxy, boxes, 0.5) for truth in truths])
     assert torch.equal(matched, theirs["matched"])
     losses = SSDCriterion()(SSDOutputs(torch.full((len(counts), 2), 300), logits, deltas, boxes), truths)

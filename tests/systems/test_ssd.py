@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from systems.one_image import assert_learned_by_heart
 from visus.nn.square import SquareTransform
 from visus.ops.boxes import box_iou, encode_boxes
 from visus.systems.detection import PROBLEM
@@ -219,19 +220,5 @@ def test_it_learns_by_its_own_losses() -> None:
 
 def test_lite_learns_one_image_by_heart() -> None:
     torch.manual_seed(0)
-    model = ssd_lite0(num_classes=2, size=96).train()
-    image = torch.full((3, 96, 96), 0.2)
-    image[0, 10:40, 10:40], image[1, 50:90, 30:80] = 1, 1
-    batch, truth = model.transform.batch([image]), [target([[10, 10, 40, 40], [30, 50, 80, 90]], [0, 1], (96, 96))]
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
-    for _ in range(25):
-        losses = SSDCriterion()(model(batch, truth), truth)
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-    # Batch norms have not seen enough to be trusted, so the outputs of training are looked at.
-    [found] = model.postprocess(model(batch), [(192, 96)])
-    assert sorted(found.labels[:2].tolist()) == [0, 1]
-    order = found.labels[:2].argsort()
-    wanted = torch.tensor([[10.0, 20, 40, 80], [30, 100, 80, 180]])
-    assert box_iou(found.boxes_xyxy[:2][order], wanted).diagonal().min() > 0.6
+    both = target([[10, 10, 40, 40], [30, 50, 80, 90]], [0, 1], (96, 96))
+    assert_learned_by_heart(ssd_lite0(num_classes=2, size=96), SSDCriterion(), both, rounds=25)

@@ -18,17 +18,34 @@ OWN_FILES = "your own files"
 
 
 class OpenSplit(Protocol):
-    """Opens one split of a data set."""
+    """Opens one split of a data set. Each reader says what else it takes and raises."""
 
     def __call__(self, root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
-        """The split of the data set in ``root``."""
+        """The split of the data set in ``root``.
+
+        Args:
+            root: the folder.
+            split: "train", "val" or "test".
+            for_training: leave out, or refuse, what training cannot use; the reader says what that is, if there is any.
+
+        Raises:
+            ValueError: ``split`` is no split.
+            DatasetNotFoundError: the folder holds no such data set, or not the split.
+            AnnotationError: annotations that cannot be used; names the file and the cause.
+            ImageError: an image that has to be read and cannot be.
+        """
 
 
 class Check(Protocol):
     """Looks through a data set; raises nothing, as what is wrong is in the report."""
 
     def __call__(self, root: Path, *, decode: bool = True) -> CheckReport:
-        """What is wrong with the data set in ``root``; decodes every image, or reads only the heads of the files."""
+        """What is wrong with the data set in ``root``.
+
+        Args:
+            root: the folder.
+            decode: read every image completely; otherwise only the heads of the files.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,5 +13,9 @@ class DatasetNotFoundError(VisusError, FileNotFoundError):
     """A folder that holds no data set of a known layout; the message lists what was looked for."""
 
 
+class ConversionError(VisusError, ValueError):
+    """A conversion that would lose or overwrite something."""
+
+
 class ImageError(VisusError, ValueError):
     """An image that cannot be read; the message names the file and the cause."""

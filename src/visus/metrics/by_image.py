@@ -100,6 +100,19 @@ class ImageRecords(Metric):
         self._images = merged
 
 
+def check_frame(prediction: Any, target: Any) -> None:
+    """Whether a prediction is in the pixels of its target.
+
+    Raises:
+        ValueError: their sizes differ.
+    """
+    if tuple(prediction.size) != tuple(target.size):
+        raise ValueError(
+            f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
+            f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
+        )
+
+
 def _check_same(metric: ImageRecords, known: Any, record: Any, image_id: int) -> None:
     if not metric.same_image(known, record):
         raise ValueError(f"two different images have image_id {image_id}: give each target its own")

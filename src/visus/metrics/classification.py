@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from visus.metrics.by_image import check_frame
 from visus.metrics.confusion import ConfusionMetric, class_accuracy, confusion_counts, mean_known
 from visus.metrics.metric import Measure
 from visus.ops.boxes import box_iou
@@ -102,11 +103,7 @@ class ClassificationMetric(ConfusionMetric):
                 f"image {target.image_id}: the prediction names label {unknown[0]}, but there are "
                 f"{self.schema.num_classes} categories"
             )
-        if tuple(prediction.size) != tuple(target.size):
-            raise ValueError(
-                f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
-                f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
-            )
+        check_frame(prediction, target)
         iou = None
         if self.boxes and target.box_xyxy is not None:
             found = prediction.box_xyxy

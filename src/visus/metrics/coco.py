@@ -19,7 +19,7 @@ from typing import Any, cast, get_args
 
 import hotcoco
 
-from visus.metrics.by_image import ImageRecords
+from visus.metrics.by_image import ImageRecords, check_frame
 from visus.metrics.coco_format import Record, prediction_to_coco, schema_to_categories, target_to_coco
 from visus.metrics.coco_records import GEOMETRY, Kind, check_ground_truth, check_results
 from visus.metrics.coco_summary import CocoResult, measure_names, summarise
@@ -205,11 +205,7 @@ class CocoMetric(ImageRecords):
         return known.found == record.found or pickle.loads(known.found) == pickle.loads(record.found)
 
     def _check(self, prediction: InstancePrediction, target: InstanceTarget) -> None:
-        if tuple(prediction.size) != tuple(target.size):
-            raise ValueError(
-                f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
-                f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
-            )
+        check_frame(prediction, target)
         for kind, field in (("mask", "masks"), ("keypoint", "keypoints_xyv")):
             for objects, name in ((prediction, "prediction"), (target, "target")):
                 if kind in self.kinds and len(objects) and getattr(objects, field) is None:

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visus.metrics.by_image import ImageRecords
+from visus.metrics.by_image import ImageRecords, check_frame
 from visus.metrics.metric import Measure, PerCategory
 from visus.ops.boxes import box_iou
 from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
@@ -65,11 +65,7 @@ class VocMetric(ImageRecords):
         """
         self._per_category = None
         for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
-            if tuple(prediction.size) != tuple(target.size):
-                raise ValueError(
-                    f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
-                    f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
-                )
+            check_frame(prediction, target)
             if not prediction.scores.isfinite().all() or not prediction.boxes_xyxy.isfinite().all():
                 raise ValueError(f"image {target.image_id}: the prediction holds numbers that are not finite")
             for name, labels in (("prediction", prediction.labels), ("target", target.labels)):

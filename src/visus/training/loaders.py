@@ -7,22 +7,17 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from visus.data.feed.loader import SampleDataset
+from visus.data.feed.loader import SampleDataset, Wrapped
 from visus.data.records.class_splits import LabelledDataset
-from visus.types import Batch, Sample, Schema
+from visus.types import Batch, Sample
 
 
-class First:
+class First(Wrapped):
     """The first ``length`` samples of a data set."""
 
     def __init__(self, dataset: SampleDataset, length: int) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.length = min(length, len(dataset))
-
-    @property
-    def schema(self) -> Schema:
-        """What labels and keypoints mean."""
-        return self.dataset.schema
 
     def __len__(self) -> int:
         return self.length
@@ -31,14 +26,6 @@ class First:
         if not 0 <= index < self.length:
             raise IndexError(f"sample {index} of {self.length}")
         return self.dataset[index]
-
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image."""
-        return self.dataset.size(index)
-
-    def path(self, index: int) -> str:
-        """Where a sample comes from."""
-        return self.dataset.path(index)
 
 
 class FirstLabelled(First):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from camera_turns import TURNS
 from visus.data.files.images import ImageError, image_size, is_damaged_jpeg, read_image
 
 
@@ -68,17 +69,7 @@ def test_turned_cameras(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path / f"a.{suffix}", gradient(), exif=exif.tobytes(), quality=95)
-    turns = {
-        1: lambda a: a,
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.transpose(1, 0, 2),
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
-        8: lambda a: np.rot90(a),
-    }
-    expected = turns[orientation](np.asarray(gradient()))
+    expected = TURNS[orientation](np.asarray(gradient()))
     image = read_image(path)
     assert tuple(image.shape[-2:]) == image_size(path) == expected.shape[:2]
     assert np.abs(image.permute(1, 2, 0).numpy().astype(int) - expected).max() <= (8 if suffix == "jpg" else 0)

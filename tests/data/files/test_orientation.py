@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +12,12 @@ import pytest
 import torch
 from PIL import Image, features
 
+from camera_turns import TURNS
 from visus.data.files.images import image_size, read_image, rgb_pixels
 from visus.data.files.label_maps import read_values
 from visus.data.readers.pennfudan import read_instances
 
 WIDTH, HEIGHT = 48, 32
-TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
-    8: lambda a: np.rot90(a),
-}
 FORMATS = {
     "jpeg": {"quality": 95},
     "png": {},

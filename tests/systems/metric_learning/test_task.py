@@ -99,7 +99,7 @@ def test_validation_measures_recall_and_computes_no_loss() -> None:
     task = build_task(descriptor(), recipe, SCHEMA)
     assert isinstance(task.metric, RetrievalMetric)
     assert not task.val_losses
-    assert task.criterion.loss.margin == 0.7  # type: ignore[union-attr]
+    assert task.criterion.loss.settings["margin"] == 0.7  # type: ignore[union-attr]
     batch = Batch(images(), targets(7, 7, 8, 8, 9, 9))  # classes beyond the schema: never learned
     task.eval()
     task.validation_step(batch, 0)

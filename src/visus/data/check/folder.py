@@ -44,7 +44,7 @@ def check_folder(root: Path, *, decode: bool = True, dataset: str | None = None)
     try:
         report = entry.check(root, decode=decode)
     except VisusError as error:  # such as a package that its reader needs and that is not installed
-        return CheckReport((Problem("unusable data set", "error", str(root), str(error)),), 0, 0)
+        return CheckReport((Problem("unusable data set", "error", str(root), str(error)),))
     if report.errors:
         return report
     with warnings.catch_warnings():
@@ -66,7 +66,7 @@ def _refused(root: Path, entry: DatasetEntry) -> Iterator[Problem]:
         except VisusError as error:
             yield Problem("unreadable split", "error", str(root), f"the split {split!r}: {error}")
     if not opened and absent:
-        yield Problem("missing split", "error", str(root), absent[0].removeprefix(f"{root}: "))
+        yield Problem.of_error("missing split", root, absent[0])
     if not entry.unseen_classes:
         yield from _differences(root, opened)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,29 +10,29 @@ from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, border_problems, image_problems, in_parallel
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
-from visus.data.records.image_records import Complain, ImageRecord, ListedImages
+from visus.data.records.image_records import ImageRecord, ListedImages, ReadLists
 from visus.errors import VisusError
 
 
-def check_listed(root: Path, read: Callable[[Complain], ListedImages], *, decode: bool = True) -> CheckReport:
+def check_listed(root: Path, *, read: ReadLists, decode: bool = True) -> CheckReport:
     """Check the lists of a data set, and every image in them.
 
     Args:
-        root: the folder, for messages.
-        read: reads the lists; it is given what to call for each line that is wrong.
+        root: the folder.
+        read: reads the lists.
         decode: read every image completely; otherwise only the heads of the files.
     """
+    root = Path(root)
     problems: list[Problem] = []
 
     def complain(path: Path, line: int, message: str) -> None:
         problems.append(Problem("malformed line", "error", str(path), f"line {line}: {message}"))
 
     try:
-        listed = read(complain)
+        listed = read(root, complain)
     except VisusError as error:
         kind = "missing list" if isinstance(error, DatasetNotFoundError) else "unusable list"
-        message = str(error).removeprefix(f"{root}: ")
-        return CheckReport((*problems, Problem(kind, "error", str(root), message)), 0, 0)
+        return CheckReport((*problems, Problem.of_error(kind, root, error)))
     problems += _class_problems(root, listed)
     for path, times in Counter(record.path for record in listed.records).items():
         if times > 1:

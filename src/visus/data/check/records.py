@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from visus.data.formats.coco_values import (
+    Record,
     are_numbers,
     declares_keypoints_well,
     first_of_skeleton,
@@ -24,7 +26,6 @@ from visus.data.formats.coco_values import (
 )
 from visus.ops.outlines import rle_of
 
-Record = dict[str, Any]
 Size = tuple[int, int]
 Value = TypeVar("Value")
 
@@ -41,6 +42,13 @@ class Problem:
     file: str
     message: str
     annotation_id: int | None = None
+
+    @classmethod
+    def of_error(
+        cls, kind: str, file: Path | str, error: object, severity: Literal["error", "warning"] = "error"
+    ) -> Problem:
+        """What an error says of a file, without the name of the file in front."""
+        return cls(kind, severity, str(file), str(error).removeprefix(f"{file}: "))
 
 
 def check_records(content: Record, file: str) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from visus.data.check.records import Problem
 from visus.data.files.images import ImageError, image_size, is_damaged_jpeg, is_nearly_black, read_image
-from visus.data.formats.coco_index import Record
+from visus.data.formats.coco_values import Record
 
 Item = TypeVar("Item")
 
@@ -27,8 +27,8 @@ class CheckReport:
     """What was found, and in how much data: so many images, and so many objects or masks."""
 
     problems: tuple[Problem, ...]
-    images: int
-    objects: int
+    images: int = 0
+    objects: int = 0
     unit: Literal["objects", "masks"] = "objects"
 
     @property
@@ -69,7 +69,7 @@ def image_problems(
     try:
         height, width = read(path).shape[-2:] if decode else size_of(path)
     except ImageError as error:
-        return [Problem(_kind_of_failure(path), "error", name, str(error).removeprefix(f"{name}: "))]
+        return [Problem.of_error(_kind_of_failure(path), path, error)]
     problems = []
     if decode and is_damaged_jpeg(path):
         message = "readable, but libjpeg-turbo complains: parts of the image may be wrong"
@@ -111,7 +111,7 @@ def border_problems(
 
 def no_data(root: Path, error: Exception) -> CheckReport:
     """The report on a folder in which there is nothing to check."""
-    return CheckReport((Problem("no data set", "error", str(root), str(error).removeprefix(f"{root}: ")),), 0, 0)
+    return CheckReport((Problem.of_error("no data set", root, error),))
 
 
 def _kind_of_failure(path: Path) -> str:

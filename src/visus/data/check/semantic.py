@@ -11,6 +11,7 @@ from visus.data.check.report import CheckReport, image_problems, in_parallel
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError
 from visus.data.files.splits import SPLITS
+from visus.data.formats.coco_index import image_record
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID
 
@@ -29,9 +30,9 @@ def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPair
         try:
             splits[split] = open_split(root, split)
         except DatasetNotFoundError as error:
-            problems.append(Problem("missing split", "warning", str(root), str(error).removeprefix(f"{root}: ")))
+            problems.append(Problem.of_error("missing split", root, error, "warning"))
         except AnnotationError as error:
-            return CheckReport((Problem("unusable list of classes", "error", str(root), str(error)),), 0, 0, "masks")
+            return CheckReport((Problem("unusable list of classes", "error", str(root), str(error)),), unit="masks")
     seen: set[int] = set()  # filled by several threads: an update of a set is one step
 
     def check(item: tuple[SemanticPairs, int]) -> list[Problem]:
@@ -46,21 +47,18 @@ def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPair
 def _pair_problems(pairs: SemanticPairs, index: int, decode: bool, seen: set[int]) -> list[Problem]:
     """What is wrong with an image and its mask; the classes of the mask are marked in ``seen``."""
     image, mask = Path(pairs.path(index)), pairs.mask_path(index)
-    record = {"file_name": image.name}
     try:
         target = pairs.target(index)
     except (ImageError, AnnotationError) as error:
         missing = "unreadable mask" if Path(mask).exists() else "missing mask"
         kind = "unknown class" if isinstance(error, AnnotationError) else missing
-        problem = Problem(kind, "error", mask, str(error).removeprefix(f"{mask}: "))
-        return [problem, *image_problems(image.parent, record, decode=decode)]
+        problem = Problem.of_error(kind, mask, error)
+        return [problem, *image_problems(image.parent, image_record(image.name, None), decode=decode)]
     problems = [
         Problem("mask of another size", "error", mask, f"{problem.message} (h, w)")
         if problem.kind == "wrong image size"
         else problem
-        for problem in image_problems(
-            image.parent, {**record, "height": target.size[0], "width": target.size[1]}, decode=decode
-        )
+        for problem in image_problems(image.parent, image_record(image.name, target.size), decode=decode)
     ]
     present = target.labels.flatten().bincount().nonzero().flatten().tolist()
     seen.update(present)

@@ -13,25 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from visus.data.convert.errors import ConversionError
 from visus.data.convert.losses import lost_of_content
 from visus.data.convert.writers import WRITERS, AnnotatedImage, Plan
-from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.errors import AnnotationError, ConversionError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index, read_coco_json, refuse_outside
-from visus.data.formats.coco_layouts import find_coco
-from visus.data.formats.coco_names_found import find_images
+from visus.data.formats.coco_layouts import find_coco, find_images
+from visus.data.formats.coco_values import Record
 from visus.data.formats.voc_layout import find_voc, listed_names
 from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files
 from visus.data.readers.voc import voc_content
 from visus.data.readers.yolo import yolo_content
 from visus.data.recognise import find_dataset
 from visus.ops.outlines import rle_of
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-Record = dict[str, Any]
+from visus.data.formats.coco_values import Record
 
 _WORDS = {"segmentation": "outlines"}
 _WRITTEN_EVERYWHERE = {"id", "image_id", "category_id", "bbox", "iscrowd", "area", "num_keypoints", "unsaid"}

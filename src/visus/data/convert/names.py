@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from visus.data.convert.errors import ConversionError
+from visus.data.errors import ConversionError
 from visus.data.files.images import SUFFIXES, ImageError
 from visus.data.files.opened import opened
 

@@ -7,20 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from visus.data.convert.errors import ConversionError
 from visus.data.convert.losses import loses_area, lost_of_categories, lost_of_object
 from visus.data.convert.names import check_class_names, free_name
 from visus.data.convert.outlines import polygons_of
+from visus.data.errors import ConversionError
 from visus.data.formats.coco_segments import draw_segments, segmentation_of
+from visus.data.formats.coco_values import Record
 from visus.data.formats.voc_xml import voc_xml
 from visus.data.formats.yolo_files import parse_label, write_label
 from visus.data.formats.yolo_yaml import yaml_text
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,26 @@ class Transform(Protocol):
         """The changed sample; ``sample`` itself stays as it is."""
 
 
-class Transformed(Dataset[Sample]):
+class Wrapped(Dataset[Sample]):
+    """Another data set, of which a subclass changes the samples."""
+
+    def __init__(self, dataset: SampleDataset) -> None:
+        self.dataset = dataset
+        self.schema = dataset.schema
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image as it is in the data set, without decoding it."""
+        return self.dataset.size(index)
+
+    def path(self, index: int) -> str:
+        """Where an image comes from, for messages."""
+        return self.dataset.path(index)
+
+
+class Transformed(Wrapped):
     """A data set seen through an augmentation that depends on (seed, epoch, index) and on nothing else.
 
     So the stream is the same for any number of workers, and a run resumed at epoch k continues it exactly. The epoch
@@ -53,34 +72,18 @@ class Transformed(Dataset[Sample]):
     """
 
     def __init__(self, dataset: SampleDataset, transform: Transform, *, seed: int = 0) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.transform = transform
         self.seed = seed
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-
-    @property
-    def schema(self) -> Schema:
-        """What labels and keypoints mean."""
-        return self.dataset.schema
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose variations are drawn from now on, in running workers too."""
         self._epoch.fill_(epoch)
 
-    def __len__(self) -> int:
-        return len(self.dataset)
-
     def __getitem__(self, index: int) -> Sample:
         generator = generator_for(self.seed, int(self._epoch), index)
         return self.transform(self.dataset[index], generator)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image before the augmentation."""
-        return self.dataset.size(index)
-
-    def path(self, index: int) -> str:
-        """Where an image comes from, for messages."""
-        return self.dataset.path(index)
 
 
 def generator_for(*key: int) -> torch.Generator:

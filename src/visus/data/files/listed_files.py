@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from visus.data.errors import AnnotationError
 from visus.data.files.content import read_content
-from visus.data.files.walk import visible
+from visus.data.files.walk import folded, visible
 
 
 def read_lines(path: Path, *, blank: bool = False) -> list[str]:
@@ -48,7 +47,7 @@ class FolderListing:
         self._by_stem = {Path(name).stem: name for name in kept}
         self._folded: dict[str, list[str]] = defaultdict(list)  # other capitals, other forms of accents
         for stem in self._by_stem:
-            self._folded[_folded(stem)].append(stem)
+            self._folded[folded(stem)].append(stem)
 
     def __contains__(self, stem: str) -> bool:
         return self._stem(stem) is not None
@@ -57,7 +56,7 @@ class FolderListing:
         """A name as the folder has it: the same, or the only one that differs in capitals or forms of accents."""
         if stem in self._by_stem:
             return stem
-        found = self._folded.get(_folded(stem), [])
+        found = self._folded.get(folded(stem), [])
         return found[0] if len(found) == 1 else None
 
     def stems(self) -> list[str]:
@@ -74,7 +73,3 @@ class FolderListing:
             bare = Path(bare).stem
         found = self._stem(bare)
         return f"{bare}{self._suffixes[0]}" if found is None else self._by_stem[found]
-
-
-def _folded(stem: str) -> str:
-    return unicodedata.normalize("NFC", stem).casefold()

@@ -101,14 +101,14 @@ class ImageFinder:
         if self._by_name is None:
             self._by_name = defaultdict(list)
             for path in dict.fromkeys(path for folder in self.folders for path in walk_files(folder)):
-                self._by_name[_folded(path.name)].append(path)
-                self._by_name[_folded(path.stem)].append(path)
-        found = self._by_name.get(_folded(parts[-1]), [])  # a name without ending may be meant
+                self._by_name[folded(path.name)].append(path)
+                self._by_name[folded(path.stem)].append(path)
+        found = self._by_name.get(folded(parts[-1]), [])  # a name without ending may be meant
         for count in range(2, len(parts) + 1):
             if len(found) < 2:
                 break
-            tail = [_folded(part) for part in parts[-count:-1]]
-            found = [path for path in found if [_folded(part) for part in path.parts[-count:-1]] == tail]
+            tail = [folded(part) for part in parts[-count:-1]]
+            found = [path for path in found if [folded(part) for part in path.parts[-count:-1]] == tail]
         real = {os.path.realpath(path) for path in found}
         return found[0] if len(real) == 1 else None
 
@@ -120,5 +120,6 @@ class ImageFinder:
             warnings.warn(f"{message}such as {said!r} as {found}", stacklevel=3)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name whose capitals and forms of accents do not matter."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
+from visus.data.formats.coco_values import Record
 
 _HEIGHT, _WIDTH = 96, 128
 _CATEGORIES = {1: ("person", (214, 93, 72)), 3: ("car", (70, 120, 200)), 18: ("dog", (120, 170, 80))}
@@ -19,8 +19,6 @@ _FIGURE = (
     *((0.2, 0.4), (0.85, 0.55), (0.15, 0.55), (0.62, 0.55), (0.38, 0.55), (0.64, 0.77), (0.36, 0.77), (0.65, 0.97)),
     (0.35, 0.97),
 )
-
-Record = dict[str, Any]
 
 
 def write_fake(root: Path, *, images: int = 8, seed: int = 0) -> None:

@@ -7,7 +7,7 @@ and https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,12 +21,12 @@ from torch import Tensor
 
 from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
-from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
+from visus.data.formats.coco_names import skeleton_meaning
 from visus.data.formats.coco_segments import pack_polygons, packed, segmentation_of
 from visus.data.formats.coco_values import (
+    Record,
     are_numbers,
     declares_keypoints_well,
-    first_of_skeleton,
     is_area,
     is_crowd_flag,
     is_file_name,
@@ -42,8 +42,6 @@ from visus.data.formats.coco_values import (
 from visus.data.records.flat import ByteTable, NameTable
 from visus.ops.outlines import rle_of
 from visus.types import Keypoints, Schema
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,27 @@ def read_coco_json(path: Path, *, pack: bool = False) -> Record:
     if absent:
         raise AnnotationError(f"{path}: has no list {absent}; COCO's are 'images', 'annotations' and 'categories'")
     return content
+
+
+def coco_content(images: Iterable[tuple[Record, Iterable[Record]]], categories: list[Record]) -> Record:
+    """The content of an annotation file in which images and objects are numbered from 1.
+
+    Args:
+        images: each as `image_record` makes it, with its objects, which have their "category_id" already.
+        categories: with their "id" and "name".
+    """
+    listed: list[Record] = []
+    annotations: list[Record] = []
+    for number, (image, objects) in enumerate(images, start=1):
+        listed.append({"id": number, **image})
+        for thing in objects:
+            annotations.append({**thing, "id": len(annotations) + 1, "image_id": number})
+    return {"images": listed, "annotations": annotations, "categories": categories}
+
+
+def image_record(name: str, size: tuple[int, int] | None) -> Record:
+    """The record of an image of ``size`` (h, w), which it does not say where it is None."""
+    return {"file_name": name} if size is None else {"file_name": name, "height": size[0], "width": size[1]}
 
 
 def build_index(
@@ -213,32 +232,6 @@ def refuse_outside(content: Record, images: Path, path: Path) -> None:
         if leaves_folder(record["file_name"], images, path):
             name = short(record["file_name"])
             raise AnnotationError(f"{path}: image {record['id']} is {name}, which lies outside of the data set")
-
-
-def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) -> Keypoints:
-    """What keypoints mean by their names: "left_x" and "right_x" change places in a mirror.
-
-    Sigmas are COCO's where the names are those of COCO's person, otherwise 0.05 each, the order of COCO's mean.
-
-    Args:
-        names: one per keypoint.
-        skeleton: pairs of positions counted from 1, as in COCO's files, or from 0 where one of them is 0.
-    """
-    if tuple(names) == COCO_PERSON_KEYPOINTS.names:
-        return COCO_PERSON_KEYPOINTS
-    first = first_of_skeleton(skeleton)
-    position = {name: index for index, name in enumerate(names)}
-    pairs = (
-        (index, position[name.replace("left", "right", 1)])
-        for name, index in position.items()
-        if "left" in name and name.replace("left", "right", 1) in position
-    )
-    return Keypoints(
-        names=tuple(names),
-        flip_pairs=tuple(pairs),
-        sigmas=(0.05,) * len(names),
-        skeleton=tuple((start - first, end - first) for start, end in skeleton),
-    )
 
 
 def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | None:

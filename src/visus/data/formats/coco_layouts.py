@@ -13,8 +13,9 @@ from pathlib import Path
 
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_called
-from visus.data.files.walk import visible, walk_files
+from visus.data.files.walk import ImageFinder, visible, walk_files
 from visus.data.formats.coco_index import read_coco_json
+from visus.data.formats.coco_values import Record, is_file_name
 
 _KINDS = ("instances", "person_keypoints")
 _SINGLE = ("annotations.json", "_annotations.coco.json")
@@ -189,6 +190,26 @@ def _first_names(file: Path) -> list[str]:
                 names.append(json.loads(match))
         return [name for name in names if "\0" not in name]
     return []
+
+
+def find_images(content: Record, images: Path) -> ImageFinder:
+    """Write the names of the images as they are found in the folder; see `ImageFinder` for how.
+
+    Args:
+        content: of the file; its image records are changed.
+        images: the folder of the images.
+
+    Returns:
+        What was found, to warn of.
+    """
+    finder = ImageFinder((images,))
+    for record in content["images"]:
+        if isinstance(record, dict) and is_file_name(name := record.get("file_name")):
+            before = len(finder.guessed)
+            found = finder.find(name)
+            if found is not None and len(finder.guessed) > before:
+                record["file_name"] = os.path.relpath(found, images)
+    return finder
 
 
 def _nothing(root: Path, split: str) -> str:

@@ -8,8 +8,10 @@ Published detectors keep a class for each of the 90 numbers, so label ``i`` of `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from visus.data.formats.coco_values import first_of_skeleton
 from visus.types import Keypoints, Schema
 
 _NAMES_BY_FIRST_ID: Final = {
@@ -57,3 +59,29 @@ COCO_SCHEMA: Final = Schema(
 
 COCO_PERSON_SCHEMA: Final = Schema(categories=("person",), category_ids=(1,), keypoints=COCO_PERSON_KEYPOINTS)
 """The single class of the published keypoint detector."""
+
+
+def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) -> Keypoints:
+    """What keypoints mean by their names: "left_x" and "right_x" change places in a mirror.
+
+    Sigmas are COCO's where the names are those of COCO's person, otherwise 0.05 each, the order of COCO's mean.
+
+    Args:
+        names: one per keypoint.
+        skeleton: pairs of positions counted from 1, as in COCO's files, or from 0 where one of them is 0.
+    """
+    if tuple(names) == COCO_PERSON_KEYPOINTS.names:
+        return COCO_PERSON_KEYPOINTS
+    first = first_of_skeleton(skeleton)
+    position = {name: index for index, name in enumerate(names)}
+    pairs = (
+        (index, position[name.replace("left", "right", 1)])
+        for name, index in position.items()
+        if "left" in name and name.replace("left", "right", 1) in position
+    )
+    return Keypoints(
+        names=tuple(names),
+        flip_pairs=tuple(pairs),
+        sigmas=(0.05,) * len(names),
+        skeleton=tuple((start - first, end - first) for start, end in skeleton),
+    )

@@ -17,10 +17,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from visus.data.formats.coco_values import outline_problem
+from visus.data.formats.coco_values import Record, outline_problem
 from visus.ops.outlines import rle_of
 
-Record = dict[str, Any]
 Segmentation = list[list[float]] | Record
 """Polygons as flat lists of x and y, or run lengths as ``{"size": [h, w], "counts": ...}``."""
 

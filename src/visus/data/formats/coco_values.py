@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeGuard
 
+Record = dict[str, Any]
+"""An object of a file in COCO's format."""
 _LARGEST = 1e9  # of a coordinate or a number of pixels: far beyond any image, and exact enough in float32 arithmetic
 
 

@@ -12,9 +12,8 @@ import numpy as np
 from PIL import Image
 
 from visus.data.files.splits import SPLITS
-from visus.data.records.shapes_fake import SHAPES, draw_shape
-
-Record = dict[str, Any]
+from visus.data.formats.coco_values import Record
+from visus.data.records.fake_images import SHAPES, draw_shape
 
 
 def write_fake(root: Path, *, images: int = 6, seed: int = 0, boxes: bool = False) -> None:

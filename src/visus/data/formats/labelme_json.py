@@ -27,10 +27,9 @@ from visus.data.files.images import SUFFIXES, ImageError, decode_image, image_si
 from visus.data.files.json_file import read_json
 from visus.data.files.opened import opened
 from visus.data.formats.coco_segments import draw_segments, polygon_area
-from visus.data.formats.coco_values import are_numbers, is_finite, is_side
+from visus.data.formats.coco_values import Record, are_numbers, is_finite, is_side
 from visus.ops.masks import masks_to_boxes, rle_encode
 
-Record = dict[str, Any]
 Finding = tuple[str, Literal["error", "warning"], str]
 """What is wrong: its kind, how bad it is, and which shape it is about."""
 

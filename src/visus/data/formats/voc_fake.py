@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from visus.data.formats.coco_values import Record
 from visus.data.formats.voc_names import VOC_NAMES, voc_colour, voc_palette
-from visus.data.formats.voc_xml import Record, voc_xml
+from visus.data.formats.voc_xml import voc_xml
 from visus.types import VOID
 
 _HEIGHT, _WIDTH = 96, 128

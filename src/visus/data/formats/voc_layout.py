@@ -6,7 +6,6 @@ well: in ``annotations``, ``annots`` or ``xmls`` beside a folder of images, or b
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import islice
@@ -17,7 +16,7 @@ from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import SPLITS, divided, missing_split, split_called, split_lists
-from visus.data.files.walk import files_below, visible, walk_files
+from visus.data.files.walk import files_below, folded, visible, walk_files
 from visus.data.formats.annotation_signs import is_annotation_xml
 
 VOC_SPLITS = ("train", "val", "test", "trainval")
@@ -105,7 +104,7 @@ class VocImages:
         for file in walk_files(folder):
             below = PurePosixPath(file.relative_to(folder).as_posix())
             if below.parts[0] not in MASKS:
-                self._by_stem[_folded(below.stem)].append(below)
+                self._by_stem[folded(below.stem)].append(below)
 
     def find(self, name: str, filename: str = "") -> str:
         """The image of an annotation, relative to the folder.
@@ -117,7 +116,7 @@ class VocImages:
         for said in dict.fromkeys((name, filename.replace("\\", "/"), unquote(filename))):
             bare = PurePosixPath(said).name
             stem = bare[: -len(ending)] if (ending := PurePosixPath(bare).suffix).lower() in SUFFIXES else bare
-            if stem and (found := self._by_stem.get(_folded(stem))):
+            if stem and (found := self._by_stem.get(folded(stem))):
                 wanted = PureWindowsPath(filename).name
                 return min(found, key=lambda path: self._rank(path, name, stem, wanted)).as_posix()
         stem = PurePosixPath(name).name
@@ -136,7 +135,7 @@ class VocImages:
 
     def without(self, names: Iterable[str]) -> list[str]:
         """The images in a folder for images that have the name of no annotation."""
-        known = {_folded(PurePosixPath(name).name) for name in names}
+        known = {folded(PurePosixPath(name).name) for name in names}
         strays = [path for stem, paths in self._by_stem.items() if stem not in known for path in paths]
         return sorted(path.as_posix() for path in strays if path.parts[0].lower() in _IMAGES)
 
@@ -205,7 +204,3 @@ def _read(listing: Path, known: dict[str, str]) -> list[str]:
 def _bare(text: str) -> str:
     ending = PurePosixPath(text).suffix
     return text[: -len(ending)] if ending.lower() in (*SUFFIXES, ".xml") else text
-
-
-def _folded(stem: str) -> str:
-    return unicodedata.normalize("NFC", stem).casefold()

@@ -10,13 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from visus.data.errors import AnnotationError
-
-Record = dict[str, Any]
+from visus.data.formats.coco_values import Record
 
 
 @dataclass(frozen=True)

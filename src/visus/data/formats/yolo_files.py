@@ -11,15 +11,14 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from visus.data.errors import AnnotationError
 from visus.data.files.content import require_file
 from visus.data.files.listed_files import read_lines
 from visus.data.formats.coco_segments import polygon_area
+from visus.data.formats.coco_values import Record
 from visus.data.formats.yolo_pose import YoloPose
 
-Record = dict[str, Any]
 _DECIMALS = 6  # of a pixel: what was a round number before it became a fraction is one again
 _BORDER = 0.01  # coordinates may leave the image by this fraction of it: rounding does that
 

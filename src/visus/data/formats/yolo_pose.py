@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from visus.data.errors import AnnotationError
-from visus.data.formats.coco_index import skeleton_meaning
-from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
+from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS, skeleton_meaning
 from visus.types import Keypoints
 
 

@@ -1,1 +1,1 @@
-"""Readers of data sets, one file for each name of ``visus list datasets``."""
+"""Readers of data sets, one in a file. `visus.data.entry` says what their arguments mean and what they raise."""

@@ -20,7 +20,7 @@ from visus.data.files.images import SUFFIXES
 from visus.data.files.label_maps import LabelTable
 from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import SPLITS, check_split, missing_split
-from visus.data.records.semantic_fake import draw_regions
+from visus.data.records.fake_images import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID, Schema
 
@@ -42,17 +42,7 @@ SCHEMA = Schema(categories=tuple(_CLASSES), category_ids=tuple(range(len(_CLASSE
 
 
 def open_camvid(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
-    """Open a split of CamVid.
-
-    Args:
-        root: the folder.
-        split: "train", "val" or "test".
-        for_training: changes nothing here.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list of the split is missing.
-    """
+    """Open a split of CamVid."""
     check_split(split)
     root = Path(root)
     listing = root / f"{split}.txt"

@@ -8,6 +8,7 @@ together and divides them by class, so the field ``test`` is not looked at. Boxe
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from visus.data.check.listed import check_listed
-from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.content import require_file
-from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
-from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ImageRecord, ListedImages, images_of, whole_number
+from visus.data.records.class_splits import open_halves
+from visus.data.records.fake_images import save_class
+from visus.data.records.image_records import Complain, ImageRecord, ListedImages, whole_number
 from visus.errors import VisusError
 
 _FIELDS = ("relative_im_path", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "test")
@@ -31,25 +31,7 @@ class MissingScipyError(VisusError, ImportError):
     """MATLAB's files need scipy, which visus does not install by itself."""
 
 
-def open_cars196(root: Path, split: str, *, for_training: bool = False, crop: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`): the first half of the classes trains, the other tests.
-
-    Args:
-        root: the folder with ``cars_annos.mat``.
-        split: its name.
-        for_training: changes nothing here.
-        crop: show only what is in the box.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: ``cars_annos.mat`` is missing.
-        AnnotationError: it holds something else.
-        MissingScipyError: scipy is not installed.
-    """
-    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train), crop=crop))
-
-
-def _read(root: Path) -> ListedImages:
+def _read(root: Path, complain: Complain) -> ListedImages:
     path = root / "cars_annos.mat"
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file; CARS196 needs cars_annos.mat and car_ims/")
@@ -77,6 +59,10 @@ def _read(root: Path) -> ListedImages:
     return ListedImages(root, records, names)
 
 
+open_cars196 = partial(open_halves, read=_read)
+check_cars196 = partial(check_listed, read=_read)
+
+
 def _scipy_io() -> Any:
     try:
         return import_module("scipy.io")
@@ -87,11 +73,6 @@ def _scipy_io() -> Any:
 def recognise_cars196(root: Path) -> bool:
     """Whether a folder has the annotations."""
     return (root / "cars_annos.mat").is_file()
-
-
-def check_cars196(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check the annotations and every image; needs scipy. Arguments as for `check_listed`."""
-    return check_listed(Path(root), lambda complain: _read(Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:

@@ -5,6 +5,7 @@ The folders are those of `image_folder`, whose splits share all classes: what a 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from visus.data.check.listed import check_listed
@@ -14,22 +15,12 @@ from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.walk import files_below, visible
 from visus.data.readers.image_folder import refusal
-from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
-from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ImageRecord, ListedImages, images_of
+from visus.data.records.class_splits import open_halves
+from visus.data.records.fake_images import save_class
+from visus.data.records.image_records import Complain, ImageRecord, ListedImages
 
 
-def open_class_folder(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`) of a folder of folders of images.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: fewer than two folders hold images.
-    """
-    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
-
-
-def _read(root: Path) -> ListedImages:
+def _read(root: Path, complain: Complain) -> ListedImages:
     images = {folder.name: files_below(folder) for folder in _folders(root)}
     names = [name for name, files in images.items() if files]
     if len(names) < 2:
@@ -40,6 +31,9 @@ def _read(root: Path) -> ListedImages:
         ImageRecord(str(file.relative_to(root)), number) for number, name in enumerate(names) for file in images[name]
     ]
     return ListedImages(root, records, dict(enumerate(names)))
+
+
+open_class_folder = partial(open_halves, read=_read)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -53,7 +47,7 @@ def check_class_folder(root: Path, *, decode: bool = True) -> CheckReport:
     found = [Problem("empty class", "warning", str(folder), "holds no image and is left out") for folder in empty]
     if refused := refusal(root):
         found.append(Problem("maybe no classes", "warning", str(root), refused))
-    return CheckReport(tuple(found), 0, 0) + check_listed(root, lambda complain: _read(root), decode=decode)
+    return CheckReport(tuple(found)) + check_listed(root, read=_read, decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:

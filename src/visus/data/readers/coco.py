@@ -18,10 +18,9 @@ from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError
 from visus.data.files.images import image_size
 from visus.data.formats.coco_fake import write_fake
-from visus.data.formats.coco_index import Record, build_index, read_coco_json, refuse_outside
-from visus.data.formats.coco_layouts import all_coco, find_coco
-from visus.data.formats.coco_names_found import find_images
-from visus.data.formats.coco_values import is_file_name, leaves_folder, short
+from visus.data.formats.coco_index import build_index, read_coco_json, refuse_outside
+from visus.data.formats.coco_layouts import all_coco, find_coco, find_images
+from visus.data.formats.coco_values import Record, is_file_name, leaves_folder, short
 from visus.data.records.indexed import IndexedDataset
 from visus.types import Schema
 
@@ -33,7 +32,6 @@ class CocoDataset(IndexedDataset):
         images: the folder that the file names are relative to.
         annotations: the JSON file.
         for_training: leave out crowds and clip boxes to the image.
-        keep_empty: keep images without a single (remaining) object.
         schema: fixes which label each category has, for example that of a trained model; None numbers the categories of
             the file in the order of their identifiers.
         image_ids: the images to keep; None keeps all.
@@ -48,7 +46,6 @@ class CocoDataset(IndexedDataset):
         images: Path,
         annotations: Path,
         for_training: bool = False,
-        keep_empty: bool = True,
         schema: Schema | None = None,
         image_ids: Collection[int] | None = None,
     ) -> None:
@@ -65,7 +62,7 @@ class CocoDataset(IndexedDataset):
         )
         refuse_outside(content, images, annotations)
         del content  # several times the size of the file
-        super().__init__(images=images, source=annotations, index=index, keep_empty=keep_empty)
+        super().__init__(images=images, source=annotations, index=index)
 
 
 def open_coco(
@@ -84,15 +81,9 @@ def open_coco(
     Images that are not where a file says are found by their names where only one has it, with one warning.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: leave out crowds and clip boxes to the image.
         schema: fixes which label each category has; None numbers the categories of the file.
         keypoints: prefer the file with keypoints where there are two.
-
-    Raises:
-        DatasetNotFoundError: no layout fits; lists what was looked for.
-        AnnotationError: the annotations cannot be used.
     """
     found = find_coco(Path(root), split, keypoints=keypoints)
     dataset = CocoDataset(
@@ -128,8 +119,7 @@ def check_coco(annotations: Path, images: Path | None = None, *, decode: bool = 
     try:
         content = read_coco_json(annotations)
     except AnnotationError as error:
-        message = str(error).removeprefix(f"{annotations}: ")
-        return CheckReport((Problem("unreadable annotations", "error", str(annotations), message),), 0, 0)
+        return CheckReport((Problem.of_error("unreadable annotations", annotations, error),))
     problems = list(check_records(content, str(annotations)))
     records = [record for record in content["images"] if _names_a_file(record)]
     folder = Path(images) if images else _find_images(annotations, records)

@@ -6,41 +6,29 @@ Nene, Nayar, Murase, "Columbia Object Image Library (COIL-20)", CUCS-005-96. Lay
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from visus.data.check.listed import check_listed
-from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
-from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
-from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ListedImages, images_of
-from visus.data.records.numbered_views import numbered_views
+from visus.data.records.class_splits import open_halves
+from visus.data.records.fake_images import save_class
+from visus.data.records.image_records import Complain, ListedImages, numbered_views
 
 _FORM = r"obj(?P<class>\d+)__(?P<view>\d+)\.png"
 
 
-def open_coil20(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`): the first half of the objects trains, the other tests.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no image of this set.
-    """
-    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
-
-
-def _read(root: Path) -> ListedImages:
+def _read(root: Path, complain: Complain) -> ListedImages:
     return numbered_views(root, "obj*__*.png", _FORM, "object")
+
+
+open_coil20 = partial(open_halves, read=_read)
+check_coil20 = partial(check_listed, read=_read)
 
 
 def recognise_coil20(root: Path) -> bool:
     """Whether a folder has images with names of this set."""
     return any(re.fullmatch(_FORM, path.name) for path in root.glob("obj*__*.png"))
-
-
-def check_coil20(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every image; arguments as for `check_listed`."""
-    return check_listed(Path(root), lambda complain: _read(Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 6, views: int = 6, seed: int = 0) -> None:

@@ -35,10 +35,10 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_called
 from visus.data.files.walk import ImageFinder, visible
-from visus.data.formats.coco_index import Record
+from visus.data.formats.coco_values import Record
 from visus.data.formats.csv_rows import Row, has_columns, points_of, read_rows
+from visus.data.records.fake_images import SHAPES, draw_shape
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
-from visus.data.records.shapes_fake import SHAPES, draw_shape
 from visus.data.records.table import TableOfObjects
 from visus.types import Schema
 
@@ -52,13 +52,9 @@ def open_csv(
 
     Args:
         root: the CSV file, or the folder with it.
-        split: "train", "val" or "test".
-        for_training: changes nothing here.
         kind: "classes" for one class of each image, "objects" for boxes, "auto" decides by the table.
 
     Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: there is no table, or none for this split.
         AnnotationError: a row cannot be used, or the table does not hold what ``kind`` asks for.
     """
     check_split(split)
@@ -250,22 +246,18 @@ def check_csv(root: Path, *, decode: bool = True) -> CheckReport:
         tables = find_tables(root)
     except DatasetNotFoundError as error:
         return no_data(root, error)
-    report = CheckReport((), 0, 0)
-    for table in dict.fromkeys(tables.values()):
-        report += _check_table(table, decode)
-    return report
+    return sum((_check_table(table, decode) for table in dict.fromkeys(tables.values())), CheckReport(()))
 
 
 def _check_table(table: Path, decode: bool) -> CheckReport:
     try:
         rows = read_rows(table)
     except AnnotationError as error:
-        message = str(error).removeprefix(f"{table}: ")
-        return CheckReport((Problem("unreadable annotations", "error", str(table), message),), 0, 0)
+        return CheckReport((Problem.of_error("unreadable annotations", table, error),))
     if not rows:
-        return CheckReport((Problem("empty data set", "error", str(table), "holds no row"),), 0, 0)
+        return CheckReport((Problem("empty data set", "error", str(table), "holds no row"),))
     if not any(row.label for row in rows):
-        return CheckReport((Problem("no annotations", "error", str(table), "no row has a label"),), 0, 0)
+        return CheckReport((Problem("no annotations", "error", str(table), "no row has a label"),))
     folder = image_root(table, rows)
     finder = ImageFinder((folder, table.parent))
     places = {image: finder.find(image) for image in dict.fromkeys(row.image for row in rows)}

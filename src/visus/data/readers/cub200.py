@@ -13,42 +13,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from visus.data.check.listed import check_listed
-from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
-from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
-from visus.data.records.classes_fake import save_class
+from visus.data.records.class_splits import open_halves
+from visus.data.records.fake_images import save_class
 from visus.data.records.image_records import (
     Box,
     Complain,
     ImageRecord,
     ListedImages,
-    images_of,
     read_rows,
-    refuse,
     whole_number,
 )
 
 Value = TypeVar("Value")
 
 
-def open_cub200(root: Path, split: str, *, for_training: bool = False, crop: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`): the first half of the classes trains, the other tests.
-
-    Args:
-        root: the folder with ``images.txt``.
-        split: its name.
-        for_training: changes nothing here.
-        crop: show only what is in the box.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: a list is missing.
-        AnnotationError: a line of one is damaged, or an image has no class or no box.
-    """
-    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train), crop=crop))
-
-
-def _read(root: Path, complain: Complain = refuse) -> ListedImages:
+def _read(root: Path, complain: Complain) -> ListedImages:
     images_file, boxes_file, names_file = root / "images.txt", root / "bounding_boxes.txt", root / "classes.txt"
     labels = _by_number(root / "image_class_labels.txt", 2, lambda row: whole_number(row[0], "a class"), complain)
     boxes = _by_number(boxes_file, 5, _box, complain) if boxes_file.is_file() else None
@@ -64,6 +44,10 @@ def _read(root: Path, complain: Complain = refuse) -> ListedImages:
             box = None if boxes is None else boxes[number]
             records.append(ImageRecord(f"images/{path}", labels[number], box_xyxy=box))
     return ListedImages(root, records, names)
+
+
+open_cub200 = partial(open_halves, read=_read)
+check_cub200 = partial(check_listed, read=_read)
 
 
 def _by_number(
@@ -96,11 +80,6 @@ def recognise_cub200(root: Path) -> bool:
     return (root / "images.txt").is_file() and any(
         (root / name).is_file() for name in ("image_class_labels.txt", "bounding_boxes.txt")
     )
-
-
-def check_cub200(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check the lists and every image; arguments as for `check_listed`."""
-    return check_listed(Path(root), partial(_read, Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:

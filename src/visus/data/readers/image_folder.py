@@ -23,9 +23,9 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split
 from visus.data.files.walk import files_below, visible
 from visus.data.formats.annotation_signs import annotation_signs, part_folders
-from visus.data.formats.coco_index import Record
+from visus.data.formats.coco_values import Record
+from visus.data.records.fake_images import SHAPES, draw_shape
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
-from visus.data.records.shapes_fake import SHAPES, draw_shape
 from visus.names import counted
 from visus.types import Schema
 
@@ -37,13 +37,9 @@ def open_image_folder(root: Path, split: str, *, for_training: bool = False) -> 
     """Open a split of a folder of classes. All splits have the labels of all classes, those they lack included.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: refuse a class of which this split has no image.
 
     Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: there is no such folder, or no class in it.
         AnnotationError: a class is empty, or there is only one.
     """
     check_split(split)
@@ -169,12 +165,7 @@ def _nested(classes: dict[str, list[str]]) -> str:
 
 
 def check_image_folder(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every class and every image of a folder of classes.
-
-    Args:
-        root: the folder.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check every class and every image of a folder of classes."""
     root = Path(root)
     try:
         folders = split_folders(root) or {"": root}

@@ -19,7 +19,7 @@ from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.records.class_splits import LabelledDataset, open_class_split
-from visus.data.records.classes_fake import save_class
+from visus.data.records.fake_images import save_class
 from visus.data.records.image_records import (
     Complain,
     ImageRecord,
@@ -38,11 +38,6 @@ def open_in_shop(root: Path, split: str, *, for_training: bool = False) -> Label
     """Open a split (see `open_class_split`); "test" has queries and gallery, told apart by its ``is_query``.
 
     Labels are items; super-labels are sex and kind of clothing, from the names of the folders.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list is missing.
-        AnnotationError: a line of it is damaged.
     """
     return open_class_split(split, lambda train: images_of(_part(_read(Path(root)), train)))
 
@@ -89,11 +84,11 @@ def check_in_shop(root: Path, *, decode: bool = True) -> CheckReport:
     root = Path(root)
     parts: list[ListedImages] = []
 
-    def read(complain: Complain) -> ListedImages:
+    def read(root: Path, complain: Complain) -> ListedImages:
         parts.append(_read(root, complain))
         return parts[0]
 
-    report = check_listed(root, read, decode=decode)
+    report = check_listed(root, read=read, decode=decode)
     return CheckReport((*report.problems, *_part_problems(root, parts)), report.images, report.objects)
 
 

@@ -41,19 +41,21 @@ from visus.data.files.json_file import read_json
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split, divided, missing_split, split_called, split_lists
 from visus.data.files.walk import visible, walk_files
-from visus.data.formats.coco_index import Record, build_index
+from visus.data.formats.coco_index import coco_content, image_record
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
+from visus.data.formats.coco_values import Record
 from visus.data.formats.labelme_fake import write_fake
 from visus.data.formats.labelme_json import (
     NO_CATEGORY,
     LabelmeFile,
+    LabelmeObject,
     coco_object,
     is_labelme,
     labelme_file,
     labelme_image_size,
     read_labelme_image,
 )
-from visus.data.records.indexed import IndexedDataset
+from visus.data.records.indexed import IndexedDataset, indexed
 
 _LOOKED_AT = 20  # files that decide whether a folder is labelme's
 
@@ -64,15 +66,7 @@ def open_labelme(root: Path, split: str, *, for_training: bool = False) -> Index
     All files are read, as all splits have the same categories, keypoints and kind of annotation.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: clip boxes to the image.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no such folder, no file of labelme's in it, or no such split.
-        AnnotationError: a file that cannot be used; names the file, the shape and the cause.
-        ImageError: an image whose size no file says cannot be read.
     """
     check_split(split)
     root = Path(root)
@@ -86,9 +80,14 @@ def open_labelme(root: Path, split: str, *, for_training: bool = False) -> Index
         present = [name for name, places in found.splits.items() if places]
         raise DatasetNotFoundError(f"{root}: no file of the split {split!r}: {missing_split(split, present)}")
     keep = {place + 1 for place in found.splits[split]}
-    index = build_index(_content(found), root, size_of=labelme_image_size, for_training=for_training, keep=keep)
-    dataset = IndexedDataset(images=Path(), source=root, index=index, read=read_labelme_image)
-    return dataset.require_objects() if for_training else dataset
+    return indexed(
+        _content(found),
+        root,
+        size_of=labelme_image_size,
+        for_training=for_training,
+        keep=keep,
+        read=read_labelme_image,
+    )
 
 
 @dataclass
@@ -102,7 +101,7 @@ class _Survey:
     problems: list[Problem] = field(default_factory=list)
 
     def complain(self, kind: str, file: Path, message: str, severity: Literal["error", "warning"] = "error") -> None:
-        self.problems.append(Problem(kind, severity, str(file), message.removeprefix(f"{file}: ")))
+        self.problems.append(Problem.of_error(kind, file, message, severity))
 
 
 def _survey(root: Path) -> _Survey:
@@ -204,17 +203,17 @@ def _content(found: _Survey) -> Record:
         {"id": number, "name": name, "keypoints": found.keypoints if name in carriers else []}
         for name, number in numbers.items()
     ]
-    images: list[Record] = []
-    annotations: list[Record] = []
-    for number, file in enumerate(found.files, start=1):
-        size = {"height": file.size[0], "width": file.size[1]} if file.size else {}
-        images.append({"id": number, "file_name": str(file.image), **size})
-        for thing in file.objects:
-            place = {"id": len(annotations) + 1, "image_id": number, "category_id": numbers[thing.label]}
-            points = [value for name in found.keypoints for value in thing.points.get(name, (0.0, 0.0, 0.0))]
-            keypoints = {"keypoints": points} if thing.label in carriers else {}
-            annotations.append({**coco_object(file, thing), **place, **keypoints})
-    return {"images": images, "annotations": annotations, "categories": categories}
+
+    def record(file: LabelmeFile, thing: LabelmeObject) -> Record:
+        points = [value for name in found.keypoints for value in thing.points.get(name, (0.0, 0.0, 0.0))]
+        keypoints = {"keypoints": points} if thing.label in carriers else {}
+        return {**coco_object(file, thing), "category_id": numbers[thing.label], **keypoints}
+
+    images = (
+        (image_record(str(file.image), file.size), [record(file, thing) for thing in file.objects])
+        for file in found.files
+    )
+    return coco_content(images, categories)
 
 
 def recognise_labelme(root: Path) -> bool:
@@ -229,16 +228,11 @@ def _looks_right(path: Path) -> bool:
 
 
 def check_labelme(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every file, every shape, every image and the lists of splits.
-
-    Args:
-        root: the folder.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check every file, every shape, every image and the lists of splits."""
     root = Path(root)
     found = _survey(root)
     if not found.files:
-        return CheckReport(tuple(found.problems), 0, 0) + no_data(root, DatasetNotFoundError("no JSON file of labelme"))
+        return CheckReport(tuple(found.problems)) + no_data(root, DatasetNotFoundError("no JSON file of labelme"))
     outlined = any(thing.outlined for file in found.files for thing in file.objects)
     found.problems += in_parallel(partial(_file_problems, outlined, decode), found.files)
     images = Counter(Path(os.path.realpath(file.image)) for file in found.files if file.image != file.path)
@@ -254,8 +248,7 @@ def check_labelme(root: Path, *, decode: bool = True) -> CheckReport:
 
 def _file_problems(outlined: bool, decode: bool, file: LabelmeFile) -> list[Problem]:
     """What is wrong with an image, and with the objects on it."""
-    name, (height, width) = str(file.path), file.size or (None, None)
-    record: Record = {"file_name": file.image.name, "height": height, "width": width}
+    name, record = str(file.path), image_record(file.image.name, file.size)
     problems = image_problems(
         file.image.parent, record, decode=decode, read=read_labelme_image, size_of=labelme_image_size
     )
@@ -266,7 +259,7 @@ def _file_problems(outlined: bool, decode: bool, file: LabelmeFile) -> list[Prob
         try:
             annotation = coco_object(file, thing)
         except AnnotationError as error:
-            problems.append(Problem("unusable mask", "error", name, str(error).removeprefix(f"{name}: ")))
+            problems.append(Problem.of_error("unusable mask", name, error))
             continue
         except ImageError:  # told already
             continue

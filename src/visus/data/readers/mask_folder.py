@@ -31,7 +31,7 @@ from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_lists
 from visus.data.files.walk import visible
 from visus.data.formats.class_lists import FILES, find_class_list, read_class_list
-from visus.data.records.semantic_fake import draw_regions
+from visus.data.records.fake_images import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID
 
@@ -55,18 +55,7 @@ class _Folders:
 
 
 def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
-    """Open a split of folders of images and masks.
-
-    Args:
-        root: the folder with the list of classes.
-        split: "train", "val" or "test".
-        for_training: changes nothing here.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no layout fits, or the list of classes is missing.
-        AnnotationError: the list of classes cannot be used.
-    """
+    """Open a split of folders of images and masks."""
     check_split(split)
     root = Path(root)
     listing = find_class_list(root)

@@ -27,46 +27,34 @@ from visus.data.files.label_maps import read_values
 from visus.data.files.listed_files import FolderListing
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split
 from visus.data.files.walk import visible
-from visus.data.formats.coco_index import build_index
-from visus.data.records.indexed import IndexedDataset
-from visus.data.records.shapes_fake import draw_shape
+from visus.data.formats.coco_index import coco_content, image_record
+from visus.data.records.fake_images import draw_shape
+from visus.data.records.indexed import IndexedDataset, indexed
 from visus.ops.masks import masks_to_boxes, rle_encode
 
 Pair = tuple[Path, list[Path]]
 """An image, and the masks of its objects."""
-_CLASS = "object"
 
 
 def open_object_masks(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
     """Open a split of a folder with a mask for each object. All masks of the split are read.
 
     Args:
-        root: the folder.
-        split: "train", "val" or "test".
         for_training: refuse a split without an object.
 
     Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no layout fits, or there is no such split.
         AnnotationError: a mask has another size than its image.
-        ImageError: an image or a mask that cannot be read.
     """
     check_split(split)
     root = Path(root)
     pairs = _pairs_of(root, split)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(_records, pairs))
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, ((image, _), (size, objects)) in enumerate(zip(pairs, found, strict=True), start=1):
-        images.append({"id": number, "file_name": str(image), "height": size[0], "width": size[1]})
-        for thing in objects:
-            place = {"id": len(annotations) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
-            annotations.append({**thing, **place})
-    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": _CLASS}]}
-    index = build_index(content, root, size_of=image_size, for_training=for_training)
-    dataset = IndexedDataset(images=Path(), source=root, index=index)
-    return dataset.require_objects() if for_training else dataset
+    images = (
+        (image_record(str(image), size), objects) for (image, _), (size, objects) in zip(pairs, found, strict=True)
+    )
+    content = coco_content(images, [{"id": 1, "name": "object"}])
+    return indexed(content, root, size_of=image_size, for_training=for_training)
 
 
 def _pairs_of(root: Path, split: str) -> list[Pair]:
@@ -129,7 +117,8 @@ def _record(mask: Path, image: Path, size: tuple[int, int]) -> dict[str, Any] | 
         return None
     left, top, right, bottom = masks_to_boxes(drawn[None])[0].tolist()
     box = [left, top, right - left, bottom - top]
-    return {"bbox": box, "segmentation": dict(rle_encode(drawn)), "area": float(drawn.sum())}
+    outline = dict(rle_encode(drawn))
+    return {"bbox": box, "segmentation": outline, "area": float(drawn.sum()), "category_id": 1, "iscrowd": 0}
 
 
 def recognise_object_masks(root: Path) -> bool:
@@ -141,7 +130,6 @@ def check_object_masks(root: Path, *, decode: bool = True) -> CheckReport:
     """Check every image and every mask.
 
     Args:
-        root: the folder.
         decode: read every image completely; otherwise only the heads of the files. Masks are always read.
     """
     root = Path(root)
@@ -172,9 +160,9 @@ def _pair_problems(counts: list[int], decode: bool, pair: Pair) -> list[Problem]
         try:
             record = _record(mask, image, size)
         except AnnotationError as error:
-            problems.append(Problem("mask of another size", "error", str(mask), str(error).removeprefix(f"{mask}: ")))
+            problems.append(Problem.of_error("mask of another size", mask, error))
         except ImageError as error:
-            problems.append(Problem("unreadable mask", "error", str(mask), str(error).removeprefix(f"{mask}: ")))
+            problems.append(Problem.of_error("unreadable mask", mask, error))
         else:
             counts.append(record is not None)
             if record is None:

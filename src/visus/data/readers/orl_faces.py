@@ -7,31 +7,24 @@ Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identifi
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from visus.data.check.listed import check_listed
-from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
-from visus.data.records.class_splits import LabelledDataset, half_of_classes, open_class_split
-from visus.data.records.classes_fake import save_class
-from visus.data.records.image_records import ListedImages, images_of
-from visus.data.records.numbered_views import numbered_views
+from visus.data.records.class_splits import open_halves
+from visus.data.records.fake_images import save_class
+from visus.data.records.image_records import Complain, ListedImages, numbered_views
 
 _FORM = r"s(?P<class>\d+)/(?P<view>\d+)\.pgm"
 
 
-def open_orl_faces(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`): the first half of the people trains, the other tests.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no image of this set.
-    """
-    return open_class_split(split, lambda train: images_of(half_of_classes(_read(Path(root)), train=train)))
-
-
-def _read(root: Path) -> ListedImages:
+def _read(root: Path, complain: Complain) -> ListedImages:
     return numbered_views(root, "s*/*.pgm", _FORM, "person")
+
+
+open_orl_faces = partial(open_halves, read=_read)
+check_orl_faces = partial(check_listed, read=_read)
 
 
 def recognise_orl_faces(root: Path) -> bool:
@@ -39,11 +32,6 @@ def recognise_orl_faces(root: Path) -> bool:
     folders = [path for path in root.glob("[!.]*") if path.is_dir()]
     named = all(re.fullmatch(r"s\d+", folder.name) for folder in folders)
     return named and any(re.fullmatch(r"\d+\.pgm", path.name) for folder in folders for path in folder.glob("*.pgm"))
-
-
-def check_orl_faces(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check every image; arguments as for `check_listed`."""
-    return check_listed(Path(root), lambda complain: _read(Path(root)), decode=decode)
 
 
 def write_fake(root: Path, *, classes: int = 6, views: int = 5, seed: int = 0) -> None:

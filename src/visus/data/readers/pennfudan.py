@@ -16,18 +16,18 @@ import torch
 from jaxtyping import Bool
 from PIL import Image, ImageDraw
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, image_problems
 from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.images import ImageError, image_size, read_image
+from visus.data.files.images import ImageError
 from visus.data.files.listed_files import read_lines
 from visus.data.files.opened import opened
 from visus.data.files.orientation import load_unturned, orientation_of, turned
-from visus.data.formats.coco_index import Record
-from visus.data.records.flat import NameTable
+from visus.data.files.splits import check_split
+from visus.data.formats.coco_index import image_record
+from visus.data.records.image_files import ImageFiles
 from visus.ops.masks import masks_to_boxes
 from visus.types import InstanceTarget, Sample, Schema
 
@@ -36,7 +36,7 @@ _SPLITS = {"train": "train.txt", "val": "test.txt", "test": "test.txt"}
 _MASK_BYTES = 1 << 30  # of all masks of an image
 
 
-class PennFudanDataset(Dataset[Sample]):
+class PennFudanDataset(ImageFiles):
     """The images that a list names, in its order.
 
     Args:
@@ -45,36 +45,20 @@ class PennFudanDataset(Dataset[Sample]):
     """
 
     def __init__(self, *, root: Path, names: list[str]) -> None:
-        self.root = Path(root)
-        self._names = NameTable(names)
-
-    @property
-    def schema(self) -> Schema:
-        """One category, "person", with masks."""
-        return SCHEMA
-
-    def __len__(self) -> int:
-        return len(self._names)
+        super().__init__(folder=root, names=(f"images/{name}.jpg" for name in names), schema=SCHEMA)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
-        image = read_image(path)
+        image = self._image(index)
         target = self.target(index)
         if tuple(image.shape[-2:]) != target.size:
             raise ImageError(f"{path}: (h, w) = {tuple(image.shape[-2:])}, but its mask has {target.size}")
         return Sample(input=image, target=target, path=path)
 
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, from the head of its file."""
-        return image_size(self.path(index))
-
-    def path(self, index: int) -> str:
-        """The file of an image."""
-        return str(self.root / "images" / f"{self._name(index)}.jpg")
-
     def target(self, index: int) -> InstanceTarget:
         """The pedestrians of an image, without decoding it."""
-        masks = read_instances(self.root / "masks" / f"{self._name(index)}.png")
+        name = self._names[self._place(index)].removeprefix("images/").removesuffix(".jpg")
+        masks = read_instances(self.folder / "masks" / f"{name}.png")
         count = len(masks)
         return InstanceTarget(
             boxes_xyxy=masks_to_boxes(masks),
@@ -82,12 +66,9 @@ class PennFudanDataset(Dataset[Sample]):
             areas=masks.sum(dim=(1, 2)).float(),
             is_crowd=torch.zeros(count, dtype=torch.bool),
             size=(masks.shape[1], masks.shape[2]),
-            image_id=index + 1,
+            image_id=self._place(index) + 1,
             masks=masks,
         )
-
-    def _name(self, index: int) -> str:
-        return self._names[index if index >= 0 else index + len(self)]
 
 
 def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
@@ -114,19 +95,8 @@ def read_instances(path: Path) -> Bool[Tensor, "n h w"]:
 
 
 def open_pennfudan(root: Path, split: str, *, for_training: bool = False) -> PennFudanDataset:
-    """Open a split; there is no published validation split, so "val" is "test".
-
-    Args:
-        root: the folder.
-        split: "train", "val" or "test".
-        for_training: changes nothing here, where no object is a crowd.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list of the split is missing.
-    """
-    if split not in _SPLITS:
-        raise ValueError(f"split {split!r} is unknown; the splits are {', '.join(_SPLITS)}")
+    """Open a split; there is no published validation split, so "val" is "test"."""
+    check_split(split)
     listing = Path(root) / _SPLITS[split]
     if not listing.is_file():
         raise DatasetNotFoundError(f"{listing}: no such file; Penn-Fudan needs images/, masks/, train.txt and test.txt")
@@ -168,15 +138,14 @@ def check_pennfudan(root: Path, *, decode: bool = True) -> CheckReport:
 def _pair_problems(root: Path, name: str, decode: bool) -> tuple[list[Problem], int]:
     """What is wrong with an image and its mask, and the number of objects."""
     image, mask = root / "images" / f"{name}.jpg", root / "masks" / f"{name}.png"
-    record: Record = {"file_name": image.name}
     try:
         masks = read_instances(mask)
     except ImageError as error:
         kind = "unreadable mask" if os.path.exists(mask) else "missing mask"
-        problem = Problem(kind, "error", str(mask), str(error).removeprefix(f"{mask}: "))
-        return [problem, *image_problems(image.parent, record, decode=decode)], 0
-    record |= {"height": masks.shape[1], "width": masks.shape[2]}
-    problems = image_problems(image.parent, record, decode=decode)
+        problem = Problem.of_error(kind, mask, error)
+        return [problem, *image_problems(image.parent, image_record(image.name, None), decode=decode)], 0
+    size = (masks.shape[1], masks.shape[2])
+    problems = image_problems(image.parent, image_record(image.name, size), decode=decode)
     if len(masks) == 0:
         problems.append(Problem("empty mask", "warning", str(mask), "holds no instance"))
     return problems, len(masks)

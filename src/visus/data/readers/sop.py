@@ -15,7 +15,7 @@ from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
 from visus.data.records.class_splits import LabelledDataset, open_class_split
-from visus.data.records.classes_fake import save_class
+from visus.data.records.fake_images import save_class
 from visus.data.records.image_records import (
     Complain,
     ImageRecord,
@@ -31,13 +31,7 @@ _LISTS = {"train": "Ebay_train.txt", "test": "Ebay_test.txt"}
 
 
 def open_sop(root: Path, split: str, *, for_training: bool = False) -> LabelledDataset:
-    """Open a split (see `open_class_split`); labels are products, super-labels kinds of products.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the list is missing.
-        AnnotationError: a line of it is damaged.
-    """
+    """Open a split (see `open_class_split`); labels are products, super-labels kinds of products."""
     return open_class_split(split, lambda train: images_of(_read(Path(root), _LISTS["train" if train else "test"])))
 
 
@@ -66,16 +60,16 @@ def check_sop(root: Path, *, decode: bool = True) -> CheckReport:
     root = Path(root)
     seen: dict[str, set[int]] = {}
 
-    def read(name: str, complain: Complain) -> ListedImages:
+    def read(name: str, root: Path, complain: Complain) -> ListedImages:
         listed = _read(root, name, complain)
         seen[name] = {record.label for record in listed.records}
         return listed
 
-    reports = [check_listed(root, partial(read, name), decode=decode) for name in _LISTS.values()]
+    reports = [check_listed(root, read=partial(read, name), decode=decode) for name in _LISTS.values()]
     both = sorted(set.intersection(*seen.values())) if len(seen) == len(_LISTS) else []
     message = "is in both lists: what is tested must not have been trained"
     shared = [Problem("class in both lists", "error", str(root), f"class {label} {message}") for label in both]
-    return sum(reports, CheckReport(tuple(shared), 0, 0))
+    return sum(reports, CheckReport(tuple(shared)))
 
 
 def write_fake(root: Path, *, classes: int = 12, views: int = 4, seed: int = 0) -> None:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from visus.data.check.records import Problem, annotation_problems
 from visus.data.check.report import CheckReport, image_problems, in_parallel
@@ -28,7 +28,8 @@ from visus.data.files.images import image_size
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.class_lists import find_class_list, listed_classes
-from visus.data.formats.coco_index import build_index
+from visus.data.formats.coco_index import coco_content, image_record
+from visus.data.formats.coco_values import Record
 from visus.data.formats.voc_fake import write_fake
 from visus.data.formats.voc_layout import (
     VOC_SPLITS,
@@ -42,7 +43,7 @@ from visus.data.formats.voc_layout import (
 from visus.data.formats.voc_names import VOC_NAMES
 from visus.data.formats.voc_xml import VocRecord, object_problem, object_record, read_tree, read_voc_xml, record_of
 from visus.data.readers.voc_semantic import open_voc_semantic
-from visus.data.records.indexed import IndexedDataset
+from visus.data.records.indexed import IndexedDataset, indexed
 
 _SHOWN = 5
 
@@ -54,24 +55,18 @@ def open_voc(root: Path, split: str, *, for_training: bool = False) -> IndexedDa
     ``classes.txt`` with a name a line fixes them. Without ``ImageSets/Main`` the images are divided 80/10/10.
 
     Args:
-        root: the folder.
         split: "train", "val", "test" or "trainval".
         for_training: leave out difficult objects and clip boxes to the image.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no such data set or no such split.
-        AnnotationError: an annotation that cannot be used; names the file and the cause.
     """
     check_split(split, VOC_SPLITS)
     folder = find_voc(Path(root))
     content, source = voc_content(folder, listed_names(folder, split)), xml_folder(folder)
-    index = build_index(content, source, size_of=lambda name: image_size(folder / name), for_training=for_training)
-    dataset = IndexedDataset(images=folder, source=source, index=index)
-    return dataset.require_objects() if for_training else dataset
+    return indexed(
+        content, source, images=folder, size_of=lambda name: image_size(folder / name), for_training=for_training
+    )
 
 
-def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
+def voc_content(folder: Path, names: Iterable[str]) -> Record:
     """The annotations of some images as the content of a file in COCO's format, its images numbered from 1.
 
     Args:
@@ -92,24 +87,19 @@ def voc_content(folder: Path, names: Iterable[str]) -> dict[str, Any]:
     categories = voc_categories(folder, records)
     identifiers = {name: number for number, name in enumerate(categories, start=1)}
     files = VocImages(folder)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, (name, record) in enumerate(records.items(), start=1):
-        images.append(image_record(number, name, record, files))
+
+    def objects(name: str, record: VocRecord) -> Iterator[Record]:
         for thing in record.objects:
             if thing["name"] not in identifiers:
                 raise AnnotationError(f"{known[name]}: the class {thing['name']!r} is not in {folder / 'classes.txt'}")
-            annotation = {k: v for k, v in thing.items() if k != "name"}
-            place = {"id": len(annotations) + 1, "image_id": number, "category_id": identifiers[thing["name"]]}
-            annotations.append({**annotation, **place})
-    listed = [{"id": number, "name": name} for name, number in identifiers.items()]
-    return {"images": images, "annotations": annotations, "categories": listed}
+            kept = {key: value for key, value in thing.items() if key != "name"}
+            yield {**kept, "category_id": identifiers[thing["name"]]}
 
-
-def image_record(number: int, name: str, record: VocRecord, images: VocImages) -> dict[str, Any]:
-    """The record of one image in COCO's format; without its size where the annotation does not say it."""
-    image = {"id": number, "file_name": images.find(name, record.filename)}
-    return image if record.size is None else {**image, "height": record.size[0], "width": record.size[1]}
+    images = (
+        (image_record(files.find(name, record.filename), record.size), objects(name, record))
+        for name, record in records.items()
+    )
+    return coco_content(images, [{"id": number, "name": name} for name, number in identifiers.items()])
 
 
 def voc_categories(folder: Path, records: dict[str, VocRecord]) -> tuple[str, ...]:
@@ -136,12 +126,7 @@ def voc_categories(folder: Path, records: dict[str, VocRecord]) -> tuple[str, ..
 
 
 def check_voc(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check the annotations, images and lists of a folder, and its masks of classes where it has them.
-
-    Args:
-        root: the folder.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check the annotations, images and lists of a folder, and its masks of classes where it has them."""
     folder = find_voc(root)
     problems = list(_list_problems(folder))
     listing = folder / "classes.txt"
@@ -201,9 +186,9 @@ def _file_problems(
     try:
         tree = read_tree(path)
     except AnnotationError as error:
-        return [Problem("unreadable annotations", "error", file, str(error).removeprefix(f"{file}: "))]
+        return [Problem.of_error("unreadable annotations", file, error)]
     record = record_of(tree)
-    image = image_record(1, name, record, images)
+    image = image_record(images.find(name, record.filename), record.size)
     problems = image_problems(folder, image, decode=decode)
     if record.size is None:
         message = "does not say the size of its image; it is read from the image"

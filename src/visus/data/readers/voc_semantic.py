@@ -35,13 +35,7 @@ def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> 
     Masks may also be RGB images in the colours of the list, or of VOC's palette where it has none.
 
     Args:
-        root: the folder.
         split: "train", "val", "test" or "trainval".
-        for_training: changes nothing here.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: the folder holds no such data set or no such split.
     """
     check_split(split, VOC_SPLITS)
     folder = find_voc(Path(root))

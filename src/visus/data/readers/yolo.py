@@ -27,7 +27,7 @@ from visus.data.entry import OF_THE_OWNER, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
-from visus.data.formats.coco_index import build_index, schema_of
+from visus.data.formats.coco_index import coco_content, image_record, schema_of
 from visus.data.formats.yolo_files import label_lines, parse_label, read_labels, write_label
 from visus.data.formats.yolo_yaml import (
     CLASS_LISTS,
@@ -39,7 +39,7 @@ from visus.data.formats.yolo_yaml import (
     split_files,
     yaml_text,
 )
-from visus.data.records.indexed import IndexedDataset
+from visus.data.records.indexed import IndexedDataset, indexed
 
 
 def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedDataset:
@@ -50,14 +50,7 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
 
     Args:
         root: the folder with ``data.yaml``, or that file.
-        split: "train", "val" or "test".
         for_training: clip boxes to the image.
-
-    Raises:
-        ValueError: ``split`` is no split.
-        DatasetNotFoundError: no ``data.yaml``, or it has no such split, or its images are missing.
-        AnnotationError: a file that cannot be used; names the file, the line and the cause.
-        ImageError: an image whose size cannot be read.
     """
     check_split(split)
     file = find_yaml(Path(root))
@@ -66,9 +59,7 @@ def open_yolo(root: Path, split: str, *, for_training: bool = False) -> IndexedD
     schema = schema_of(content, file)
     if declared.pose:
         schema = replace(schema, keypoints=declared.pose.meaning)
-    index = build_index(content, file, size_of=image_size, for_training=for_training, schema=schema)
-    dataset = IndexedDataset(images=Path(), source=file, index=index)
-    return dataset.require_objects() if for_training else dataset
+    return indexed(content, file, size_of=image_size, for_training=for_training, schema=schema)
 
 
 def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
@@ -88,15 +79,16 @@ def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
         raise DatasetNotFoundError(f"{declared.file}: {unlabelled}")
     with ThreadPoolExecutor() as pool:
         sizes = list(pool.map(image_size, files))
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, (path, size) in enumerate(zip(files, sizes, strict=True), start=1):
-        images.append({"id": number, "file_name": str(path), "height": size[0], "width": size[1]})
-        for record in read_labels(labels_of(path, declared.roots), len(declared.names), size, declared.pose):
-            annotations.append({**record, "id": len(annotations) + 1, "image_id": number})
+    images = (
+        (
+            image_record(str(path), size),
+            read_labels(labels_of(path, declared.roots), len(declared.names), size, declared.pose),
+        )
+        for path, size in zip(files, sizes, strict=True)
+    )
     points = {"keypoints": list(declared.pose.meaning.names)} if declared.pose else {}
     categories = [{"id": number, "name": name, **points} for number, name in sorted(declared.names.items())]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    return coco_content(images, categories)
 
 
 def _without_labels(images: Sequence[Path], declared: YoloFile) -> str:
@@ -138,18 +130,12 @@ def refusal(root: Path) -> str:
 
 
 def check_yolo(root: Path, *, decode: bool = True) -> CheckReport:
-    """Check ``data.yaml``, every image and every line about it.
-
-    Args:
-        root: the folder, or the file.
-        decode: read every image completely; otherwise only the heads of the files.
-    """
+    """Check ``data.yaml``, every image and every line about it."""
     file = find_yaml(root)
     try:
         declared = read_yaml(file)
     except AnnotationError as error:
-        message = str(error).removeprefix(f"{file}: ")
-        return CheckReport((Problem(f"unusable {file.name}", "error", str(file), message),), 0, 0)
+        return CheckReport((Problem.of_error(f"unusable {file.name}", file, error),))
     problems: list[Problem] = []
     images: list[Path] = []
     for split, entries in declared.splits.items():
@@ -186,7 +172,7 @@ def _image_and_labels(declared: YoloFile, counts: list[int], decode: bool, image
     try:
         lines = list(label_lines(path))
     except AnnotationError as error:
-        return [*problems, Problem("unreadable annotations", "error", file, str(error).removeprefix(f"{file}: "))]
+        return [*problems, Problem.of_error("unreadable annotations", file, error)]
     counts.append(len(lines))
     for number, line in lines:
         try:

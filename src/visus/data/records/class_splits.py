@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -17,10 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from visus.data.feed.loader import SampleDataset
-from visus.data.records.image_records import ListedImages
+from visus.data.files.splits import SPLITS
+from visus.data.records.image_records import ListedImages, ReadLists, images_of, refuse
 from visus.types import ClassTarget, Sample, Schema
-
-SPLITS = ("train", "val", "test")
 
 
 @runtime_checkable
@@ -122,6 +122,30 @@ def open_class_split(split: str, read: Callable[[bool], LabelledDataset]) -> Lab
             " train:fold0of4 with val:fold0of4"
         )
     return read(split == "train")
+
+
+def open_halves(
+    root: Path, split: str, *, read: ReadLists, for_training: bool = False, crop: bool = False
+) -> LabelledDataset:
+    """Open a split (see `open_class_split`) where the first half of the classes trains and the other tests.
+
+    Args:
+        root: the folder of the data set.
+        split: its name.
+        read: reads the lists.
+        for_training: changes nothing here.
+        crop: show only what is in the boxes.
+
+    Raises:
+        ValueError: ``split`` is no split.
+        DatasetNotFoundError: a list, or every image, is missing.
+        AnnotationError: a list is damaged, or there are no boxes to crop to.
+    """
+
+    def part(train: bool) -> LabelledDataset:
+        return images_of(half_of_classes(read(Path(root), refuse), train=train), crop=crop)
+
+    return open_class_split(split, part)
 
 
 def first_half(numbers: Iterable[int]) -> set[int]:

@@ -6,6 +6,7 @@ no class, and labels count from 0 within a split. `class_splits` has the splits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,9 @@ class ListedImages:
 
 Complain = Callable[[Path, int, str], None]
 """Told the file, the number of the line from 1, and what is wrong with it; a line that is wrong is left out."""
+
+ReadLists = Callable[[Path, Complain], ListedImages]
+"""Reads the lists of the data set in a folder, and is given what to call for each line that is wrong."""
 
 
 def refuse(path: Path, line: int, message: str) -> None:
@@ -133,6 +137,28 @@ def read_rows(
             yield number, fields
         else:
             complain(path, number, f"{columns} fields are needed, this has {len(fields)}: {line!r}")
+
+
+def numbered_views(root: Path, pattern: str, form: str, kind: str) -> ListedImages:
+    """The images of all classes, ordered by class and view.
+
+    Args:
+        root: the folder.
+        pattern: a glob for the images.
+        form: a regular expression for their path below the folder, with the groups "class" and "view".
+        kind: what a class is called ("object"): classes are named by it and their number.
+
+    Raises:
+        DatasetNotFoundError: the folder has no such image.
+    """
+    paths = [path.relative_to(root).as_posix() for path in root.glob(pattern)]
+    found = [match for path in paths if (match := re.fullmatch(form, path))]
+    if not found:
+        raise DatasetNotFoundError(f"{root}: no image {pattern}")
+    rows = sorted((int(match["class"]), int(match["view"]), match.string) for match in found)
+    return ListedImages(
+        root, [ImageRecord(path, label) for label, _, path in rows], {label: f"{kind} {label}" for label, _, _ in rows}
+    )
 
 
 def whole_number(text: str, what: str) -> int:

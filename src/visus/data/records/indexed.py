@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 
 from visus.data.errors import AnnotationError
 from visus.data.files.images import read_image
-from visus.data.formats.coco_index import CocoIndex
+from visus.data.formats.coco_index import CocoIndex, build_index
 from visus.data.formats.coco_segments import draw_segments, unpacked
+from visus.data.formats.coco_values import Record
 from visus.names import counted
 from visus.types import InstanceTarget, Sample, Schema
 
@@ -31,7 +32,6 @@ class IndexedDataset(Dataset[Sample]):
         images: the folder that the file names are relative to.
         source: the annotation file or folder, for messages.
         index: the annotations.
-        keep_empty: keep images without a single (remaining) object.
         read: reads an image, by its name joined to the folder.
     """
 
@@ -41,15 +41,12 @@ class IndexedDataset(Dataset[Sample]):
         images: Path,
         source: Path,
         index: CocoIndex,
-        keep_empty: bool = True,
         read: Callable[[str], UInt8[Tensor, "3 h w"]] = read_image,
     ) -> None:
         self.images = Path(images)
         self.source = Path(source)
         self._index = index
         self._read = read
-        counts = index.first.diff()
-        self._rows = torch.arange(len(counts)) if keep_empty else counts.nonzero().flatten()
         if self.dropped:
             message = f"{self.source}: {counted(self.dropped, 'objects')} left out because of boxes without area"
             warnings.warn(message, stacklevel=3)
@@ -79,7 +76,7 @@ class IndexedDataset(Dataset[Sample]):
         return self._index.dropped
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._index.image_ids)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
@@ -117,7 +114,7 @@ class IndexedDataset(Dataset[Sample]):
     def _row(self, index: int) -> int:
         if not -len(self) <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
-        return int(self._rows[index])
+        return index % len(self)
 
     def _masks(self, objects: range, size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
         texts = [self._index.segmentations[i] for i in objects]
@@ -146,3 +143,24 @@ class IndexedDataset(Dataset[Sample]):
                 identifier = int(self._index.annotation_ids[i])
                 return AnnotationError(f"{self.source}: annotation {identifier} has an unusable outline: {error}")
         return AnnotationError(f"{self.source}: outlines of an image of size {size} cannot be drawn")
+
+
+def indexed(
+    content: Record,
+    source: Path,
+    *,
+    size_of: Callable[[str], tuple[int, int]],
+    for_training: bool,
+    images: Path = Path(),
+    schema: Schema | None = None,
+    keep: Collection[int] | None = None,
+    read: Callable[[str], UInt8[Tensor, "3 h w"]] = read_image,
+) -> IndexedDataset:
+    """The images of annotations in COCO's format; arguments as for `build_index` and `IndexedDataset`.
+
+    Raises:
+        AnnotationError: a record that cannot be used, or no object to learn from.
+    """
+    index = build_index(content, source, size_of=size_of, for_training=for_training, schema=schema, keep=keep)
+    dataset = IndexedDataset(images=images, source=source, index=index, read=read)
+    return dataset.require_objects() if for_training else dataset

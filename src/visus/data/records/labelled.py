@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from visus.data.errors import AnnotationError
-from visus.data.files.images import image_size, read_image
-from visus.data.records.flat import NameTable
+from visus.data.records.image_files import ImageFiles
 from visus.ops.boxes import clip_boxes
-from visus.types import ClassTarget, Sample, Schema
+from visus.types import ClassTarget, Schema
 
 
-class LabelledImages(Dataset[Sample]):
-    """Images, their labels and their boxes, in the order given; memory stays flat over epochs and workers.
+class LabelledImages(ImageFiles):
+    """Images, their labels and their boxes.
 
     Args:
         folder: what the file names are relative to.
@@ -50,42 +48,24 @@ class LabelledImages(Dataset[Sample]):
     ) -> None:
         if crop and boxes_xyxy is None:
             raise AnnotationError(f"{folder}: images without boxes cannot be cropped to them")
-        self.folder, self.labels, self.boxes_xyxy, self.crop = Path(folder), labels, boxes_xyxy, crop
+        super().__init__(folder=folder, names=names, schema=schema)
+        self.labels, self.boxes_xyxy, self.crop = labels, boxes_xyxy, crop
         self.super_labels, self.is_query = super_labels, is_query
-        self._names = NameTable(names)
-        self._schema = schema
 
-    @property
-    def schema(self) -> Schema:
-        """The names of the labels."""
-        return self._schema
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, index: int) -> Sample:
-        path = self.path(index)
-        image = read_image(path)
-        if self.crop:
-            rows, columns = self._window(index, (image.shape[1], image.shape[2]))
-            image = image[:, rows, columns].contiguous()
-        return Sample(input=image, target=self._target(index, (image.shape[1], image.shape[2])), path=path)
+    def _image(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        image = super()._image(index)
+        if not self.crop:
+            return image
+        rows, columns = self._window(index, (image.shape[1], image.shape[2]))
+        return image[:, rows, columns].contiguous()
 
     def size(self, index: int) -> tuple[int, int]:
         """The (h, w) of an image, from the head of its file."""
-        size = image_size(self.path(index))
+        size = super().size(index)
         if not self.crop:
             return size
         rows, columns = self._window(index, size)
         return rows.stop - rows.start, columns.stop - columns.start
-
-    def path(self, index: int) -> str:
-        """The file of an image."""
-        return str(self.folder / self._names[self._place(index)])
-
-    def target(self, index: int) -> ClassTarget:
-        """The class and the box of an image, without decoding it."""
-        return self._target(index, self.size(index))
 
     def _target(self, index: int, size: tuple[int, int]) -> ClassTarget:
         place = self._place(index)
@@ -102,11 +82,6 @@ class LabelledImages(Dataset[Sample]):
         height, width = size
         x, y = min(max(math.floor(left), 0), width - 1), min(max(math.floor(top), 0), height - 1)
         return slice(y, min(max(math.ceil(bottom), y + 1), height)), slice(x, min(max(math.ceil(right), x + 1), width))
-
-    def _place(self, index: int) -> int:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} of {len(self)}")
-        return index % len(self)
 
 
 def clipped(boxes_xyxy: Float[Tensor, "n 4"], size: tuple[int, int], path: str) -> Float[Tensor, "n 4"]:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from visus.data.errors import AnnotationError
+from visus.data.feed.loader import SampleDataset, Wrapped
 from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
-
-if TYPE_CHECKING:
-    from visus.data.feed.loader import SampleDataset
 
 _SHOWN = 20
 
 
-class Relabelled:
+class Relabelled(Wrapped):
     """A data set with the labels of another schema.
 
     Args:
@@ -33,24 +31,13 @@ class Relabelled:
     """
 
     def __init__(self, dataset: SampleDataset, schema: Schema, table: Int64[Tensor, " c"]) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.schema = schema
         self._table = table
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]
         return replace(sample, target=row(RELABELLED, sample.target, "relabelling")(sample.target, self._table))
-
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, without decoding it."""
-        return self.dataset.size(index)
-
-    def path(self, index: int) -> str:
-        """Where an image comes from, for messages."""
-        return self.dataset.path(index)
 
 
 def with_labels_of(schema: Schema, dataset: SampleDataset, *, of: str, other: str) -> SampleDataset:

@@ -6,18 +6,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from torch.utils.data import Dataset
-
 from visus.data.errors import AnnotationError
-from visus.data.files.images import ImageError, image_size, read_image
+from visus.data.files.images import ImageError
 from visus.data.files.label_maps import LabelTable
 from visus.data.records.flat import NameTable
+from visus.data.records.image_files import ImageFiles
 from visus.types import VOID, Sample, Schema, SemanticTarget
 
 _LOOKED_AT = 100  # masks at most, spread over a split
 
 
-class SemanticPairs(Dataset[Sample]):
+class SemanticPairs(ImageFiles):
     """Images and the class of each of their pixels; ``image_id`` is the place in the list, from 1.
 
     Args:
@@ -32,11 +31,9 @@ class SemanticPairs(Dataset[Sample]):
     """
 
     def __init__(self, *, root: Path, pairs: Iterable[tuple[str, str]], schema: Schema, table: LabelTable) -> None:
-        self.root = Path(root)
-        self.schema = schema
-        self._table = table
         listed = list(pairs)
-        self._images = NameTable(image for image, _ in listed)
+        super().__init__(folder=root, names=(image for image, _ in listed), schema=schema)
+        self._table = table
         self._masks = NameTable(mask for _, mask in listed)
         if self.schema.num_classes <= 2:
             self._refuse_void_for_a_class()
@@ -54,17 +51,14 @@ class SemanticPairs(Dataset[Sample]):
             named = self.schema.categories[-1]
             missing = f"no pixel is {named!r}" if self.schema.num_classes == 2 else "there is one class"
             raise AnnotationError(
-                f"{self.root}: in the masks, such as {self.mask_path(0)}, {missing}, but some pixels are 255, which do "
-                "not count (void). Where 255 is the class, say so in a list classes.csv with the lines `name,id`, "
+                f"{self.folder}: in the masks, such as {self.mask_path(0)}, {missing}, but some pixels are 255, which "
+                "do not count (void). Where 255 is the class, say so in a list classes.csv with the lines `name,id`, "
                 f"`background,0` and `{named},255`"
             )
 
-    def __len__(self) -> int:
-        return len(self._images)
-
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
-        image = read_image(path)
+        image = self._image(index)
         target = self.target(index)
         if tuple(image.shape[-2:]) != target.size:
             raise AnnotationError(
@@ -73,17 +67,9 @@ class SemanticPairs(Dataset[Sample]):
             )
         return Sample(input=image, target=target, path=path)
 
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, from the head of its file."""
-        return image_size(self.path(index))
-
-    def path(self, index: int) -> str:
-        """The file of an image."""
-        return str(self.root / self._images[self._place(index)])
-
     def mask_path(self, index: int) -> str:
         """The file of an image's classes."""
-        return str(self.root / self._masks[self._place(index)])
+        return str(self.folder / self._masks[self._place(index)])
 
     def target(self, index: int) -> SemanticTarget:
         """The class of each pixel of an image, without decoding it.
@@ -95,8 +81,3 @@ class SemanticPairs(Dataset[Sample]):
         labels = self._table.read(Path(self.mask_path(index)))
         height, width = labels.shape
         return SemanticTarget(labels=labels, size=(height, width), image_id=self._place(index) + 1)
-
-    def _place(self, index: int) -> int:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} of {len(self)}")
-        return index % len(self)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.download import fetch
-from visus.nn.backbones.interface import Backbone, init_convolutions
+from visus.nn.backbones.interface import init_convolutions
 from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
 from visus.nn.weights import State, StateDict, read_weights
@@ -89,19 +89,6 @@ class BNInception(NamedBody):
         super().__init__(_row(norm), taps=taps)
         self.fc = nn.Identity() if num_classes is None else nn.Linear(1024, num_classes)
         init_convolutions(self)
-
-    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
-        """The logits of the classes; without a classifier, the average features."""
-        return self.classify(self.stages(pixels))
-
-    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
-        """The logits of the classes from the maps of `stages`."""
-        return self.fc(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
-
-    @property
-    def body(self) -> Backbone:
-        """Itself: its classifier is one layer more."""
-        return self
 
 
 class Block(nn.Module):

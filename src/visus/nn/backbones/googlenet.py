@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.nn.backbones.interface import Backbone
 from visus.nn.backbones.named import NamedBody, NamedLayer
 from visus.nn.norm import MakeNorm, conv_norm
 
@@ -69,18 +68,9 @@ class GoogLeNet(NamedBody):
         self.fc = nn.Identity() if num_classes is None else nn.Linear(1024, num_classes)
         init_truncated(self)
 
-    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
-        """The logits of the classes; without a classifier, the average features."""
-        return self.classify(self.stages(pixels))
-
     def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
         """The logits of the classes from the maps of `stages`."""
         return self.fc(F.dropout(maps[-1].mean((2, 3)), 0.2, self.training))  # type: ignore[no-any-return]
-
-    @property
-    def body(self) -> Backbone:
-        """Itself: its classifiers are further layers."""
-        return self
 
 
 class Inception(nn.Module):

@@ -1,4 +1,4 @@
-"""A body that is one row of named layers, read at some of them: GoogLeNet and its kin."""
+"""A network that is one row of named layers, read at some of them, and a classifier: GoogLeNet and its kin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NamedLayer(NamedTuple):
 
 
 class NamedBody(Backbone):
-    """A row of layers under their names.
+    """A row of layers under their names, and a classifier ``fc`` of the average features.
 
     Args:
         row: the layers.
@@ -29,6 +29,8 @@ class NamedBody(Backbone):
     Raises:
         ValueError: a tap is the name of no layer, or the taps are not in the order of the row.
     """
+
+    fc: nn.Module
 
     def __init__(self, row: Mapping[str, NamedLayer], *, taps: Sequence[str]) -> None:
         super().__init__()
@@ -45,6 +47,19 @@ class NamedBody(Backbone):
         self.strides = tuple(row[tap].stride for tap in taps)
         self._names = names
         self._stem = sum(one.stride <= 2 for one in row.values())
+
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
+        """The logits of the classes; without a classifier, the average features."""
+        return self.classify(self.stages(pixels))
+
+    def classify(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k"]:
+        """The logits of the classes from the maps of `stages`."""
+        return self.fc(maps[-1].mean((2, 3)))  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Backbone:
+        """Itself: its classifier is one layer more."""
+        return self
 
     def stages(self, pixels: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
         """The outputs of the tapped layers, finest first."""

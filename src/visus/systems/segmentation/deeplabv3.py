@@ -14,14 +14,12 @@ from torch import Tensor, nn
 
 from visus.names import named
 from visus.nn.aspp import ASPP
-from visus.nn.backbones import Backbone
 from visus.nn.norm import conv_norm
-from visus.nn.transform import ImageTransform, small_transform
 from visus.systems.segmentation.bodies import dilated_lite0, dilated_mobilenet, dilated_resnet
-from visus.systems.segmentation.fcn import FCNHead
+from visus.systems.segmentation.fcn import of_published_size, published_transform
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import SkipRefine, score_layer
+from visus.systems.segmentation.small import SkipRefine, Small, score_layer, small_segmenter
 
 RATES = (6, 12, 18)
 """The paper's dilations at output stride 16."""
@@ -117,9 +115,8 @@ def _resnet(
         pretrained=pretrained,
         trainable_layers=trainable_layers,
     )
-    rates = [rate * 16 // output_stride for rate in RATES]
-    transform = ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)
-    return _of_published_size(transform, backbone, num_classes, rates, aux)
+    classifier = DeepLabHead(backbone.channels[-1], num_classes, [rate * 16 // output_stride for rate in RATES])
+    return of_published_size(published_transform(min_size, max_size), backbone, classifier, num_classes, aux=aux)
 
 
 deeplabv3_resnet50 = named(
@@ -145,38 +142,14 @@ def deeplabv3_mobilenet_v3_large(
     backbone has six stages.
     """
     backbone = dilated_mobilenet(pretrained=pretrained, trainable_layers=trainable_layers)
-    transform = ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)
-    return _of_published_size(transform, backbone, num_classes, [2 * rate for rate in RATES], aux)
+    classifier = DeepLabHead(backbone.channels[-1], num_classes, [2 * rate for rate in RATES])
+    return of_published_size(published_transform(min_size, max_size), backbone, classifier, num_classes, aux=aux)
 
 
-def _of_published_size(
-    transform: ImageTransform, backbone: Backbone, num_classes: int, rates: Sequence[int], aux: bool
-) -> Segmenter:
-    return Segmenter(
-        transform=transform,
-        backbone=backbone,
-        classifier=DeepLabHead(backbone.channels[-1], num_classes, rates),
-        aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,
-    )
-
-
-def deeplabv3_lite0(
-    *, num_classes: int = 21, pretrained: bool = True, trainable_layers: int | None = None, size: int = 240
-) -> Segmenter:
-    """Our small DeepLabv3 for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
-
-    Unlike the paper's it finds its way back to stride 4 with the help of earlier stages, and does not count padding in
-    the average of an image.
-
-    Args:
-        num_classes: classes of a pixel; where a data set has a background, it is one of them.
-        pretrained: start from the ImageNet weights.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
-        size: the shorter side of an image in pixels; the longer may be twice that.
-    """
-    backbone = dilated_lite0(pretrained=pretrained, trainable_layers=trainable_layers)
-    return Segmenter(
-        transform=small_transform(size, backbone),
-        backbone=backbone,
-        classifier=DeepLabSmallHead(backbone.channels, num_classes),
-    )
+deeplabv3_lite0 = named(
+    "deeplabv3_lite0",
+    small_segmenter,
+    Small(dilated_lite0, lambda body, classes: DeepLabSmallHead(body.channels, classes)),
+    "Our small DeepLabv3 for a CPU. Unlike the paper's it finds its way back to stride 4 with the help of earlier\n"
+    "stages, and does not count padding in the average of an image.",
+)

@@ -8,18 +8,20 @@ have its parameter names and numbers, so that its published weights load. The ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import named
+from visus.nn.backbones import Backbone
 from visus.nn.norm import conv_norm
-from visus.nn.transform import ImageTransform, small_transform
+from visus.nn.transform import ImageTransform
 from visus.systems.segmentation.bodies import dilated_lite0, dilated_resnet
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import score_layer, separable_conv
+from visus.systems.segmentation.small import Small, score_layer, separable_conv, small_segmenter
 
 
 class FCNHead(nn.Sequential):
@@ -103,12 +105,21 @@ def _resnet(
     backbone = dilated_resnet(
         name, output_stride=output_stride, pretrained=pretrained, trainable_layers=trainable_layers
     )
-    return Segmenter(
-        transform=ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True),
-        backbone=backbone,
-        classifier=FCNHead(backbone.channels[-1], num_classes),
-        aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,
-    )
+    transform = published_transform(min_size, max_size)
+    return of_published_size(transform, backbone, FCNHead(backbone.channels[-1], num_classes), num_classes, aux=aux)
+
+
+def published_transform(min_size: int, max_size: int | None) -> ImageTransform:
+    """How torchvision's segmentation networks want images."""
+    return ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)
+
+
+def of_published_size(
+    transform: ImageTransform, backbone: Backbone, classifier: nn.Module, num_classes: int, *, aux: bool
+) -> Segmenter:
+    """A network of torchvision's: ``aux`` for its second head, on the stage before the last."""
+    second = FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None
+    return Segmenter(transform=transform, backbone=backbone, classifier=classifier, aux_classifier=second)
 
 
 fcn_resnet50 = named("fcn_resnet50", _resnet, "resnet50", "torchvision's FCN on a ResNet-50 (published VOC mIoU 60.5).")
@@ -117,23 +128,10 @@ fcn_resnet101 = named(
 )
 
 
-def fcn_lite0(
-    *, num_classes: int = 21, pretrained: bool = True, trainable_layers: int | None = None, size: int = 240
-) -> Segmenter:
-    """Our small FCN for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
-
-    Unlike the paper's it goes on to stride 4, has a small filter before the scores of each stage, and enlarges scores
-    bilinearly without learning how.
-
-    Args:
-        num_classes: classes of a pixel; where a data set has a background, it is one of them.
-        pretrained: start from the ImageNet weights.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
-        size: the shorter side of an image in pixels; the longer may be twice that.
-    """
-    backbone = dilated_lite0(output_stride=32, pretrained=pretrained, trainable_layers=trainable_layers)
-    return Segmenter(
-        transform=small_transform(size, backbone),
-        backbone=backbone,
-        classifier=FCNSmallHead(backbone.channels, num_classes),
-    )
+fcn_lite0 = named(
+    "fcn_lite0",
+    small_segmenter,
+    Small(partial(dilated_lite0, output_stride=32), lambda body, classes: FCNSmallHead(body.channels, classes)),
+    "Our small FCN for a CPU. Unlike the paper's it goes on to stride 4, has a small filter before the scores of each\n"
+    "stage, and enlarges scores bilinearly without learning how.",
+)

@@ -16,16 +16,17 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.names import named
 from visus.nn.backbones import Backbone, freeze, pretrained_state
 from visus.nn.backbones.interface import init_convolutions
 from visus.nn.backbones.vgg import VGG16_STAGES
 from visus.nn.norm import ConvNorm
-from visus.nn.transform import ImageTransform, small_transform
+from visus.nn.transform import ImageTransform
 from visus.nn.weights import load_state
 from visus.systems.segmentation.bodies import dilated_lite0
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import score_layer
+from visus.systems.segmentation.small import Small, score_layer, small_segmenter
 
 
 class SegNetEncoder(Backbone):
@@ -197,30 +198,18 @@ def _load_vgg(encoder: SegNetEncoder) -> None:
     load_state(encoder, own | dict(zip(places, filters, strict=True)), source=source)
 
 
-def segnet_lite0(
-    *, num_classes: int = 21, pretrained: bool = True, trainable_layers: int | None = None, size: int = 240
-) -> Segmenter:
-    """Our small SegNet for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
-
-    It unpools twice, from stride 16 to 4, and enlarges the logits bilinearly from there. `Lite0Indices` says what the
-    indices are; each serves three or four channels of the decoder, which is wider than the encoder's thin stages.
-
-    Args:
-        num_classes: classes of a pixel; where a data set has a background, it is one of them.
-        pretrained: start from the ImageNet weights.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
-        size: the shorter side of an image in pixels; the longer may be twice that.
-    """
-    backbone = Lite0Indices(pretrained=pretrained, trainable_layers=trainable_layers)
-    fine, middle, last = backbone.channels
+def _small_decoder(encoder: Lite0Indices, num_classes: int) -> SegNetDecoder:
+    fine, middle, last = encoder.channels
     wide, narrow = 3 * middle, 4 * fine
-    return Segmenter(
-        transform=small_transform(size, backbone),
-        backbone=backbone,
-        classifier=SegNetDecoder(
-            [(wide, narrow), (narrow, 64)],
-            num_classes,
-            first=ConvNorm(nn.Conv2d(last, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()),
-            stride=4,
-        ),
-    )
+    first = ConvNorm(nn.Conv2d(last, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU())
+    return SegNetDecoder([(wide, narrow), (narrow, 64)], num_classes, first=first, stride=4)
+
+
+segnet_lite0 = named(
+    "segnet_lite0",
+    small_segmenter,
+    Small(Lite0Indices, _small_decoder),
+    "Our small SegNet for a CPU. It unpools twice, from stride 16 to 4, and enlarges the logits bilinearly from\n"
+    "there. `Lite0Indices` says what the indices are; each serves three or four channels of the decoder, which is\n"
+    "wider than the encoder's thin stages.",
+)

@@ -1,18 +1,62 @@
-"""The parts of our segmentation networks for a CPU: the papers' heads, narrower, with separable filters.
+"""What our segmentation networks for a CPU have in common: one builder, and narrower heads with separable filters.
 
 All stand on EfficientNet-Lite0 and give logits at stride 4, so that thin things keep their shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.nn.backbones import Backbone
 from visus.nn.norm import ConvNorm
+from visus.nn.transform import small_transform
+from visus.systems.segmentation.segmenter import Segmenter
+
+Body = TypeVar("Body", bound=Backbone)
 
 FIRST_LOGITS = 0.01
 """The deviation of the last layer's first weights: all classes begin about equally likely."""
+
+
+@dataclass(frozen=True)
+class Small(Generic[Body]):
+    """A network for a CPU.
+
+    Args:
+        backbone: builds it from ``pretrained`` and ``trainable_layers``.
+        classifier: makes what stands on it, from it and the number of classes.
+    """
+
+    backbone: Callable[..., Body]
+    classifier: Callable[[Body, int], nn.Module]
+
+
+def small_segmenter(
+    parts: Small[Body],
+    /,
+    *,
+    num_classes: int = 21,
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+    size: int = 240,
+) -> Segmenter:
+    """On EfficientNet-Lite0 with the ImageNet weights that come with the install.
+
+    Args:
+        num_classes: classes of a pixel; where a data set has a background, it is one of them.
+        pretrained: start from the ImageNet weights.
+        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
+        size: the shorter side of an image in pixels; the longer may be twice that.
+    """
+    backbone = parts.backbone(pretrained=pretrained, trainable_layers=trainable_layers)
+    classifier = parts.classifier(backbone, num_classes)
+    return Segmenter(transform=small_transform(size, backbone), backbone=backbone, classifier=classifier)
 
 
 class SkipRefine(nn.Module):

@@ -1,5 +1,7 @@
 """Losses on the embeddings of a batch: ``LOSSES[name](...)(embeddings, labels)``."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from visus.systems.metric_learning.losses.circle import CircleLoss, circle_loss
@@ -11,7 +13,7 @@ from visus.systems.metric_learning.losses.npairs import NPairsLoss, npairs_loss
 from visus.systems.metric_learning.losses.proxy_nca import ProxyNCALoss, proxy_nca_loss
 from visus.systems.metric_learning.losses.triplet import TripletLoss, triplet_loss
 
-LOSSES: dict[str, type[nn.Module]] = {
+LOSSES: dict[str, Callable[..., nn.Module]] = {
     "proxy_nca": ProxyNCALoss,  # the usual one: it needs no particular batches
     "contrastive": ContrastiveLoss,
     "lifted_structure": LiftedStructureLoss,

@@ -19,10 +19,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from visus.systems.metric_learning.losses.distances import checked_embeddings, inner_products, same_class
+from visus.systems.metric_learning.losses.settings import with_settings
 
 
 def circle_loss(
@@ -92,15 +93,4 @@ class _KnownSlopes(torch.autograd.Function):
         return inner_products(slopes + slopes.T, embeddings.T).mul_(gradients[0]), None, None
 
 
-class CircleLoss(nn.Module):
-    """``circle_loss`` with its settings."""
-
-    def __init__(self, *, m: float = 0.4, gamma: float = 80.0, normalise: bool = True) -> None:
-        super().__init__()
-        self.m = m
-        self.gamma = gamma
-        self.normalise = normalise
-
-    def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return circle_loss(embeddings, labels, m=self.m, gamma=self.gamma, normalise=self.normalise)
+CircleLoss = with_settings(circle_loss)

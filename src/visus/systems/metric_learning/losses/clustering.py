@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from visus.metrics.clustering import Average, normalised_mutual_information
 from visus.systems.metric_learning.losses.distances import (
@@ -28,6 +28,7 @@ from visus.systems.metric_learning.losses.facility_location import (
     class_medoids,
     nearest_medoids,
 )
+from visus.systems.metric_learning.losses.settings import with_settings
 
 
 def clustering_loss(
@@ -75,30 +76,4 @@ def _sum_to_medoids(found: Distances, medoids: Int64[Tensor, " n"]) -> Float[Ten
     return safe_root(distances_of_pairs(found, items, medoids.to(items.device))).sum()
 
 
-class ClusteringLoss(nn.Module):
-    """``clustering_loss`` with its settings."""
-
-    def __init__(
-        self,
-        *,
-        gamma: float = 1.0,
-        pam_iterations: int = 5,
-        nmi_average: Average = "geometric",
-        normalise: bool = True,
-    ) -> None:
-        super().__init__()
-        self.gamma = gamma
-        self.pam_iterations = pam_iterations
-        self.nmi_average: Average = nmi_average
-        self.normalise = normalise
-
-    def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return clustering_loss(
-            embeddings,
-            labels,
-            gamma=self.gamma,
-            pam_iterations=self.pam_iterations,
-            nmi_average=self.nmi_average,
-            normalise=self.normalise,
-        )
+ClusteringLoss = with_settings(clustering_loss)

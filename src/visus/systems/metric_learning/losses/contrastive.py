@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from visus.systems.metric_learning.losses.distances import (
     checked_embeddings,
@@ -23,6 +23,7 @@ from visus.systems.metric_learning.losses.distances import (
     positive_pairs,
     same_class,
 )
+from visus.systems.metric_learning.losses.settings import with_settings
 
 HingeOn = Literal["distance", "squared_distance"]
 Average = Literal["pairs", "kinds", "nonzero"]
@@ -91,33 +92,4 @@ def _weights(near: Tensor, short: Tensor, average: Average) -> tuple[Tensor, Ten
     return weights[0], weights[1]
 
 
-class ContrastiveLoss(nn.Module):
-    """``contrastive_loss`` with its settings."""
-
-    def __init__(
-        self,
-        *,
-        margin: float = 1.0,
-        power: int = 2,
-        hinge_on: HingeOn = "distance",
-        average: Average = "pairs",
-        normalise: bool = True,
-    ) -> None:
-        super().__init__()
-        self.margin = margin
-        self.power = power
-        self.hinge_on: HingeOn = hinge_on
-        self.average: Average = average
-        self.normalise = normalise
-
-    def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return contrastive_loss(
-            embeddings,
-            labels,
-            margin=self.margin,
-            power=self.power,
-            hinge_on=self.hinge_on,
-            average=self.average,
-            normalise=self.normalise,
-        )
+ContrastiveLoss = with_settings(contrastive_loss)

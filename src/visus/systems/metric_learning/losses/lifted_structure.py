@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from visus.systems.metric_learning.losses.distances import (
     checked_embeddings,
@@ -25,6 +25,7 @@ from visus.systems.metric_learning.losses.distances import (
     over_distances,
     same_class,
 )
+from visus.systems.metric_learning.losses.settings import with_settings
 
 Variant = Literal["paper", "generalised"]
 
@@ -98,17 +99,4 @@ def _soft_maximum(
     return sums.log() + top, shares.div_(sums.clamp_min(torch.finfo(values.dtype).tiny)[:, None])
 
 
-class LiftedStructureLoss(nn.Module):
-    """``lifted_structure_loss`` with its settings."""
-
-    def __init__(self, *, alpha: float = 1.0, variant: Variant = "paper", normalise: bool = False) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.variant: Variant = variant
-        self.normalise = normalise
-
-    def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return lifted_structure_loss(
-            embeddings, labels, alpha=self.alpha, variant=self.variant, normalise=self.normalise
-        )
+LiftedStructureLoss = with_settings(lifted_structure_loss)

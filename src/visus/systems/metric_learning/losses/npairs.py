@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from visus.systems.metric_learning.losses.distances import checked_embeddings, inner_products
+from visus.systems.metric_learning.losses.settings import with_settings
 
 
 def npairs_loss(
@@ -62,15 +63,4 @@ def first_pairs(labels: Int64[Tensor, " n"]) -> tuple[Int64[Tensor, " p"], Int64
     return order[starts], order[starts + 1]
 
 
-class NPairsLoss(nn.Module):
-    """``npairs_loss`` with its settings."""
-
-    def __init__(self, *, l2_weight: float = 0.002, scale: float = 1.0, normalise: bool = False) -> None:
-        super().__init__()
-        self.l2_weight = l2_weight
-        self.scale = scale
-        self.normalise = normalise
-
-    def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return npairs_loss(embeddings, labels, l2_weight=self.l2_weight, scale=self.scale, normalise=self.normalise)
+NPairsLoss = with_settings(npairs_loss)

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from visus.systems.metric_learning.losses.distances import (
@@ -27,6 +27,7 @@ from visus.systems.metric_learning.losses.distances import (
     safe_root,
     same_class,
 )
+from visus.systems.metric_learning.losses.settings import with_settings
 
 Mining = Literal["semi_hard", "batch_hard"]
 Triplets = tuple[Int64[Tensor, " t"], Int64[Tensor, " t"], Int64[Tensor, " t"]]
@@ -99,30 +100,4 @@ def batch_hard_triplets(found: Distances, labels: Int64[Tensor, " n"]) -> Triple
     return anchors, positives[anchors], negatives[anchors]
 
 
-class TripletLoss(nn.Module):
-    """``triplet_loss`` with its settings."""
-
-    def __init__(
-        self,
-        *,
-        mining: Mining = "semi_hard",
-        margin: float | None = 0.2,
-        squared: bool | None = None,
-        normalise: bool | None = None,
-    ) -> None:
-        super().__init__()
-        self.mining: Mining = mining
-        self.margin = margin
-        self.squared = squared
-        self.normalise = normalise
-
-    def forward(self, embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return triplet_loss(
-            embeddings,
-            labels,
-            mining=self.mining,
-            margin=self.margin,
-            squared=self.squared,
-            normalise=self.normalise,
-        )
+TripletLoss = with_settings(triplet_loss)
