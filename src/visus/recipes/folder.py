@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from visus.data.datasets import DATASETS
+from visus.data.feed.loader import SampleDataset
 from visus.data.recognise import find_dataset
 from visus.recipes.classification import classifier_lite0
 from visus.recipes.metric_learning import descriptor_lite0_sop
+from visus.recipes.objects import suited
 from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
-from visus.types import ClassTarget, InstanceTarget, Schema, SemanticTarget, row
+from visus.types import ClassTarget, InstanceTarget, SemanticTarget, row
 
 STEPS_OF_A_SHORT_RUN = 2000
 
@@ -32,7 +34,7 @@ def for_folder(folder: str | Path) -> Recipe:
     dataset = entry.open(root, "train", for_training=True)
     if entry.unseen_classes:
         return _descriptor(layout, root)
-    recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset.schema)
+    recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset)
     batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
     steps = max(1, len(dataset) // batch_size)
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))
@@ -51,13 +53,14 @@ def _descriptor(layout: str, root: Path) -> Recipe:
     return replace(recipe, name=root.resolve().name or "folder", data=data)
 
 
-def _for_objects(schema: Schema) -> Recipe:
-    return maskrcnn_lite0() if schema.has_masks or schema.keypoints else fasterrcnn_lite0()
+def _for_objects(dataset: SampleDataset) -> Recipe:
+    schema = dataset.schema
+    return suited(maskrcnn_lite0() if schema.has_masks or schema.keypoints else fasterrcnn_lite0(), dataset)
 
 
-SUITABLE: dict[type, Callable[[Schema], Recipe]] = {
+SUITABLE: dict[type, Callable[[SampleDataset], Recipe]] = {
     InstanceTarget: _for_objects,
-    SemanticTarget: lambda schema: deeplabv3_lite0(),
-    ClassTarget: lambda schema: classifier_lite0(),
+    SemanticTarget: lambda dataset: deeplabv3_lite0(),
+    ClassTarget: lambda dataset: classifier_lite0(),
 }
 """The small recipe for data with each kind of target."""

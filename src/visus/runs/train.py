@@ -267,3 +267,5 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
         soft_wrap=True,
         highlight=False,
     )
+    if recipe.about:
+        console.print(f"Chosen for this data: {recipe.about}", soft_wrap=True, highlight=False, markup=False)

@@ -246,6 +246,7 @@ class Recipe:
         data: which images, and how they are fed.
         optim: the optimiser and its learning rate over time.
         fit: how long, on what, and how the best weights are chosen.
+        about: what was chosen for the data, and why; shown when a training starts.
     """
 
     name: str
@@ -257,6 +258,7 @@ class Recipe:
     data: DataRecipe = field(default_factory=DataRecipe)
     optim: OptimRecipe = field(default_factory=OptimRecipe)
     fit: FitRecipe = field(default_factory=FitRecipe)
+    about: str = ""
 
     def __post_init__(self) -> None:
         _require(bool(self.name) and "/" not in self.name, "name", self.name, "a name without a slash")
@@ -284,7 +286,7 @@ class Recipe:
 def differences(one: Recipe, other: Recipe) -> set[str]:
     """The settings in which two recipes differ, such as "optim.lr"."""
     ours, theirs = _settings(one), _settings(other)
-    return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
+    return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)} - {"about"}
 
 
 def _settings(recipe: Recipe) -> dict[str, object]:

@@ -144,12 +144,14 @@ class SmallLimits:
     Args:
         size: the shorter side of an image in pixels; the longer may be twice that.
         smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
+        largest: that of the largest; ``size`` where 0.
         proposals: the most regions of an image that are looked at again.
         detections: the most objects that are found in an image.
     """
 
     size: int
     smallest: float = 0.0
+    largest: float = 0.0
     proposals: int = 100
     detections: int = 100
 
@@ -157,15 +159,17 @@ class SmallLimits:
         for name in ("size", "proposals", "detections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.smallest <= self.size:
-            raise ValueError(f"smallest must be a side from 0 to {self.size} pixels (size), not {self.smallest:g}")
+        if not 0 <= self.smallest <= (self.largest or self.size):
+            raise ValueError(f"smallest must be a side from 0 to that of the largest anchor, not {self.smallest:g}")
+        if not 0 <= self.largest <= 2 * self.size:
+            raise ValueError(f"largest must be a side from 0 to {2 * self.size} pixels, not {self.largest:g}")
 
 
 def small_rpn(backbone: PyramidBackbone, limits: SmallLimits) -> RegionProposalNetwork:
-    """One anchor size a level, growing by one factor from the smallest, the largest as large as the image."""
+    """One anchor size a level, growing by one factor from level to level."""
     steps = len(backbone.strides) - 1
-    growth = (limits.size / limits.smallest) ** (1 / steps) if limits.smallest else 2.0
-    sizes = [(limits.size / growth ** (steps - level),) for level in range(steps + 1)]
+    smallest, largest = limits.smallest or limits.size / 2**steps, limits.largest or limits.size
+    sizes = [(smallest * (largest / smallest) ** (level / steps),) for level in range(steps + 1)]
     count = limits.proposals
     kept = ProposalLimits(before=(2 * count, count), after=(2 * count, count))
     return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, limits=kept)

@@ -148,6 +148,7 @@ def maskrcnn_lite0_fpn(
     trainable_layers: int | None = None,
     size: int = 192,
     smallest: float = 0.0,
+    largest: float = 0.0,
     proposals: int = 100,
     detections: int = 100,
 ) -> MaskRCNN:
@@ -162,10 +163,11 @@ def maskrcnn_lite0_fpn(
         trainable_layers: how many of the backbone's stages learn, counted from the last.
         size: the shorter side of an image in pixels; the longer may be twice that.
         smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
+        largest: that of the largest; ``size`` where 0.
         proposals: the most regions of an image that are looked at again.
         detections: the most objects that are found in an image.
     """
-    limits = SmallLimits(size, smallest, proposals, detections)
+    limits = SmallLimits(size, smallest, largest, proposals, detections)
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers)
     mask = keypoint = None
     if masks:
