@@ -91,7 +91,7 @@ def suited(recipe: Recipe, dataset: SampleDataset) -> Recipe:
     about = (
         f"images at {size} pixels, where a quarter of the objects are smaller than {size * small:.0f}; "
         f"anchors of {smallest:.0f} to {largest:.0f} pixels, as the objects are; up to {found} objects an image out of "
-        f"{proposals} regions, as one image has {counted(objects.most, 'object')}"
+        f"{proposals} regions, as one image has {counted(objects.most, 'objects')}"
     )
     augment = replace(recipe.data.augment, size=(size, size))
     return replace(

@@ -83,7 +83,7 @@ def check_weights(model: nn.Module, rounds: int) -> None:
     if sums and not all(map(isfinite, torch.stack(list(sums.values())).tolist())):
         ruined = [name for name, value in sums.items() if not isfinite(float(value))]
         raise TrainingDiverged(
-            f"Training diverged: after step {rounds} {counted(len(ruined), 'tensor')} of weights are not finite "
+            f"Training diverged: after step {rounds} {counted(len(ruined), 'tensors')} of weights are not finite "
             f"({ruined[0]} the first), and were not saved. {_ADVICE}"
         )
 
