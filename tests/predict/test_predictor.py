@@ -17,9 +17,12 @@ from visus.data.files.images import ImageError
 from visus.data.formats.coco_names import COCO_PERSON_SCHEMA, COCO_SCHEMA
 from visus.dataclass_json import to_json
 from visus.errors import VisusError
+from visus.nn.backbones import without_pretrained
+from visus.nn.norm import FrozenBatchNorm2d
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import save_weights
 from visus.predict import predictor as module
+from visus.predict import stored
 from visus.predict.predictor import Predictor, as_pixels, load
 from visus.types import (
     ClassPrediction,
@@ -206,9 +209,9 @@ def test_an_unknown_device_is_one_sentence(tmp_path):
 )
 def test_published_weights_load_into_our_network(tmp_path, monkeypatch, name, schema):
     """The file is made here with our own parameters in torchvision's form; only the download is left out."""
-    options = module._without_downloads(name, {"pretrained": True})
     torch.manual_seed(0)
-    source = catalog.build_model(name, schema, options)
+    with without_pretrained():
+        source = catalog.build_model(name, schema, {"pretrained": True})
     torch.save(source.state_dict(), tmp_path / "published.pth")
     asked = []
 
@@ -217,7 +220,7 @@ def test_published_weights_load_into_our_network(tmp_path, monkeypatch, name, sc
         assert name in note
         return tmp_path / "published.pth"
 
-    monkeypatch.setattr(module, "fetch", fetch)
+    monkeypatch.setattr(stored, "fetch", fetch)
     predictor = load(name, device="cpu")
     assert asked == [(PUBLISHED[name].url, PUBLISHED[name].sha256_prefix)]
     assert predictor.schema == schema
@@ -225,11 +228,18 @@ def test_published_weights_load_into_our_network(tmp_path, monkeypatch, name, sc
     assert all(torch.equal(value, loaded[key]) for key, value in source.state_dict().items())
 
 
-def test_a_run_of_a_pretrained_model_loads_without_a_download(monkeypatch):
-    options = module._without_downloads("fasterrcnn_resnet50_fpn", {"pretrained": True, "min_size": 200})
-    assert options == {"pretrained": False, "norm": "frozen", "min_size": 200}
-    options = module._without_downloads("fasterrcnn_resnet50_fpn", {"norm": "batch"})
-    assert options == {"pretrained": False, "norm": "batch"}
+@pytest.mark.parametrize("name", ["fasterrcnn_resnet50_fpn", "ssd300_vgg16", "descriptor_resnet50", "fcn8s_vgg16"])
+def test_a_run_of_a_pretrained_model_loads_without_a_download(tmp_path, name):
+    """The network is that of a pretrained one, its frozen norms included; nothing is read or fetched."""
+    with without_pretrained():
+        source = catalog.build_model(name, SCHEMA, {"pretrained": True})
+    metadata = {"model": name, "options": '{"pretrained": true}', "schema": to_json(SCHEMA), "frozen_eps": "0.25"}
+    save_weights(tmp_path / "weights.safetensors", source.state_dict(), metadata)
+    loaded = load(tmp_path, device="cpu").model
+    assert [type(module) for module in loaded.modules()] == [type(module) for module in source.modules()]
+    frozen = [module for module in loaded.modules() if isinstance(module, FrozenBatchNorm2d)]
+    assert bool(frozen) == ("resnet" in name)
+    assert all(module.eps == 0.25 for module in frozen)
 
 
 def test_coco_names_lie_at_their_numbers():
@@ -252,16 +262,16 @@ def test_coco_names_lie_at_their_numbers():
 
 def test_a_later_training_belongs_to_the_same_network(monkeypatch):
     offer(monkeypatch, "resnet50")
-    assert module.architecture_of("resnet50_v2") == "resnet50"
-    assert module.architecture_of("keypointrcnn_resnet50_fpn_legacy") == "keypointrcnn_resnet50_fpn"
-    assert module.architecture_of("resnet50_v3") is None
+    assert stored.architecture_of("resnet50_v2") == "resnet50"
+    assert stored.architecture_of("keypointrcnn_resnet50_fpn_legacy") == "keypointrcnn_resnet50_fpn"
+    assert stored.architecture_of("resnet50_v3") is None
 
 
 def test_a_published_network_inside_of_ours_gets_its_place_in_front_of_its_names(tmp_path, monkeypatch):
     offer(monkeypatch, "fcn_resnet50")
     monkeypatch.setitem(PUBLISHED, "fcn_resnet50", replace(PUBLISHED["fcn_resnet50"], prefix="head."))
     torch.save({"level": torch.tensor(0.75)}, tmp_path / "published.pth")
-    monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")
+    monkeypatch.setattr(stored, "fetch", lambda *_, **__: tmp_path / "published.pth")
     predictor = load("fcn_resnet50", device="cpu")
     assert predictor.model.head["level"] == 0.75
     assert predictor.model.num_classes == predictor.schema.num_classes == 21
@@ -304,7 +314,7 @@ def test_published_classifiers_see_what_they_were_measured_on(tmp_path, monkeypa
     prefix = PUBLISHED["mobilenet_v3_large"].prefix
     published = {key.removeprefix(prefix): value for key, value in network.state_dict().items()}
     torch.save(published, tmp_path / "published.pth")
-    monkeypatch.setattr(module, "fetch", lambda *_, **__: tmp_path / "published.pth")
+    monkeypatch.setattr(stored, "fetch", lambda *_, **__: tmp_path / "published.pth")
     first, second = (load(name, device="cpu") for name in ("mobilenet_v3_large", "mobilenet_v3_large_v2"))
     assert (first.model.transform.shorter, second.model.transform.shorter) == (256, 232)
     (found,) = second.predict(bright_image())

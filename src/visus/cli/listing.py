@@ -117,7 +117,7 @@ def _recipes() -> Table:
 
 def _weights() -> Table:
     from visus.nn.published import PUBLISHED
-    from visus.predict.predictor import architecture_of, is_cached
+    from visus.predict.stored import architecture_of, is_cached
 
     table = _table("weights", "name", "published measure", "MB", "cached", "licence", "use")
     table.columns[2].justify = "right"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
@@ -15,13 +13,9 @@ from torch import Tensor, nn
 
 from visus import catalog
 from visus.data.files.images import read_image, rgb_pixels
-from visus.download import cache_path, fetch
 from visus.errors import VisusError
-from visus.names import suggestion
 from visus.nn.model import predict_batch
-from visus.nn.published import PUBLISHED
-from visus.nn.weights import load_state, read_weights, remap_torchvision, set_frozen_eps
-from visus.predict.published_schemas import published_schema
+from visus.predict.stored import find_weights
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
@@ -33,9 +27,6 @@ from visus.types import (
 )
 
 Picture = UInt8[Tensor, "3 h w"] | Image.Image | str | Path
-
-WEIGHTS_FILE: Final = "weights.safetensors"
-
 
 class Predictor:
     """A model in evaluation mode together with the meaning of its labels.
@@ -126,18 +117,9 @@ def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
         VisusError: nothing of that name exists; the message says what does.
         WeightsError: the file does not hold what the model needs.
     """
-    path = Path(name_or_run)
-    if path.is_dir():
-        weights = path / WEIGHTS_FILE
-        if not weights.is_file():
-            raise VisusError(f"{path}: no {WEIGHTS_FILE} here: no run folder, or none that finished an epoch")
-        return _load_file(weights, device)
-    if path.is_file():
-        return _load_file(path, device)
-    name = str(name_or_run)
-    if (architecture := architecture_of(name)) is not None:
-        return _load_published(name, architecture, device)
-    raise VisusError(_unknown(name))
+    stored = find_weights(name_or_run)
+    averaged = catalog.problem_of(stored.model).averaged
+    return Predictor(stored.network(), stored.schema, device=device, averaged=averaged)
 
 
 def predict(
@@ -165,18 +147,6 @@ def predict(
     return predictor.predict(images, batch_size=batch_size, min_score=min_score)
 
 
-def architecture_of(name: str) -> str | None:
-    """The model that published weights belong to; None where there are none of that name, or no such model yet."""
-    # Files of an earlier or a later training of the same network have the name of the network and these endings.
-    names = (name, name.removesuffix("_legacy"), name.removesuffix("_v2"))
-    return next((other for other in names if name in PUBLISHED and other in catalog.MODELS), None)
-
-
-def is_cached(name: str) -> bool:
-    """Whether published weights lie on this machine already."""
-    return cache_path(PUBLISHED[name].url).is_file()
-
-
 def as_pixels(image: Picture) -> UInt8[Tensor, "3 h w"]:
     """An image as an upright uint8 RGB tensor.
 
@@ -193,59 +163,6 @@ def as_pixels(image: Picture) -> UInt8[Tensor, "3 h w"]:
     return image
 
 
-def _load_file(path: Path, device: str | None) -> Predictor:
-    """A model from weights that say themselves which model they belong to."""
-    state, metadata = read_weights(path)
-    missing = [key for key in ("model", "options", "schema") if key not in metadata]
-    if missing:
-        raise VisusError(
-            f"{path}: these weights do not say what they belong to (no {', '.join(missing)} in the file's metadata); "
-            "give a run folder, or a file that `visus train` wrote"
-        )
-    name, schema = metadata["model"], Schema.from_json(metadata["schema"])
-    if name not in catalog.MODELS:
-        raise VisusError(f"{path}: this version of visus has no model {name!r}{suggestion(name, catalog.MODELS)}")
-    model = catalog.build_model(name, schema, _without_downloads(name, json.loads(metadata["options"])))
-    load_state(model, state, source=str(path))
-    if "frozen_eps" in metadata:
-        set_frozen_eps(model, float(metadata["frozen_eps"]))
-    return _predictor(model, name, schema, device)
-
-
-def _load_published(name: str, architecture: str, device: str | None) -> Predictor:
-    """torchvision's weights in our network of the same architecture."""
-    published, (schema, data) = PUBLISHED[name], published_schema(name)
-    note = f"{name}, trained on {data}, {published.licence}"
-    path = fetch(published.url, published.sha256_prefix, note=note, size_mb=published.size_mb)
-    state, _ = read_weights(path)
-    model = catalog.build_model(architecture, schema, _without_downloads(architecture, {"pretrained": True}))
-    state = {published.prefix + key: value for key, value in remap_torchvision(state).items()}
-    load_state(model, state, source=f"{name} ({path.name})")
-    if published.frozen_eps is not None:
-        set_frozen_eps(model, published.frozen_eps)
-    if published.shorter_side is not None:
-        preprocessing: Any = model.transform
-        preprocessing.shorter = published.shorter_side
-    return _predictor(model, architecture, schema, device)
-
-
-def _predictor(model: nn.Module, name: str, schema: Schema, device: str | None) -> Predictor:
-    return Predictor(model, schema, device=device, averaged=catalog.problem_of(name).averaged)
-
-
-def _without_downloads(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Options that build the same network without fetching the backbone's weights, which are overwritten anyway."""
-    accepted = inspect.signature(catalog.MODELS[name]).parameters
-    changed = dict(options)
-    if changed.get("pretrained") and "norm" in accepted and changed.get("norm") is None:
-        changed["norm"] = "frozen"  # what a pretrained backbone gets by default
-    if "pretrained" in accepted:
-        changed["pretrained"] = False
-    else:
-        changed.pop("pretrained", None)
-    return changed
-
-
 def _device(name: str | None) -> torch.device:
     """The named device, or the best there is."""
     if name is None:
@@ -257,23 +174,6 @@ def _device(name: str | None) -> torch.device:
         first_line = str(error).splitlines()[0]
         raise VisusError(f"the device {name!r} cannot be used: {first_line}") from error
     return device
-
-
-def _unknown(name: str) -> str:
-    """Why nothing can be loaded under a name, and what could."""
-    if Path(name).suffix or "/" in name:
-        return f"{name}: no such run folder or weights file"
-    if name in catalog.MODELS:
-        return f"{name} has no published weights; train it first (visus train), then give the run folder"
-    if name in PUBLISHED:
-        return f"{name}: its published weights are known, but visus has no such model yet"
-    known = [*filter(architecture_of, PUBLISHED), *_runs()]
-    return f"{name}: neither a run folder nor published weights{suggestion(name, known)}"
-
-
-def _runs() -> Iterator[str]:
-    """Run folders in their usual place below the working directory."""
-    return (str(path.parent) for path in sorted(Path("runs").glob(f"*/{WEIGHTS_FILE}")))
 
 
 def _whole(prediction: Any, min_score: float) -> Any:

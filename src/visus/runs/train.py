@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from visus.errors import VisusError
 from visus.names import suggestion
@@ -20,21 +21,29 @@ from visus.training.run import RunFolder, is_run, new_run, resumable_run
 if TYPE_CHECKING:
     from torch import nn
 
+    from visus.predict.stored import StoredWeights
     from visus.types import Schema
 
 SHARED_RUN = "VISUS_RUN_FOLDER"
 """Tells the processes that a training starts on this machine which folder the first one chose."""
 
 
-def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume: bool = False) -> Path:
+def train(
+    recipe: Recipe | str | Path,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    init: str | Path | None = None,
+) -> Path:
     """Trains a recipe, measures its best weights and writes the report.
 
     Args:
         recipe: a recipe, the name of one, a recipe.json, a run, or a folder in a layout that is known.
         run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
             the next free number is added.
-        resume: go on in that very folder, from its checkpoint, with its recipe. A recipe that is given may differ from
-            it in `CHANGEABLE` alone; a name has to be that of the run's recipe.
+        resume: go on in that very folder, from its checkpoint.
+        init: the folder of a run, or the name of published weights, to start from as far as they fit: all of a network
+            of the same architecture but its heads where the classes are others, or the backbone of any network.
 
     Returns:
         The folder of the run: weights.safetensors, metrics.json, metrics.csv, report.html and more.
@@ -48,6 +57,8 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
         recipe = resumed_recipe(recipe, RunFolder(run))
     if not isinstance(recipe, Recipe):
         recipe = find_recipe(recipe)
+    if init is not None:
+        recipe = replace(recipe, init=str(init))
     console = Console(quiet=process_rank() > 0)
     wanted = Path(run) if run else Path("runs") / recipe.name
     train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
@@ -61,7 +72,7 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     check_recipe(recipe, problem, train_data)
     check_machine(recipe)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
-    model = catalog.build_model(recipe.model, schema, recipe.model_options)
+    model, started = _first_weights(recipe, schema, resume)
     task = catalog.build_task(model, recipe, schema)
     of, other = f"the split {recipe.data.train!r}", f"the split {recipe.data.val!r} of {recipe.data.root}"
     val_data = as_learned(recipe, problem, model, schema, val_data, of=of, other=other)
@@ -70,6 +81,8 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
     if process_rank() == 0:
         folder.create(recipe)
     _announce(recipe, schema, (len(train_data), len(val_data)), model, console)
+    if started:
+        console.print(escape(started), soft_wrap=True, highlight=False)
     done = len(folder.history()) if resume else 0
     result = fit(task, *loaders, recipe, folder, schema=schema, resume=resume)
     if not result.is_main:
@@ -125,10 +138,10 @@ def evaluate(
     )
     asked = replace(recipe, data=data, metric=recipe.metric if metric is None else metric)
     dataset = open_split(asked, "val")
-    schema = _learned_schema(folder)
+    stored = _stored(folder)
     from visus import catalog
 
-    model = catalog.build_model(recipe.model, schema, recipe.model_options)
+    model, schema = stored.network(), stored.schema
     problem = catalog.problem_of(recipe.model)
     measuring = problem.metric_of(model, asked, schema)
     there = f"the split {data.val!r} of {data.root}"
@@ -229,6 +242,21 @@ def process_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))
 
 
+def _first_weights(recipe: Recipe, schema: Schema, resume: bool) -> tuple[nn.Module, str]:
+    """The model with the weights that training starts from, and what to say of them."""
+    from visus import catalog
+    from visus.nn.backbones import without_pretrained
+    from visus.runs.initial import build_started
+
+    if resume:  # the checkpoint brings all weights
+        with without_pretrained():
+            return catalog.build_model(recipe.model, schema, recipe.model_options), ""
+    if recipe.init:
+        model, started = build_started(recipe, schema)
+        return model, str(started)
+    return catalog.build_model(recipe.model, schema, recipe.model_options), ""
+
+
 def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
     """The folder to train in: a new one, or the very one that is resumed; helping processes take the first one's."""
     if resume:
@@ -244,14 +272,13 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
     return folder
 
 
-def _learned_schema(folder: RunFolder) -> Schema:
-    """What the labels of the run's weights mean."""
-    from visus.nn.weights import read_weights
-    from visus.types import Schema
+def _stored(folder: RunFolder) -> StoredWeights:
+    """The best weights of a run, with what rebuilds their network."""
+    from visus.predict.stored import find_weights
 
     if not folder.weights.is_file():
         raise VisusError(f"{folder.path} holds no weights.safetensors yet: its training has not reached a validation.")
-    return Schema.from_json(read_weights(folder.weights)[1]["schema"])
+    return find_weights(folder.path)
 
 
 def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: nn.Module, console: Console) -> None:

@@ -240,6 +240,8 @@ class Recipe:
         name: name of the recipe; its runs are called by it.
         model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
+        init: the folder of a run, or the name of published weights, that the weights start from as far as they fit;
+            empty starts as the model's options say.
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
         loss_options: named numbers for the loss.
         metric: what the problem measures by, where it leaves a choice; empty takes the usual one.
@@ -252,6 +254,7 @@ class Recipe:
     name: str
     model: str
     model_options: dict[str, Option] = field(default_factory=dict)
+    init: str = ""
     loss: str = ""
     loss_options: dict[str, Option] = field(default_factory=dict)
     metric: str = ""

@@ -10,9 +10,8 @@ import pytorch_lightning as pl
 
 from visus.errors import VisusError
 from visus.metrics.metric import LOSS, Measure, headlines
-from visus.stopping import StoppedOnRequest
-from visus.training.guard import TrainingDiverged, check_weights
-from visus.training.pace import Pace, task_of
+from visus.nn.weights import frozen_eps
+from visus.training.pace import Pace, TrainingInterrupted, task_of
 from visus.training.recipe import FitRecipe
 from visus.training.run import RunFolder
 from visus.training.task import Task
@@ -210,7 +209,7 @@ class Checkpoints(pl.Callback):
         check_weights(task.model, task.rounds)
         if trainer.is_global_zero:
             state = {name: value.detach().cpu().contiguous() for name, value in task.model.state_dict().items()}
-            self.run.save_weights(state, task.recipe, self.schema)
+            self.run.save_weights(state, task.recipe, self.schema, frozen_eps=frozen_eps(task.model))
 
     def _leave_if_asked(self, where: str) -> None:
         if self.pace.interrupted:

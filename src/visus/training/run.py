@@ -105,8 +105,10 @@ class RunFolder:
             )
         return Recipe.from_json(self.recipe_file.read_text())
 
-    def save_weights(self, state: dict[str, Shaped[Tensor, ...]], recipe: Recipe, schema: Schema) -> None:
-        """Writes the weights with all that rebuilds the model: its name, its options and the schema."""
+    def save_weights(
+        self, state: dict[str, Shaped[Tensor, ...]], recipe: Recipe, schema: Schema, *, frozen_eps: float | None = None
+    ) -> None:
+        """Writes the weights with all that rebuilds the model: name, options, schema, epsilon of frozen norms."""
         from visus import __version__
         from visus.nn.weights import save_weights
 
@@ -115,6 +117,7 @@ class RunFolder:
             "model": recipe.model,
             "options": json.dumps(recipe.model_options),
             "schema": to_json(schema),
+            **({} if frozen_eps is None else {"frozen_eps": repr(frozen_eps)}),
         }
         save_weights(self.weights, state, metadata)
 

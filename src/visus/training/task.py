@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from visus.metrics.metric import LOSS, Measure, Metric
 from visus.nn.model import predict_batch
+from visus.nn.weights import frozen_eps, set_frozen_eps
 from visus.training.ema import Ema
 from visus.training.guard import LossGuard
 from visus.training.means import LossMeans
@@ -200,13 +201,15 @@ class Task(pl.LightningModule):
         return batch if device.type == "cpu" else batch.to(device, non_blocking=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the average of the weights, and the means of the losses so far."""
+        """Adds what no state dict holds: the average of the weights, the means of the losses, the frozen epsilon."""
         checkpoint["ema"] = self.ema.state_dict() if self.ema is not None else None
-        checkpoint["rounds"] = self.rounds
+        checkpoint["rounds"], checkpoint["frozen_eps"] = self.rounds, frozen_eps(self.model)
         checkpoint["means"] = [means.state_dict() for means in (self.train_means, self.recent_means)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up where the checkpoint left."""
         self._saved_ema, self.rounds = checkpoint["ema"], checkpoint["rounds"]
+        if (epsilon := checkpoint.get("frozen_eps")) is not None:
+            set_frozen_eps(self.model, epsilon)
         for means, state in zip((self.train_means, self.recent_means), checkpoint["means"], strict=True):
             means.load_state_dict(state)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from visus.nn.backbones.bn_inception import bn_inception
-from visus.nn.backbones.build import BACKBONES, Network, backbone, network, pretrained_state
+from visus.nn.backbones.build import (
+    BACKBONES,
+    PACKAGED,
+    Network,
+    backbone,
+    loads_pretrained,
+    network,
+    pretrained_state,
+    without_pretrained,
+)
 from visus.nn.backbones.efficientnet_lite import efficientnet_lite0
 from visus.nn.backbones.googlenet import googlenet
 from visus.nn.backbones.interface import Backbone, freeze
@@ -14,6 +23,7 @@ from visus.nn.backbones.vgg import vgg16
 __all__ = [
     "BACKBONES",
     "DETECTOR_TAPS",
+    "PACKAGED",
     "Backbone",
     "Network",
     "backbone",
@@ -23,6 +33,7 @@ __all__ = [
     "googlenet",
     "mobilenet_v3_large",
     "mobilenet_v3_small",
+    "loads_pretrained",
     "network",
     "pretrained_state",
     "resnet18",
@@ -30,4 +41,5 @@ __all__ = [
     "resnet50",
     "resnet101",
     "vgg16",
+    "without_pretrained",
 ]

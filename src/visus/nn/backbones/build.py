@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -56,11 +58,17 @@ BACKBONES: dict[str, Callable[..., Network]] = {
 _BODY_NORMS: dict[str, MakeNorm] = {"mobilenet_v3_large": nn.BatchNorm2d, "mobilenet_v3_small": nn.BatchNorm2d}
 """The norms of bodies where torchvision's detectors have others than its classifiers."""
 
+PACKAGED = "efficientnet_lite0"
+"""The key of `BACKBONES` whose ImageNet weights come with the install."""
+
 _STATES: dict[str, Callable[[], tuple[StateDict, str]]] = {
-    "efficientnet_lite0": packaged_state,
+    PACKAGED: packaged_state,
     "bn_inception": converted_state,
 }
 """Where ImageNet weights come from that are not in `PUBLISHED`."""
+
+_LOADED: ContextVar[Callable[[str], bool]] = ContextVar("loaded", default=lambda name: True)
+"""Whether the ImageNet weights of a name are loaded where a network is built with them."""
 
 _CLASSIFIERS = ("fc.", "classifier.", "aux1.", "aux2.")
 
@@ -99,7 +107,7 @@ def backbone(
     options = {} if usual is None else {"norm": _norm(usual, norm, pretrained)}
     network = BACKBONES[name](num_classes=None, **options, **({} if taps is None else {"taps": taps}))
     assert isinstance(network, nn.Module)
-    if pretrained:
+    if pretrained and loads_pretrained(name):
         state, source = pretrained_state(name)
         features = {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}
         load_state(network, features, source=source)
@@ -132,13 +140,34 @@ def network(
     usual = _usual_norm(name)
     made = build(num_classes=num_classes, **({} if usual is None else {"norm": _norm(usual, norm, pretrained)}))
     assert isinstance(made, nn.Module)
-    if pretrained:
+    if pretrained and loads_pretrained(name):
         state, source = pretrained_state(name)
         own = made.state_dict()
         fresh = {key: own[key] for key, value in state.items() if key in own and own[key].shape != value.shape}
         load_state(made, state | fresh if num_classes != 1000 else state, source=source)
     _freeze(made.body, trainable_layers, pretrained)
     return made
+
+
+@contextmanager
+def without_pretrained(*, except_packaged: bool = False) -> Iterator[None]:
+    """Inside, networks are built as their options say, but no ImageNet weights are read or fetched.
+
+    For weights that are loaded afterwards: norms and frozen layers are those of a pretrained network.
+
+    Args:
+        except_packaged: read those that come with the install all the same.
+    """
+    token = _LOADED.set(lambda name: except_packaged and name == PACKAGED)
+    try:
+        yield
+    finally:
+        _LOADED.reset(token)
+
+
+def loads_pretrained(name: str) -> bool:
+    """Whether a network that is built now with the ImageNet weights of a name loads them."""
+    return _LOADED.get()(name)
 
 
 def pretrained_state(name: str) -> tuple[StateDict, str]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import find, named
-from visus.nn.backbones.build import pretrained_state
+from visus.nn.backbones.build import loads_pretrained, pretrained_state
 from visus.nn.backbones.interface import Backbone, freeze
 from visus.nn.backbones.vgg import vgg16
 from visus.nn.square import SquareTransform
@@ -144,7 +144,7 @@ def _vgg16(
 def _body(pretrained: bool, trainable_layers: int | None) -> Backbone:
     """VGG's row of layers, of which only the last groups learn."""
     network = vgg16(num_classes=None)
-    if pretrained:
+    if pretrained and loads_pretrained("vgg16_caffe_features"):
         state, source = pretrained_state("vgg16_caffe_features")
         load_state(network, {key: value for key, value in state.items() if key.startswith("features.")}, source=source)
     body = network.body

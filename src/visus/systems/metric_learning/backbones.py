@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from visus.nn.backbones import Backbone, backbone, efficientnet_lite0, freeze
+from visus.nn.backbones import PACKAGED, Backbone, backbone, efficientnet_lite0, freeze, loads_pretrained
 from visus.nn.backbones.efficientnet_lite import lite_norm
 from visus.nn.norm import frozen
 
@@ -99,7 +99,8 @@ def lite0_backbone(*, pretrained: bool = True, trainable_layers: int | None = No
             With 0 the neck is frozen as well.
     """
     norm = frozen(lite_norm) if pretrained else lite_norm
-    network = efficientnet_lite0(pretrained=pretrained, norm=norm, num_classes=None)
+    weights = pretrained and loads_pretrained(PACKAGED)
+    network = efficientnet_lite0(pretrained=weights, norm=norm, num_classes=None)
     layers = (3 if pretrained else 5) if trainable_layers is None else trainable_layers
     freeze(network.features, layers)
     network.head.requires_grad_(layers > 0)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from visus.names import find
-from visus.nn.backbones import Backbone, backbone, freeze, pretrained_state, resnet50, resnet101
+from visus.nn.backbones import Backbone, backbone, freeze, loads_pretrained, pretrained_state, resnet50, resnet101
 from visus.nn.backbones.efficientnet_lite import ConvNorm, EfficientNetLiteBody
 from visus.nn.backbones.mobilenet_v3 import InvertedResidual, classification_norm
 from visus.nn.backbones.resnet import Bottleneck
@@ -54,7 +54,7 @@ def dilated_resnet(
     )
     if tuple(multi_grid) != (1, 1, 1):
         _set_multi_grid(list(body.get_submodule("layer4").children()), multi_grid, 32 // output_stride)
-    if pretrained:
+    if pretrained and loads_pretrained(name):
         state, source = pretrained_state(name)
         load_state(body, {key: value for key, value in state.items() if not key.startswith("fc.")}, source=source)
     freeze(body, trainable_layers)

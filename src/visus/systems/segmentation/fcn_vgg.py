@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import named
-from visus.nn.backbones import Backbone, backbone, freeze, pretrained_state
+from visus.nn.backbones import Backbone, backbone, freeze, loads_pretrained, pretrained_state
 from visus.nn.transform import ImageTransform
 from visus.nn.weights import load_state
 from visus.systems.segmentation.outputs import Frame
@@ -147,7 +147,7 @@ def _vgg16(
     for number in (4, 9, *POOLS):
         body.get_submodule(str(number)).ceil_mode = True  # type: ignore[assignment]
     decoder = FCNDecoder(body.channels, num_classes, skips=skips, hidden=hidden)
-    if pretrained:
+    if pretrained and loads_pretrained("vgg16"):
         _load_vgg(body, decoder)
     freeze(body, trainable_layers)
     transform = ImageTransform(min_size=min_size, max_size=max_size, divisor=1, antialias=True)

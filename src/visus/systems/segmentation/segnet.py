@@ -16,8 +16,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.names import named
-from visus.nn.backbones import Backbone, freeze, pretrained_state
+from visus.nn.backbones import Backbone, freeze, loads_pretrained, pretrained_state
 from visus.nn.backbones.interface import init_convolutions
 from visus.nn.backbones.vgg import VGG16_STAGES
 from visus.nn.norm import ConvNorm
@@ -166,7 +165,7 @@ def segnet_vgg16(
         max_size: the most of its longer side; None for any.
     """
     encoder = SegNetEncoder()
-    if pretrained:
+    if pretrained and loads_pretrained("vgg16"):
         _load_vgg(encoder)
     freeze(encoder, trainable_layers)
     return Segmenter(

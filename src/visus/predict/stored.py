@@ -1,0 +1,153 @@
+"""Weights with what rebuilds their network: of a run, of a file that visus wrote, or published ones by their name."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from torch import nn
+
+from visus import catalog
+from visus.download import cache_path, fetch
+from visus.errors import VisusError
+from visus.names import suggestion
+from visus.nn.backbones import without_pretrained
+from visus.nn.published import PUBLISHED
+from visus.nn.weights import StateDict, load_state, read_weights, remap_torchvision, set_frozen_eps
+from visus.predict.published_schemas import published_schema
+from visus.types import Schema
+
+WEIGHTS_FILE: Final = "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWeights:
+    """Weights, and what they belong to.
+
+    Args:
+        source: where they come from, for messages.
+        state: tensors by their names in the network.
+        model: the name of the network in the catalog.
+        options: of its builder.
+        schema: what its labels mean.
+        frozen_eps: the epsilon of its `visus.nn.norm.FrozenBatchNorm2d`; None for that of the builder.
+        shorter_side: pixels of an image before its middle is cut out; None for the builder's.
+    """
+
+    source: str
+    state: StateDict
+    model: str
+    options: Mapping[str, Any]
+    schema: Schema
+    frozen_eps: float | None = None
+    shorter_side: int | None = None
+
+    def network(self) -> nn.Module:
+        """The network, with these weights in it.
+
+        Raises:
+            WeightsError: they are not those of that network.
+        """
+        with without_pretrained():
+            model = catalog.build_model(self.model, self.schema, self.options)
+        load_state(model, self.state, source=self.source)
+        if self.frozen_eps is not None:
+            set_frozen_eps(model, self.frozen_eps)
+        if self.shorter_side is not None:
+            preprocessing: Any = model.transform
+            preprocessing.shorter = self.shorter_side
+        return model
+
+
+def find_weights(name_or_run: str | Path) -> StoredWeights:
+    """The weights of a run folder, of a ``.safetensors`` file that visus wrote, or published ones, fetched once.
+
+    Raises:
+        VisusError: nothing of that name exists; the message says what does.
+        WeightsError: the file does not hold weights.
+    """
+    path = Path(name_or_run).expanduser()
+    if path.is_dir():
+        weights = path / WEIGHTS_FILE
+        if not weights.is_file():
+            raise VisusError(f"{path}: no {WEIGHTS_FILE} here: no run folder, or none that finished an epoch")
+        return _in_file(weights)
+    if path.is_file():
+        return _in_file(path)
+    name = str(name_or_run)
+    if (architecture := architecture_of(name)) is not None:
+        return _published(name, architecture)
+    raise VisusError(_unknown(name))
+
+
+def architecture_of(name: str) -> str | None:
+    """The model that published weights belong to; None where there are none of that name, or no such model yet."""
+    # Files of an earlier or a later training of the same network have the name of the network and these endings.
+    names = (name, name.removesuffix("_legacy"), name.removesuffix("_v2"))
+    return next((other for other in names if name in PUBLISHED and other in catalog.MODELS), None)
+
+
+def is_cached(name: str) -> bool:
+    """Whether published weights lie on this machine already."""
+    return cache_path(PUBLISHED[name].url).is_file()
+
+
+def _in_file(path: Path) -> StoredWeights:
+    """Weights that say themselves which model they belong to."""
+    state, metadata = read_weights(path)
+    missing = [key for key in ("model", "options", "schema") if key not in metadata]
+    if missing:
+        raise VisusError(
+            f"{path}: these weights do not say what they belong to (no {', '.join(missing)} in the file's metadata); "
+            "give a run folder, or a file that `visus train` wrote"
+        )
+    name, schema = metadata["model"], Schema.from_json(metadata["schema"])
+    if name not in catalog.MODELS:
+        raise VisusError(f"{path}: this version of visus has no model {name!r}{suggestion(name, catalog.MODELS)}")
+    return StoredWeights(
+        source=str(path),
+        state=state,
+        model=name,
+        options=json.loads(metadata["options"]),
+        schema=schema,
+        frozen_eps=float(metadata["frozen_eps"]) if "frozen_eps" in metadata else None,
+    )
+
+
+def _published(name: str, architecture: str) -> StoredWeights:
+    """torchvision's weights for our network of the same architecture."""
+    row, (schema, data) = PUBLISHED[name], published_schema(name)
+    note = f"{name}, trained on {data}, {row.licence}"
+    path = fetch(row.url, row.sha256_prefix, note=note, size_mb=row.size_mb)
+    state, _ = read_weights(path)
+    takes = inspect.signature(catalog.MODELS[architecture]).parameters
+    return StoredWeights(
+        source=f"{name} ({path.name})",
+        state={row.prefix + key: value for key, value in remap_torchvision(state).items()},
+        model=architecture,
+        options={"pretrained": True} if "pretrained" in takes else {},  # which brings their frozen norms
+        schema=schema,
+        frozen_eps=row.frozen_eps,
+        shorter_side=row.shorter_side,
+    )
+
+
+def _unknown(name: str) -> str:
+    """Why nothing can be loaded under a name, and what could."""
+    if Path(name).suffix or "/" in name:
+        return f"{name}: no such run folder or weights file"
+    if name in catalog.MODELS:
+        return f"{name} has no published weights; train it first (visus train), then give the run folder"
+    if name in PUBLISHED:
+        return f"{name}: its published weights are known, but visus has no such model yet"
+    known = [*filter(architecture_of, PUBLISHED), *_runs()]
+    return f"{name}: neither a run folder nor published weights{suggestion(name, known)}"
+
+
+def _runs() -> Iterator[str]:
+    """Run folders in their usual place below the working directory."""
+    return (str(path.parent) for path in sorted(Path("runs").glob(f"*/{WEIGHTS_FILE}")))
