@@ -5,6 +5,7 @@ A new problem is one package below ``visus.systems`` and one line in `PROBLEMS`;
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from torch import nn
 
 from visus.data.datasets import DATASETS
 from visus.metrics import ClassificationMetric, CocoMetric, Metric, RetrievalMetric, SemanticMetric, VocMetric
-from visus.names import build, find
+from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
 from visus.systems import classification, detection, instances, metric_learning, segmentation
 from visus.types import Schema
 
 if TYPE_CHECKING:
+    from visus.nn.backbones import Backbone
     from visus.training.recipe import Recipe
     from visus.training.task import Task
 
@@ -45,6 +47,9 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "retrieval": RetrievalMetric,
 }
 
+BODY = "body"
+"""The argument of builders that take a backbone of somebody's own."""
+
 __all__ = ["DATASETS", "LOSSES", "METRICS", "MODELS", "PROBLEMS", "build_model", "build_task", "problem_of"]
 
 
@@ -58,28 +63,38 @@ def problem_of(model_name: str) -> Problem:
     return next(problem for problem in PROBLEMS.values() if model_name in problem.models)
 
 
-def build_model(name: str, schema: Schema, options: Mapping[str, Any] | None = None) -> nn.Module:
+def build_model(
+    name: str, schema: Schema, options: Mapping[str, Any] | None = None, *, body: Backbone | None = None
+) -> nn.Module:
     """The model called ``name`` for the categories and keypoints of ``schema``.
 
     Args:
         name: a key of `MODELS`.
         schema: decides the numbers of classes and keypoints, where the builder takes them.
         options: further arguments of the builder.
+        body: a backbone that is none of the catalog's, for a builder that takes one.
 
     Raises:
-        ValueError: the name or an option does not exist, or an option is of the wrong kind.
+        ValueError: the name or an option does not exist, or an option is of the wrong kind, or the model takes no such
+            backbone.
     """
+    takes = [other for other, builder in MODELS.items() if BODY in inspect.signature(builder).parameters]
+    if body is not None and name in MODELS and name not in takes:
+        raise UnknownNameError(f"{name} takes no backbone of your own; these do: {', '.join(takes)}")
+    if BODY in (options or {}):
+        raise UnknownNameError(f"{BODY} is no option of a recipe: give a backbone of your own to visus.train in Python")
     facts = {
         "num_classes": schema.num_classes,
         "num_keypoints": schema.num_keypoints,
         "keypoint_labels": schema.keypoints.labels if schema.keypoints else (),
         "masks": schema.has_masks,
+        **({} if body is None else {BODY: body}),
     }
     return build(find(MODELS, name, "model"), options or {}, what=name, facts=facts)
 
 
-def build_task(model: nn.Module, recipe: Recipe, schema: Schema) -> Task:
-    """What trains ``model`` by ``recipe`` on data of ``schema``.
+def build_task(model: nn.Module, recipe: Recipe, schema: Schema, *, criterion: Any = None) -> Task:
+    """What trains ``model`` by ``recipe`` on data of ``schema``, with another criterion where one is given.
 
     Raises:
         RecipeError: model, loss or options do not fit each other or the data.
@@ -87,7 +102,7 @@ def build_task(model: nn.Module, recipe: Recipe, schema: Schema) -> Task:
     from visus.training.task import Task  # imports the training engine, which takes seconds
 
     problem = problem_of(recipe.model)
-    criterion = problem.criterion(model, recipe, schema)
+    criterion = criterion or problem.criterion(model, recipe, schema)
     return Task(
         model=model,
         criterion=criterion,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-import torch
 
-from visus.training.loaders import EpochLoader, First
+from visus.training.loaders import EpochLoader
 
 
 def ids(batches: object) -> list[list[int]]:
@@ -49,15 +48,3 @@ def test_state_goes_on_inside_an_epoch(squares: SimpleNamespace) -> None:
     assert resumed.state_dict() == {"served": 3}
     assert ids([*done, third, *rest]) == whole
     assert ids(resumed) == whole
-
-
-def test_first_is_the_beginning_of_the_data(squares: SimpleNamespace) -> None:
-    dataset = squares.dataset(10, seed=1)
-    first = First(dataset, 4)
-    assert len(first) == 4
-    assert [sample.target.image_id for sample in first] == [0, 1, 2, 3]
-    assert (first.schema, first.size(1), first.path(1)) == (dataset.schema, dataset.size(1), dataset.path(1))
-    assert torch.equal(first[3].input, dataset[3].input)
-    assert len(First(dataset, 100)) == 10
-    with pytest.raises(IndexError):
-        first[4]

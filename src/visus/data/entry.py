@@ -64,6 +64,8 @@ class DatasetEntry:
         size: how much there is, for training and for testing.
         source: where it comes from: an address or a publication.
         unseen_classes: whether the splits share no class, as retrieval is measured.
+        beside: which annotations of a folder and a split are read where it has others too, and how to read those; empty
+            where it has not.
         refusal: why a folder that looks much like this layout is not taken for it; empty where it looks otherwise.
 
     A ``~`` in front of a path is the user's own folder, for every reader and every check.
@@ -79,6 +81,7 @@ class DatasetEntry:
     size: str
     source: str
     unseen_classes: bool = False
+    beside: Callable[[Path, str], str] = lambda root, split: ""
     refusal: Callable[[Path], str] = lambda root: ""
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from visus import catalog
 from visus.data.files.images import read_image, rgb_pixels
 from visus.errors import VisusError
+from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.nn.model import predict_batch
 from visus.predict.stored import find_weights
 from visus.types import (
@@ -27,6 +28,7 @@ from visus.types import (
 )
 
 Picture = UInt8[Tensor, "3 h w"] | Image.Image | str | Path
+
 
 class Predictor:
     """A model in evaluation mode together with the meaning of its labels.
@@ -105,13 +107,14 @@ class Predictor:
         return [prediction.to("cpu") for prediction in found]
 
 
-def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
+def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBackbone | None = None) -> Predictor:
     """Loads a trained model.
 
     Args:
         name_or_run: a run folder, a ``.safetensors`` file that visus wrote, or the name of published weights such as
             ``maskrcnn_resnet50_fpn``, which are fetched once.
         device: such as ``cpu`` or ``cuda:1``; None picks a GPU where there is one.
+        backbone: the backbone of your own that the run was trained with, or what makes it.
 
     Raises:
         VisusError: nothing of that name exists; the message says what does.
@@ -119,7 +122,8 @@ def load(name_or_run: str | Path, *, device: str | None = None) -> Predictor:
     """
     stored = find_weights(name_or_run)
     averaged = catalog.problem_of(stored.model).averaged
-    return Predictor(stored.network(), stored.schema, device=device, averaged=averaged)
+    body = None if backbone is None else as_backbone(backbone)
+    return Predictor(stored.network(body), stored.schema, device=device, averaged=averaged)
 
 
 def predict(

@@ -15,7 +15,7 @@ from visus import catalog
 from visus.download import cache_path, fetch
 from visus.errors import VisusError
 from visus.names import suggestion
-from visus.nn.backbones import without_pretrained
+from visus.nn.backbones import Backbone, without_pretrained
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import StateDict, load_state, read_weights, remap_torchvision, set_frozen_eps
 from visus.predict.published_schemas import published_schema
@@ -36,6 +36,7 @@ class StoredWeights:
         schema: what its labels mean.
         frozen_eps: the epsilon of its `visus.nn.norm.FrozenBatchNorm2d`; None for that of the builder.
         shorter_side: pixels of an image before its middle is cut out; None for the builder's.
+        own_backbone: the qualified name of the backbone of somebody's own that it stands on; empty for the usual one.
     """
 
     source: str
@@ -45,15 +46,25 @@ class StoredWeights:
     schema: Schema
     frozen_eps: float | None = None
     shorter_side: int | None = None
+    own_backbone: str = ""
 
-    def network(self) -> nn.Module:
+    def network(self, body: Backbone | None = None) -> nn.Module:
         """The network, with these weights in it.
+
+        Args:
+            body: the backbone, where it is none of the catalog's.
 
         Raises:
             WeightsError: they are not those of that network.
+            VisusError: it stands on a backbone that has to be given.
         """
+        if self.own_backbone and body is None:
+            raise VisusError(
+                f"{self.source}: this {self.model} stands on a backbone of somebody's own, {self.own_backbone}: "
+                "give it in Python, as backbone=..."
+            )
         with without_pretrained():
-            model = catalog.build_model(self.model, self.schema, self.options)
+            model = catalog.build_model(self.model, self.schema, self.options, body=body)
         load_state(model, self.state, source=self.source)
         if self.frozen_eps is not None:
             set_frozen_eps(model, self.frozen_eps)
@@ -115,6 +126,7 @@ def _in_file(path: Path) -> StoredWeights:
         options=json.loads(metadata["options"]),
         schema=schema,
         frozen_eps=float(metadata["frozen_eps"]) if "frozen_eps" in metadata else None,
+        own_backbone=json.loads(metadata.get("own", "{}")).get("backbone", ""),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from visus.data.datasets import DATASETS
 from visus.data.feed.loader import SampleDataset
 from visus.data.recognise import find_dataset
+from visus.data.records.chosen import first_readable
 from visus.recipes.classification import classifier_lite0
 from visus.recipes.metric_learning import descriptor_lite0_sop
 from visus.recipes.objects import suited
@@ -34,7 +35,7 @@ def for_folder(folder: str | Path) -> Recipe:
     dataset = entry.open(root, "train", for_training=True)
     if entry.unseen_classes:
         return _descriptor(layout, root)
-    recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset)
+    recipe = row(SUITABLE, first_readable(dataset).target, "choosing a recipe")(dataset.schema)
     batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
     steps = max(1, len(dataset) // batch_size)
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))

@@ -23,13 +23,18 @@ def open_split(recipe: Recipe, part: str) -> SampleDataset:
     """The ``train`` or the ``val`` split of a recipe's data, as short as the recipe wants it."""
     from visus.data.datasets import DATASETS
     from visus.names import find
-    from visus.training.loaders import first
 
     data, training = recipe.data, part == "train"
     entry = find(DATASETS, data.dataset, "data set")
     dataset = entry.open(Path(data.root), data.train if training else data.val, for_training=training)
-    length = data.train_length if training else data.val_length
-    return dataset if length is None else first(dataset, length)
+    return shortened(dataset, data.train_length if training else data.val_length)
+
+
+def shortened(dataset: SampleDataset, length: int | None) -> SampleDataset:
+    """The first ``length`` samples; all of them where that is None."""
+    from visus.data.records.chosen import chosen
+
+    return dataset if length is None else chosen(dataset, range(min(length, len(dataset))))
 
 
 def open_dataset(name_or_folder: str | Path, split: str = "train", *, root: str | Path | None = None) -> SampleDataset:
@@ -54,8 +59,12 @@ def open_dataset(name_or_folder: str | Path, split: str = "train", *, root: str 
     return entry.open(Path(root or ""), split, for_training=False)
 
 
-def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> None:
+def check_recipe(
+    recipe: Recipe, problem: Problem, dataset: SampleDataset, own_augment: Transform | None = None
+) -> None:
     """Refuses what would train without a word about what it does not do.
+
+    An augmentation of somebody's own, which takes the place of the recipe's, is tried on the first sample.
 
     Raises:
         RecipeError: the data has other targets than the model learns from, an option of the augmentation is set that
@@ -74,6 +83,9 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
             f"{recipe.model} ({problem.name}) learns from {wanted}, but {recipe.data.dataset} {recipe.data.root} has "
             f"{kind.__name__}: choose another model, or data that is annotated for it"
         )
+    if own_augment is not None:
+        _require_sample(own_augment(first, torch.Generator()), own_augment)
+        return
     asked = recipe.data.augment
     read = {*_augment_options(recipe), *problem.batch_options, "kind"}
     unread = [
@@ -94,28 +106,13 @@ def check_recipe(recipe: Recipe, problem: Problem, dataset: SampleDataset) -> No
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
 
 
-def check_machine(recipe: Recipe) -> None:
-    """Refuses devices that this machine does not have.
+def _require_sample(made: object, augment: Transform) -> None:
+    """Refuses an augmentation that gives no sample."""
+    from visus.types import Sample
 
-    Raises:
-        RecipeError: the message says what there is.
-    """
-    import torch
-
-    from visus.names import counted
-
-    wanted, count = recipe.fit.accelerator, recipe.fit.devices
-    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if wanted in there and not there[wanted]:
-        raise RecipeError(
-            f"fit.accelerator is {wanted!r}, but PyTorch {torch.__version__} finds no such device here: "
-            "leave it out, or install a build of PyTorch for the device"
-        )
-    gpus = there["cuda"] if wanted in ("auto", "cuda") else 0
-    if gpus and count > gpus:
-        raise RecipeError(
-            f"fit.devices is {count}, but there {'is' if gpus == 1 else 'are'} {counted(gpus, 'GPUs')} here"
-        )
+    if not isinstance(made, Sample):
+        name = getattr(augment, "__qualname__", type(augment).__name__)
+        raise RecipeError(f"the augmentation {name} must return the changed Sample, not {type(made).__name__}")
 
 
 def as_learned(
@@ -151,12 +148,14 @@ def as_learned(
     return with_labels_of(schema, dataset, of=of, other=other)
 
 
-def train_loader(recipe: Recipe, dataset: SampleDataset, model: nn.Module) -> DataLoader[Batch]:
+def train_loader(
+    recipe: Recipe, dataset: SampleDataset, model: nn.Module, own_augment: Transform | None = None
+) -> DataLoader[Batch]:
     """Augmented batches at the size that the model wants, put together as the recipe says."""
     from visus.data.feed.loader import Transformed, load_batches, make_loader
 
     data = recipe.data
-    varied = Transformed(dataset, _augmentation(recipe, dataset), seed=recipe.fit.seed)
+    varied = Transformed(dataset, own_augment or _augmentation(recipe, dataset), seed=recipe.fit.seed)
     if data.batches != "shuffled":
         return load_batches(varied, _class_batches(recipe, dataset), collate=_collate(model), workers=data.workers)
     return make_loader(

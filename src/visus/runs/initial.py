@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from visus.runs.own import NOTHING, Own
 from visus.training.recipe import Recipe, RecipeError
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Started:
         return f"Starts from {self.source} ({self.model}): {', '.join(self.taken)}{new}."
 
 
-def build_started(recipe: Recipe, schema: Schema) -> tuple[nn.Module, Started]:
+def build_started(recipe: Recipe, schema: Schema, own: Own = NOTHING) -> tuple[nn.Module, Started]:
     """The model of a recipe whose weights are those that ``recipe.init`` names, as far as they fit.
 
     Heads are new where the classes, or the keypoints, are not those that the weights learned. Frozen norms keep the
@@ -54,8 +56,8 @@ def build_started(recipe: Recipe, schema: Schema) -> tuple[nn.Module, Started]:
 
     stored = find_weights(recipe.init)
     with without_pretrained(except_packaged=True):
-        model = catalog.build_model(recipe.model, schema, recipe.model_options)
-    source = stored.network()
+        model = catalog.build_model(recipe.model, schema, recipe.model_options, body=own.body())
+    source = stored.network(copy.deepcopy(own.body()) if stored.own_backbone else None)
     try:
         pairs = matching(model, source, new=_other_heads(recipe, schema, stored))
     except TransferError as error:

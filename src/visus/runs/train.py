@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import os
-import shlex
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
 from visus.names import suggestion
-from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, train_loader, val_loader
+from visus.nn.backbones import AnyBackbone, as_backbone
+from visus.runs.feed import as_learned, check_recipe, open_split, shortened, train_loader, val_loader
+from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
+from visus.runs.readable import advice, only_readable
 from visus.runs.results import as_json, measure_weights, print_metrics, write_results
-from visus.training.recipe import Recipe, RecipeError, differences
-from visus.training.run import RunFolder, is_run, new_run, resumable_run
+from visus.training.recipe import Recipe, RecipeError
+from visus.training.run import RunFolder, new_run, resumable_run
+from visus.training.settings import SHORT, changed
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from visus.data.feed.loader import SampleDataset, Transform
     from visus.predict.stored import StoredWeights
     from visus.types import Schema
 
@@ -29,21 +36,43 @@ SHARED_RUN = "VISUS_RUN_FOLDER"
 
 
 def train(
-    recipe: Recipe | str | Path,
+    recipe: Recipe | str | Path | Indexable,
     *,
     run: str | Path | None = None,
     resume: bool = False,
     init: str | Path | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    data: Indexable | None = None,
+    val: Indexable | None = None,
+    loss: OwnLoss | None = None,
+    augment: Transform | None = None,
+    backbone: AnyBackbone | None = None,
 ) -> Path:
     """Trains a recipe, measures its best weights and writes the report.
 
     Args:
-        recipe: a recipe, the name of one, a recipe.json, a run, or a folder in a layout that is known.
+        recipe: a recipe, the name of one, a recipe.json, a folder in a layout that is known, or data of your own.
         run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
             the next free number is added.
         resume: go on in that very folder, from its checkpoint.
         init: the folder of a run, or the name of published weights, to start from as far as they fit: all of a network
             of the same architecture but its heads where the classes are others, or the backbone of any network.
+        epochs: passes over the data; this and the next four change the recipe's own numbers.
+        minutes: the most that the training takes.
+        batch_size: images in a batch.
+        lr: the learning rate after the warm-up.
+        seed: of everything random.
+        settings: any other fields of the recipe by their dotted names: ``{"optim.weight_decay": 0.01}``.
+        data: what to learn from in place of the recipe's: samples by number, and a schema (`visus.data.ListDataset`).
+        val: what to measure on then; a fifth of ``data`` is held out when None.
+        loss: in place of the recipe's: ``loss(outputs, targets)`` gives a scalar tensor or named ones.
+        augment: in place of the recipe's: ``augment(sample, generator)`` gives the changed sample.
+        backbone: in place of the model's: a `visus.nn.backbones.Backbone`, or a class or a function that makes one.
 
     Returns:
         The folder of the run: weights.safetensors, metrics.json, metrics.csv, report.html and more.
@@ -52,16 +81,25 @@ def train(
         VisusError: a name or a folder does not exist, the recipe does not fit the data or the run that is resumed, the
             training diverged.
     """
-    if resume:
-        run = run_to_resume(recipe, run).path
-        recipe = resumed_recipe(recipe, RunFolder(run))
-    if not isinstance(recipe, Recipe):
-        recipe = find_recipe(recipe)
-    if init is not None:
-        recipe = replace(recipe, init=str(init))
+    if not isinstance(recipe, Recipe | str | Path):
+        data, recipe = recipe, RunFolder(Path(run)).recipe() if resume and run else recipe_for(recipe)
+    own = Own(data=data, val=val, loss=loss, augment=augment, backbone=backbone)
+    short: dict[str, Any] = {"epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
+    short["init"] = None if init is None else str(init)
+    asked = {SHORT[name]: value for name, value in short.items() if value is not None}
+    chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
+    asked_for = recorded(changed(chosen, {**asked, **(settings or {})}), own)
+    with advice(asked_for):
+        return _train(asked_for, own, run, resume)
+
+
+def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Path:
+    """What `train` does, with everything that was asked for in one recipe and the parts that it cannot hold."""
     console = Console(quiet=process_rank() > 0)
     wanted = Path(run) if run else Path("runs") / recipe.name
-    train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
+    if resume:
+        resumable_run(wanted)
+    train_data, val_data = _splits(recipe, own, console)
     schema = train_data.schema
     import torch
 
@@ -69,20 +107,19 @@ def train(
     from visus.training.fit import fit
 
     problem = catalog.problem_of(recipe.model)
-    check_recipe(recipe, problem, train_data)
-    check_machine(recipe)
+    check_recipe(recipe, problem, train_data, own.augment)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
-    model, started = _first_weights(recipe, schema, resume)
-    task = catalog.build_task(model, recipe, schema)
+    model, started = _first_weights(recipe, schema, own, resume)
+    task = catalog.build_task(model, recipe, schema, criterion=own_criterion(own))
     of, other = f"the split {recipe.data.train!r}", f"the split {recipe.data.val!r} of {recipe.data.root}"
     val_data = as_learned(recipe, problem, model, schema, val_data, of=of, other=other)
-    loaders = train_loader(recipe, train_data, model), val_loader(recipe, val_data, model)
+    loaders = train_loader(recipe, train_data, model, own.augment), val_loader(recipe, val_data, model)
     folder = _run_folder(wanted, resume, console)  # made once nothing is refused any more
     if process_rank() == 0:
         folder.create(recipe)
     _announce(recipe, schema, (len(train_data), len(val_data)), model, console)
-    if started:
-        console.print(escape(started), soft_wrap=True, highlight=False)
+    for line in (*_beside(recipe), *started, *own.lines(held_out=len(val_data))):
+        console.print(escape(line), soft_wrap=True, highlight=False)
     done = len(folder.history()) if resume else 0
     result = fit(task, *loaders, recipe, folder, schema=schema, resume=resume)
     if not result.is_main:
@@ -104,6 +141,8 @@ def evaluate(
     device: str | None = None,
     batch_size: int | None = None,
     metric: str | None = None,
+    data: Indexable | None = None,
+    backbone: AnyBackbone | None = None,
 ) -> dict[str, float]:
     """Measures the weights of a run.
 
@@ -117,6 +156,8 @@ def evaluate(
         device: such as ``cuda:1``; a GPU where there is one when None.
         batch_size: images at a time.
         metric: another metric of the problem, such as ``voc`` for a detector.
+        data: data of your own, as for `train`; its numbers go to ``metrics-NAME.json`` by the name of its class.
+        backbone: the backbone of your own that the run was trained with, or what makes it.
 
     Raises:
         VisusError: the folder holds no trained run, or the data does not name the categories that the run learned.
@@ -128,77 +169,44 @@ def evaluate(
     if device is not None:
         find_device(device)  # before any work
     usual = metric in (None, "", recipe.metric)
-    own = usual and root is None and split in (None, recipe.data.val)
-    data = replace(
+    same_data = data is None and root is None and split in (None, recipe.data.val)
+    where = replace(
         recipe.data,
         root=str(root) if root is not None else recipe.data.root,
-        val=split or recipe.data.val,
-        val_length=recipe.data.val_length if root is None and split in (None, recipe.data.val) else None,
+        val=split or recipe.data.val if data is None else qualified(data).rpartition(".")[2].lower(),
+        val_length=recipe.data.val_length if same_data else None,
         batch_size=batch_size or recipe.data.batch_size,
     )
-    asked = replace(recipe, data=data, metric=recipe.metric if metric is None else metric)
-    dataset = open_split(asked, "val")
+    asked = replace(recipe, data=where, metric=recipe.metric if metric is None else metric)
+    console = Console()
+    dataset = _measured_on(asked, data, console)
     stored = _stored(folder)
     from visus import catalog
 
-    model, schema = stored.network(), stored.schema
+    model, schema = stored.network(None if backbone is None else as_backbone(backbone)), stored.schema
     problem = catalog.problem_of(recipe.model)
     measuring = problem.metric_of(model, asked, schema)
-    there = f"the split {data.val!r} of {data.root}"
+    there = f"the split {where.val!r} of {where.root}" if data is None else "the data"
     dataset = as_learned(asked, problem, model, schema, dataset, of=f"the run {folder.path}", other=there)
-    console = Console()
     measured = measure_weights(folder, asked, model, measuring, dataset, console=console, device=device)
-    if own:
+    if usual and same_data:
         write_results(folder, recipe, schema, measured, dataset, console)
     else:
         print_metrics(measured, console)
-        other = folder.path / f"metrics-{data.val}{'' if usual else f'-{metric}'}.json"
+        other = folder.path / f"metrics-{where.val}{'' if usual else f'-{metric}'}.json"
         folder.write_metrics(as_json(measured), other)
         console.print(f"Written to {other}", soft_wrap=True, highlight=False)
     return measured.numbers
 
 
-CHANGEABLE = frozenset(
-    {f"fit.{name}" for name in ("epochs", "max_steps", "max_minutes", "early_stop_patience", "val_every_epochs")}
-    | {f"fit.{name}" for name in ("log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
-    | {"data.root", "data.workers", "optim.lr", "optim.clip_norm"}
-)
-"""What may be another when a run goes on: how long, where, and what helps a training that diverged."""
-
-
-def run_to_resume(recipe: Recipe | str | Path, run: str | Path | None) -> RunFolder:
-    """The run to go on with: ``run``, or ``recipe`` where that is a run, or the folder of its name.
-
-    Raises:
-        VisusError: there is no such run, or it has no checkpoint.
-    """
-    if run is not None:
-        return resumable_run(Path(run))
-    if isinstance(recipe, Recipe):
-        return resumable_run(Path("runs") / recipe.name)
-    folder = Path(recipe).parent if Path(recipe).name == "recipe.json" else Path(recipe)
-    return resumable_run(folder if is_run(folder) else Path("runs") / find_recipe(recipe).name)
-
-
-def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
-    """The recipe to go on with in ``run``: its own, with what ``recipe`` changes of it.
-
-    Raises:
-        RecipeError: that is another recipe.
-    """
-    own = run.recipe()
-    if isinstance(recipe, Recipe):
-        other = sorted(differences(own, recipe) - CHANGEABLE)
-    elif Path(recipe).resolve() in (run.path.resolve(), run.recipe_file.resolve()):
-        return own
-    else:
-        other = ["name"] if find_recipe(recipe).name != own.name else []
-    if other:
-        raise RecipeError(
-            f"{run.path} was trained with the recipe {own.name!r} and another {', '.join(other)}: leave --resume out "
-            f"for a run of its own. Going on may change {', '.join(sorted(CHANGEABLE))}"
-        )
-    return recipe if isinstance(recipe, Recipe) else own
+def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> SampleDataset:
+    """The data to measure on: of the program, or the validation split of the recipe."""
+    if data is not None:
+        return as_dataset(data)
+    if "data" in recipe.own:
+        raise RecipeError(f"this run learned from {recipe.own['data']}, data of a program: give data=... in Python")
+    dataset = open_split(recipe, "val")
+    return only_readable(dataset, console, what="images") if recipe.data.skip_bad else dataset
 
 
 def find_recipe(name: str | Path) -> Recipe:
@@ -242,19 +250,42 @@ def process_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))
 
 
-def _first_weights(recipe: Recipe, schema: Schema, resume: bool) -> tuple[nn.Module, str]:
+def _splits(recipe: Recipe, own: Own, console: Console) -> tuple[SampleDataset, SampleDataset]:
+    """What is learned from and what is measured on: of the program, or of the recipe."""
+    if own.data is None:
+        train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
+    else:
+        given, held_out = own.splits()
+        train_data = shortened(given, recipe.data.train_length)
+        val_data = shortened(held_out, recipe.data.val_length)
+    if not recipe.data.skip_bad:
+        return train_data, val_data
+    return (
+        only_readable(train_data, console, what="training images"),
+        only_readable(val_data, console, what="validation images"),
+    )
+
+
+def _beside(recipe: Recipe) -> list[str]:
+    """Annotations of the data set that lie beside those that are read."""
+    from visus.data.datasets import DATASETS
+
+    entry = DATASETS.get(recipe.data.dataset)
+    note = entry.beside(Path(recipe.data.root).expanduser(), recipe.data.train) if entry else ""
+    return [note] if note else []
+
+
+def _first_weights(recipe: Recipe, schema: Schema, own: Own, resume: bool) -> tuple[nn.Module, list[str]]:
     """The model with the weights that training starts from, and what to say of them."""
     from visus import catalog
     from visus.nn.backbones import without_pretrained
     from visus.runs.initial import build_started
 
-    if resume:  # the checkpoint brings all weights
-        with without_pretrained():
-            return catalog.build_model(recipe.model, schema, recipe.model_options), ""
-    if recipe.init:
-        model, started = build_started(recipe, schema)
-        return model, str(started)
-    return catalog.build_model(recipe.model, schema, recipe.model_options), ""
+    if recipe.init and not resume:
+        model, started = build_started(recipe, schema, own)
+        return model, [str(started)]
+    with without_pretrained() if resume else nullcontext():  # the checkpoint brings all weights
+        return catalog.build_model(recipe.model, schema, recipe.model_options, body=own.body()), []
 
 
 def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:

@@ -1,4 +1,4 @@
-"""The part of a data set that a recipe asks for, and a loader that can start at any batch of any epoch."""
+"""A loader that can start at any batch of any epoch."""
 
 from __future__ import annotations
 
@@ -7,40 +7,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from visus.data.feed.loader import SampleDataset, Wrapped
-from visus.data.records.class_splits import LabelledDataset
-from visus.types import Batch, Sample
-
-
-class First(Wrapped):
-    """The first ``length`` samples of a data set."""
-
-    def __init__(self, dataset: SampleDataset, length: int) -> None:
-        super().__init__(dataset)
-        self.length = min(length, len(dataset))
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < self.length:
-            raise IndexError(f"sample {index} of {self.length}")
-        return self.dataset[index]
-
-
-class FirstLabelled(First):
-    """The same of a data set that tells the label of every sample ahead."""
-
-    def __init__(self, dataset: LabelledDataset, length: int) -> None:
-        super().__init__(dataset, length)
-        self.labels = dataset.labels[: self.length]
-        supers = dataset.super_labels
-        self.super_labels = None if supers is None else supers[: self.length]
-
-
-def first(dataset: SampleDataset, length: int) -> First:
-    """The first ``length`` samples of a data set, with their labels where it tells those of all."""
-    return FirstLabelled(dataset, length) if isinstance(dataset, LabelledDataset) else First(dataset, length)
+from visus.types import Batch
 
 
 class EpochLoader:

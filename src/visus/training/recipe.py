@@ -88,6 +88,7 @@ class DataRecipe:
             images_per_class of each of some classes, pairs (a pair of each class), lifted (random positive pairs and
             negatives of theirs) or super_classes (classes of few super-classes).
         images_per_class: images of each class in a batch of classes or super_classes.
+        skip_bad: read every image once before the training, and leave out those that cannot be read.
         workers: processes that prepare images; 0 prepares them in the training process, -1 chooses by the machine.
         augment: how training images are changed at random.
     """
@@ -101,6 +102,7 @@ class DataRecipe:
     batch_size: int = 8
     batches: Literal["shuffled", "classes", "pairs", "lifted", "super_classes"] = "shuffled"
     images_per_class: int = 4
+    skip_bad: bool = False
     workers: int = -1
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
 
@@ -240,6 +242,8 @@ class Recipe:
         name: name of the recipe; its runs are called by it.
         model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
+        own: what was given in Python in place of what the catalog has (data, loss, augment, backbone), by its qualified
+            name, as a record: such a run cannot be repeated from its JSON alone.
         init: the folder of a run, or the name of published weights, that the weights start from as far as they fit;
             empty starts as the model's options say.
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
@@ -255,6 +259,7 @@ class Recipe:
     model: str
     model_options: dict[str, Option] = field(default_factory=dict)
     init: str = ""
+    own: dict[str, str] = field(default_factory=dict)
     loss: str = ""
     loss_options: dict[str, Option] = field(default_factory=dict)
     metric: str = ""

@@ -117,6 +117,7 @@ class RunFolder:
             "model": recipe.model,
             "options": json.dumps(recipe.model_options),
             "schema": to_json(schema),
+            **({"own": json.dumps(recipe.own)} if recipe.own else {}),
             **({} if frozen_eps is None else {"frozen_eps": repr(frozen_eps)}),
         }
         save_weights(self.weights, state, metadata)

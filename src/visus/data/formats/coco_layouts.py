@@ -70,6 +70,16 @@ def find_coco(root: Path, split: str, *, keypoints: bool = False) -> CocoFiles:
     return CocoFiles(_images_of(root, chosen), chosen.file, _divided(identifiers, split))
 
 
+def beside_coco(root: Path, split: str, *, keypoints: bool = False) -> str:
+    """Which of COCO's two files of a split is read, and how to read the other; empty where there is only one."""
+    files = {one.kind: one.file.name for one in _annotation_files(root) if one.split == split}
+    if not all(kind in files for kind in _KINDS):
+        return ""
+    taken, other = reversed(_KINDS) if keypoints else _KINDS
+    name = "coco" if keypoints else "coco_keypoints"
+    return f"Learns from {files[taken]}; {files[other]} lies beside it: --data.dataset {name} takes that."
+
+
 def all_coco(root: Path) -> list[CocoFiles]:
     """The annotation files of every split and kind under ``root``, without parsing one of them."""
     found = []

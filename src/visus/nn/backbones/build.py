@@ -58,6 +58,8 @@ BACKBONES: dict[str, Callable[..., Network]] = {
 _BODY_NORMS: dict[str, MakeNorm] = {"mobilenet_v3_large": nn.BatchNorm2d, "mobilenet_v3_small": nn.BatchNorm2d}
 """The norms of bodies where torchvision's detectors have others than its classifiers."""
 
+LITE_STRIDES = (4, 8, 16, 32)
+
 PACKAGED = "efficientnet_lite0"
 """The key of `BACKBONES` whose ImageNet weights come with the install."""
 
@@ -113,6 +115,26 @@ def backbone(
         load_state(network, features, source=source)
     _freeze(network.body, trainable_layers, pretrained)
     return network.body
+
+
+def lite0_or(body: Backbone | None, *, pretrained: bool = True, trainable_layers: int | None = None) -> Backbone:
+    """A backbone of somebody's own, or EfficientNet-Lite0 where there is none: what the networks for a CPU stand on.
+
+    Args:
+        body: with stages at strides 4, 8, 16 and 32; all of it learns unless ``trainable_layers`` says else.
+        pretrained: of EfficientNet-Lite0, as for `backbone`.
+        trainable_layers: as for `backbone`.
+
+    Raises:
+        ValueError: the strides are others.
+    """
+    if body is None:
+        return backbone(PACKAGED, pretrained=pretrained, trainable_layers=trainable_layers)
+    if tuple(body.strides) != LITE_STRIDES:
+        raise ValueError(f"a {type(body).__name__} has stages at strides {tuple(body.strides)}, not at {LITE_STRIDES}")
+    if trainable_layers is not None:
+        freeze(body, trainable_layers)
+    return body
 
 
 def network(

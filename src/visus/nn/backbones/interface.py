@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,6 +33,25 @@ class Backbone(nn.Module):
     def groups(self) -> list[list[nn.Module]]:
         """The layers in the order in which they are frozen, from the image upwards."""
         raise NotImplementedError
+
+
+AnyBackbone = Backbone | Callable[[], Backbone]
+"""A backbone, or what makes one: a class or a function without arguments, whose weights follow from the seed."""
+
+
+def as_backbone(given: AnyBackbone) -> Backbone:
+    """A backbone as it is, or the one that a class or a function makes.
+
+    Raises:
+        ValueError: it is none; the message says what a backbone is.
+    """
+    made = given if isinstance(given, nn.Module) else given()
+    if not isinstance(made, Backbone):
+        raise ValueError(
+            f"a backbone must be a visus.nn.backbones.Backbone (channels, strides, stages(pixels)), or make one, and "
+            f"{type(made).__name__} is none"
+        )
+    return made
 
 
 class SequentialBody(Backbone):

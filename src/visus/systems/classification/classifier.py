@@ -16,13 +16,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.names import named
-from visus.nn.backbones import Network, network
+from visus.nn.backbones import PACKAGED, Backbone, Network, freeze, network
 from visus.nn.norm import NormName
 from visus.nn.square import whole_image
 from visus.nn.transform import ImageTransform, scale_boxes, size_pairs
 from visus.ops.boxes import clip_boxes
 from visus.systems.classification.box_head import BoxHead
 from visus.systems.classification.outputs import ClassificationOutputs
+from visus.systems.classification.pooled import PooledNetwork
 from visus.systems.classification.transforms import CentreCrop
 from visus.types import ClassPrediction, ClassTarget, ImageBatch
 
@@ -179,13 +180,19 @@ def classifier_lite0(
     trainable_layers: int | None = None,
     boxes: bool = False,
     size: int = 128,
+    body: Backbone | None = None,
 ) -> ImageClassifier:
     """Our small classifier for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
 
-    It always sees the whole image, stretched to a square.
+    It always sees the whole image, stretched to a square. ``body`` is a backbone of your own in place of
+    EfficientNet-Lite0, all of which learns unless ``trainable_layers`` says else.
     """
-    made = network(
-        "efficientnet_lite0", num_classes=num_classes, pretrained=pretrained, trainable_layers=trainable_layers
+    if body is not None and trainable_layers is not None:
+        freeze(body, trainable_layers)
+    made: Network = (
+        network(PACKAGED, num_classes=num_classes, pretrained=pretrained, trainable_layers=trainable_layers)
+        if body is None
+        else PooledNetwork(body, num_classes)
     )
     return _assembled(made, whole_image(size, made.body), boxes)
 

@@ -13,7 +13,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from visus.nn.backbones import backbone
+from visus.nn.backbones import Backbone, lite0_or
 from visus.nn.norm import ConvNorm
 from visus.nn.pyramid import PyramidBackbone
 from visus.nn.square import SquareTransform
@@ -62,7 +62,12 @@ def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def ssd_lite0(
-    *, num_classes: int = 90, pretrained: bool = True, trainable_layers: int | None = None, size: int = 192
+    *,
+    num_classes: int = 90,
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+    size: int = 192,
+    body: Backbone | None = None,
 ) -> SSD:
     """Our small SSD for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
 
@@ -71,11 +76,12 @@ def ssd_lite0(
         pretrained: start from the ImageNet weights.
         trainable_layers: how many of the backbone's stages learn, counted from the last.
         size: both sides of the images that the network sees in pixels; images of other shapes are stretched.
+        body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
 
     Raises:
         ValueError: ``size`` is under 64.
     """
-    body = backbone("efficientnet_lite0", pretrained=pretrained, trainable_layers=trainable_layers)
+    body = lite0_or(body, pretrained=pretrained, trainable_layers=trainable_layers)
     pyramid = PyramidBackbone(body, stages=(1, 2, 3), out_channels=CHANNELS, norm=nn.BatchNorm2d, extra=None)
     levels = lite_levels(size)
     head = SSDHead(channels=[CHANNELS] * len(levels), levels=levels, num_classes=num_classes, predictor=_lite_predictor)

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from torch import nn
 
-from visus.nn.backbones import DETECTOR_TAPS, backbone
+from visus.nn.backbones import DETECTOR_TAPS, Backbone, backbone, lite0_or
 from visus.nn.norm import NormName
 from visus.nn.pyramid import PyramidBackbone
 from visus.nn.rpn import ProposalLimits, RegionProposalNetwork
@@ -131,9 +131,11 @@ def standard_roi_heads(backbone: PyramidBackbone, num_classes: int, *, convoluti
     )
 
 
-def lite0_pyramid(*, pretrained: bool = True, trainable_layers: int | None = None) -> PyramidBackbone:
-    """P2 to P6 on an EfficientNet-Lite0, 64 channels each."""
-    body = backbone("efficientnet_lite0", pretrained=pretrained, trainable_layers=trainable_layers)
+def lite0_pyramid(
+    *, pretrained: bool = True, trainable_layers: int | None = None, body: Backbone | None = None
+) -> PyramidBackbone:
+    """P2 to P6 on an EfficientNet-Lite0, or on a body like it, 64 channels each."""
+    body = lite0_or(body, pretrained=pretrained, trainable_layers=trainable_layers)
     return PyramidBackbone(body, out_channels=SMALL_CHANNELS, norm=nn.BatchNorm2d)
 
 

@@ -7,6 +7,7 @@ the loss alone: any of those for a single network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.names import named
+from visus.nn.backbones import Backbone
 from visus.nn.square import SquareTransform, whole_image
 from visus.systems.metric_learning.backbones import (
     MakeBackbone,
@@ -91,6 +93,7 @@ def _descriptor(
     pretrained: bool = False,
     trainable_layers: int | None = 5,
     head: HeadName = "linear",
+    body: Backbone | None = None,
 ) -> Descriptor:
     """A descriptor on a backbone.
 
@@ -104,15 +107,18 @@ def _descriptor(
             else all.
         head: ``"none"`` leaves the linear layer out: the embedding is the pooled features (averages of 1280 channels
             on EfficientNet-Lite0), the baseline of a network that never learned the metric.
+        body: a backbone of your own in place of the usual one; ``pretrained`` and ``trainable_layers`` are not for it.
     """
     if head not in ("linear", "none"):
         raise ValueError(f'head must be "linear" or "none", not {head!r}')
-    backbone, pool = backbone(pretrained=pretrained, trainable_layers=trainable_layers), make_pooling(pooling)
+    usual = partial(backbone, pretrained=pretrained, trainable_layers=trainable_layers)
+    necked = usual() if body is None else NeckedBackbone(body)
+    pool = make_pooling(pooling)
     return Descriptor(
-        transform=whole_image(size, backbone.body),
-        backbone=backbone,
+        transform=whole_image(size, necked.body),
+        backbone=necked,
         pooling=pool,
-        head=nn.Linear(pool.width(backbone.channels), embedding_dim) if head == "linear" else nn.Identity(),
+        head=nn.Linear(pool.width(necked.channels), embedding_dim) if head == "linear" else nn.Identity(),
         normalise=normalise,
     )
 

@@ -13,8 +13,17 @@ from collections.abc import Sequence
 from torch import nn
 
 from visus.names import find
-from visus.nn.backbones import Backbone, backbone, freeze, loads_pretrained, pretrained_state, resnet50, resnet101
-from visus.nn.backbones.efficientnet_lite import ConvNorm, EfficientNetLiteBody
+from visus.nn.backbones import (
+    Backbone,
+    backbone,
+    freeze,
+    lite0_or,
+    loads_pretrained,
+    pretrained_state,
+    resnet50,
+    resnet101,
+)
+from visus.nn.backbones.efficientnet_lite import ConvNorm
 from visus.nn.backbones.mobilenet_v3 import InvertedResidual, classification_norm
 from visus.nn.backbones.resnet import Bottleneck
 from visus.nn.weights import load_state
@@ -87,14 +96,17 @@ def dilated_mobilenet(*, pretrained: bool = False, trainable_layers: int = 6) ->
 
 
 def dilated_lite0(
-    *, output_stride: int = 16, pretrained: bool = True, trainable_layers: int | None = None
-) -> EfficientNetLiteBody:
-    """EfficientNet-Lite0 with output stride 16 (its last stage dilates) or 32 (as it is)."""
+    *,
+    output_stride: int = 16,
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+    body: Backbone | None = None,
+) -> Backbone:
+    """EfficientNet-Lite0 with output stride 16 (its last stage dilates) or 32 (as it is); another ``body`` as it is."""
     if output_stride not in (16, 32):
         raise ValueError(f"output_stride must be 16 or 32 for EfficientNet-Lite0, not {output_stride}")
-    body = backbone("efficientnet_lite0", pretrained=pretrained, trainable_layers=trainable_layers)
-    assert isinstance(body, EfficientNetLiteBody)
-    if output_stride == 16:
+    own, body = body, lite0_or(body, pretrained=pretrained, trainable_layers=trainable_layers)
+    if own is None and output_stride == 16:
         first, *rest = body.groups()[-1]
         _keep_resolution(first, 1)
         for block in rest:

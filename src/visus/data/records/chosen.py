@@ -1,0 +1,94 @@
+"""Some samples of a data set: the first of them, those that can be read, those that are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from visus.data.feed.failures import USER_ERRORS
+from visus.data.feed.loader import SampleDataset
+from visus.data.records.class_splits import LabelledDataset
+from visus.types import Sample, Schema
+
+
+class Chosen:
+    """The samples at some places of a data set.
+
+    Args:
+        dataset: all samples.
+        places: those that are shown, in this order.
+    """
+
+    def __init__(self, dataset: SampleDataset, places: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.places = places
+
+    @property
+    def schema(self) -> Schema:
+        """What labels and keypoints mean."""
+        return self.dataset.schema
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        return self.dataset[self.places[index]]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image."""
+        return self.dataset.size(self.places[index])
+
+    def path(self, index: int) -> str:
+        """Where a sample comes from."""
+        return self.dataset.path(self.places[index])
+
+
+class ChosenLabelled(Chosen):
+    """The same of a data set that tells the label of every sample ahead."""
+
+    def __init__(self, dataset: LabelledDataset, places: Sequence[int]) -> None:
+        super().__init__(dataset, places)
+        kept = torch.tensor(list(places), dtype=torch.int64)
+        self.labels = dataset.labels[kept]
+        self.super_labels = None if dataset.super_labels is None else dataset.super_labels[kept]
+
+
+def chosen(dataset: SampleDataset, places: Sequence[int]) -> Chosen:
+    """The samples at some places, with their labels where the data set tells those of all."""
+    return ChosenLabelled(dataset, places) if isinstance(dataset, LabelledDataset) else Chosen(dataset, places)
+
+
+def first_readable(dataset: SampleDataset) -> Sample:
+    """The first sample that can be read; where there is none, the error of the first one.
+
+    Raises:
+        VisusError: no sample can be read.
+    """
+    failed: Exception | None = None
+    for place in range(len(dataset)):
+        try:
+            return dataset[place]
+        except USER_ERRORS as error:
+            failed = failed or error
+    raise failed or ValueError("the data set holds no image")
+
+
+def unreadable(dataset: SampleDataset, on_each: Callable[[], object] = lambda: None) -> dict[int, str]:
+    """The places of the samples that cannot be read, and why; reads every one.
+
+    Args:
+        dataset: the samples.
+        on_each: called behind each.
+    """
+    found = {}
+    for place in range(len(dataset)):
+        try:
+            dataset[place]
+        except USER_ERRORS as error:
+            path, message = dataset.path(place), " ".join(str(error).split())
+            found[place] = message if path in message else f"{path}: {message}"
+        on_each()
+    return found

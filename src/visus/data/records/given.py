@@ -1,0 +1,255 @@
+"""Data that a program holds itself: a list of pairs, or an object of its own, as a data set like any other.
+
+An image is a path, an image of Pillow's, a uint8 array [h, w, 3] or a uint8 tensor [3, h, w], in RGB. A target is one
+of `visus.types`, or what other libraries use for it:
+
+==================================================  =====================================================
+``{"boxes": ..., "labels": ...}``                   objects, as torchvision's detectors take them: boxes in
+                                                    x1, y1, x2, y2, perhaps ``masks`` [n, h, w] and
+                                                    ``keypoints`` [n, k, 3]
+a whole number                                      the class of the image
+a uint8 or int64 map [h, w]                         the class of every pixel, 255 where it does not count
+==================================================  =====================================================
+
+Labels are positions in the list of categories: they count from 0, and no category is the background of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from visus.data.errors import AnnotationError
+from visus.data.feed.loader import SampleDataset
+from visus.data.files.images import read_image, rgb_pixels
+from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget
+
+
+@runtime_checkable
+class Indexable(Protocol):
+    """What can be trained on: samples or (image, target) pairs by their numbers, and what the labels mean."""
+
+    @property
+    def schema(self) -> Schema | Sequence[str]:
+        """What the numbers in targets mean; the names of the categories where those are all there is to say."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class ListDataset:
+    """A list of (image, target) pairs as a data set.
+
+    Args:
+        pairs: images and targets; this module says which kinds.
+        schema: what the labels mean, or just the names of the categories.
+
+    Raises:
+        ValueError: there is no pair.
+
+    >>> black = torch.zeros(3, 20, 30, dtype=torch.uint8)
+    >>> data = ListDataset([(black, {"boxes": [[2, 3, 9, 9]], "labels": [0]})], ["cat", "dog"])
+    >>> data[0].target.boxes_xyxy.tolist(), data.schema.categories
+    ([[2.0, 3.0, 9.0, 9.0]], ('cat', 'dog'))
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Any, Any]], schema: Schema | Sequence[str]) -> None:
+        if not len(pairs):
+            raise ValueError("a ListDataset needs at least one pair of an image and a target")
+        self.pairs = pairs
+        self.schema = _schema(schema, lambda: as_sample(pairs[0], 0, "the first pair").target)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        return _checked(as_sample(self.pairs[index], index, self.path(index)), self.schema)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image."""
+        h, w = self[index].input.shape[-2:]
+        return int(h), int(w)
+
+    def path(self, index: int) -> str:
+        """The path of an image where one was given, else the number of the pair."""
+        image = self.pairs[index][0]
+        return str(image) if isinstance(image, str | Path) else f"pair {index}"
+
+
+class GivenDataset:
+    """An object that a program brings, as a data set.
+
+    Args:
+        dataset: its ``schema``, its length and its items, which are samples or pairs.
+    """
+
+    def __init__(self, dataset: Indexable) -> None:
+        self.dataset = dataset
+        self.schema = _schema(dataset.schema, lambda: as_sample(dataset[0], 0, self.path(0)).target)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        return _checked(as_sample(self.dataset[index], index, self.path(index)), self.schema)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """The (h, w) of an image, for which the object has to make it."""
+        h, w = self[index].input.shape[-2:]
+        return int(h), int(w)
+
+    def path(self, index: int) -> str:
+        """The number of the sample in the object."""
+        return f"sample {index} of {type(self.dataset).__name__}"
+
+
+def as_dataset(thing: object) -> SampleDataset:
+    """A data set of what a program brings: itself where it is one already.
+
+    Raises:
+        AnnotationError: it is none, or it holds nothing; the message says what is missing.
+    """
+    if isinstance(thing, SampleDataset) and isinstance(thing.schema, Schema):
+        return thing
+    missing = [name for name in ("__len__", "__getitem__", "schema") if not hasattr(thing, name)]
+    if missing or not isinstance(thing, Indexable):
+        raise AnnotationError(
+            f"a {type(thing).__name__} is no data set: it lacks {', '.join(missing)}; visus.data.ListDataset makes one "
+            "of pairs of an image and a target"
+        )
+    if not len(thing):
+        raise AnnotationError(f"a {type(thing).__name__} without a single sample cannot be learned from")
+    return GivenDataset(thing)
+
+
+def as_sample(item: object, index: int, path: str) -> Sample:
+    """A sample of a sample or of an (image, target) pair.
+
+    Raises:
+        AnnotationError: it is neither, or its image or target is of no known kind.
+    """
+    if isinstance(item, Sample):
+        return item
+    if not (isinstance(item, tuple | list) and len(item) == 2):
+        raise AnnotationError(f"{path}: must be a Sample or a pair of an image and a target, not {_kind(item)}")
+    pixels = _pixels(item[0], path)
+    return Sample(input=pixels, target=_target(item[1], (pixels.shape[1], pixels.shape[2]), index, path), path=path)
+
+
+def _schema(schema: Schema | Sequence[str], first: Callable[[], Any]) -> Schema:
+    """A schema as it is, or one for names; whether objects have masks is looked up in the ``first`` target."""
+    if isinstance(schema, Schema):
+        return schema
+    names = tuple(schema)
+    if isinstance(schema, str) or not names or not all(isinstance(name, str) for name in names):
+        raise AnnotationError(f"a schema must be a visus.types.Schema or a list of category names, not {schema!r}")
+    target = first()
+    if isinstance(target, InstanceTarget) and target.keypoints_xyv is not None:
+        raise AnnotationError("targets with keypoints need a visus.types.Schema that names them, not just categories")
+    masks = isinstance(target, InstanceTarget) and target.masks is not None
+    return Schema(categories=names, category_ids=tuple(range(1, len(names) + 1)), has_masks=masks)
+
+
+def _checked(sample: Sample, schema: Schema) -> Sample:
+    """The sample, if its labels are in the schema."""
+    target = sample.target
+    labels = target.label if isinstance(target, ClassTarget) else target.labels
+    real = labels[labels != VOID] if isinstance(target, SemanticTarget) else labels
+    if real.numel() and not 0 <= int(real.min()) <= int(real.max()) < schema.num_classes:
+        wrong = int(real.max()) if int(real.max()) >= schema.num_classes else int(real.min())
+        raise AnnotationError(
+            f"{sample.path}: label {wrong} is none of the {schema.num_classes} categories; labels count from 0, and "
+            "the background of objects is no category"
+        )
+    return sample
+
+
+def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
+    """Upright RGB pixels of any kind of image."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        return rgb_pixels(image)
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    if isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3 and image.shape[0] == 3:
+        return image
+    raise AnnotationError(
+        f"{path}: an image must be a path, an image of Pillow's, a uint8 array [h, w, 3] or a uint8 tensor [3, h, w], "
+        f"not {_kind(image)}"
+    )
+
+
+def _target(target: Any, size: tuple[int, int], index: int, path: str) -> Any:
+    """A target of `visus.types` of what was given for one."""
+    if isinstance(target, InstanceTarget | SemanticTarget | ClassTarget):
+        return target
+    if isinstance(target, Mapping):
+        return _objects(target, size, index, path)
+    if isinstance(target, int | np.integer) and not isinstance(target, bool):
+        return ClassTarget(torch.tensor(int(target)), size=size, image_id=index)
+    if isinstance(target, Tensor | np.ndarray | Image.Image):
+        labels = torch.as_tensor(np.asarray(target))
+        if labels.dtype in (torch.uint8, torch.int64) and labels.ndim == 0:
+            return ClassTarget(labels.long(), size=size, image_id=index)
+        if labels.dtype in (torch.uint8, torch.int64) and tuple(labels.shape) == size:
+            if int(labels.min()) < 0 or int(labels.max()) > VOID:
+                raise AnnotationError(f"{path}: labels of pixels must lie in 0..{VOID}")
+            return SemanticTarget(labels.to(torch.uint8), size=size, image_id=index)
+    raise AnnotationError(
+        f"{path}: a target must be one of visus.types, a dict with boxes and labels, a whole number, or a uint8 or "
+        f"int64 map {list(size)} of labels, not {_kind(target)}"
+    )
+
+
+def _objects(target: Mapping[str, Any], size: tuple[int, int], index: int, path: str) -> InstanceTarget:
+    """Objects, from the dict that torchvision's detectors take."""
+    known = ("boxes", "labels", "masks", "keypoints", "area", "iscrowd", "image_id")
+    if unknown := [key for key in target if key not in known]:
+        raise AnnotationError(f"{path}: a target has no {unknown[0]!r}; it has {', '.join(known)}")
+    if lacking := [key for key in ("boxes", "labels") if key not in target]:
+        raise AnnotationError(f"{path}: a target of objects lacks {lacking[0]!r}")
+    boxes = torch.as_tensor(np.asarray(target["boxes"]), dtype=torch.float32).reshape(-1, 4)
+    count = len(boxes)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    parts = {
+        "labels": _per_object(target["labels"], torch.int64, (count,), "labels", path),
+        "areas": _per_object(target.get("area", areas), torch.float32, (count,), "area", path),
+        "is_crowd": _per_object(target.get("iscrowd", [0] * count), torch.bool, (count,), "iscrowd", path),
+    }
+    if "masks" in target:
+        parts["masks"] = _per_object(target["masks"], torch.bool, (count, *size), "masks", path)
+    if "keypoints" in target:
+        points = torch.as_tensor(np.asarray(target["keypoints"]), dtype=torch.float32)
+        parts["keypoints_xyv"] = _per_object(points, torch.float32, (count, *points.shape[1:2], 3), "keypoints", path)
+    if not bool((boxes[:, 2:] > boxes[:, :2]).all()):
+        wrong = next(box.tolist() for box in boxes if not bool((box[2:] > box[:2]).all()))
+        raise AnnotationError(f"{path}: the box {wrong} is no x1, y1, x2, y2 with x1 < x2 and y1 < y2")
+    return InstanceTarget(boxes_xyxy=boxes, size=size, image_id=index, **parts)
+
+
+def _per_object(values: Any, dtype: torch.dtype, shape: tuple[int, ...], name: str, path: str) -> Tensor:
+    """Values with a row for each object."""
+    found = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    if not found.numel() and not shape[0]:
+        return torch.zeros(shape, dtype=dtype)
+    if tuple(found.shape) != shape:
+        raise AnnotationError(f"{path}: {name} must be {list(shape)}, a row for each of the boxes, not {_kind(values)}")
+    return found.to(dtype)
+
+
+def _kind(thing: object) -> str:
+    """What something is, with its shape where it has one."""
+    if isinstance(thing, Tensor | np.ndarray):
+        return f"{thing.dtype} of {list(thing.shape)}"
+    return f"{type(thing).__name__} {thing!r}"[:80] if isinstance(thing, str | int | float) else type(thing).__name__
