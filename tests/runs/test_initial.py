@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import visus
+from tiny_backbone import TinyBackbone
 from visus import catalog
 from visus.dataclass_json import to_json
 from visus.nn.backbones import without_pretrained
@@ -21,6 +22,7 @@ from visus.predict import stored
 from visus.recipes import RECIPES
 from visus.runs.feed import open_split
 from visus.runs.initial import build_started
+from visus.runs.own import Own
 from visus.training.recipe import DataRecipe, FitRecipe, Recipe, RecipeError
 from visus.training.run import RunFolder
 from visus.types import Keypoints, Schema
@@ -153,6 +155,21 @@ def _resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> str:
     recipe = RunFolder(run).recipe()
     visus.train(replace(recipe, fit=replace(recipe.fit, epochs=2)), run=run, resume=True)
     return capsys.readouterr().out
+
+
+def test_a_backbone_of_a_program_is_taken_along(tmp_path: Path) -> None:
+    body = TinyBackbone()
+    network = catalog.build_model("classifier_lite0", ANIMALS, {}, body=body)
+    metadata = {"model": "classifier_lite0", "options": "{}", "schema": to_json(ANIMALS)}
+    own = {"own": '{"backbone": "tiny_backbone.TinyBackbone"}'}
+    save_weights(tmp_path / "run" / "weights.safetensors", network.state_dict(), metadata | own)
+    recipe = replace(tiny(), init=str(tmp_path / "run"))
+    for given in (TinyBackbone, TinyBackbone()):
+        model, started = build_started(recipe, TOOLS, Own(backbone=given))
+        assert started.taken == ("backbone.body",)
+        assert all(torch.equal(value, body.state_dict()[name]) for name, value in tensors(model.backbone.body).items())
+    with pytest.raises(visus.errors.VisusError, match="stands on a backbone of somebody's own"):
+        build_started(recipe, TOOLS)
 
 
 def test_what_does_not_fit_says_what_would(tmp_path: Path) -> None:

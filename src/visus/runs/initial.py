@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -117,5 +118,6 @@ def _outline(name: str, recipe: Recipe, schema: Schema) -> nn.Module:
     from visus import catalog
     from visus.nn.backbones import without_pretrained
 
-    with without_pretrained(), torch.device("meta"):
+    with warnings.catch_warnings(), without_pretrained(), torch.device("meta"):
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
         return catalog.build_model(name, schema, recipe.model_options)

@@ -150,8 +150,8 @@ def _schema(schema: Schema | Sequence[str], first: Callable[[], Any]) -> Schema:
     """A schema as it is, or one for names; whether objects have masks is looked up in the ``first`` target."""
     if isinstance(schema, Schema):
         return schema
-    names = tuple(schema)
-    if isinstance(schema, str) or not names or not all(isinstance(name, str) for name in names):
+    names = () if schema is None or isinstance(schema, str) else tuple(schema)
+    if not names or not all(isinstance(name, str) for name in names):
         raise AnnotationError(f"a schema must be a visus.types.Schema or a list of category names, not {schema!r}")
     target = first()
     if isinstance(target, InstanceTarget) and target.keypoints_xyv is not None:
@@ -199,7 +199,7 @@ def _target(target: Any, size: tuple[int, int], index: int, path: str) -> Any:
     if isinstance(target, int | np.integer) and not isinstance(target, bool):
         return ClassTarget(torch.tensor(int(target)), size=size, image_id=index)
     if isinstance(target, Tensor | np.ndarray | Image.Image):
-        labels = torch.as_tensor(np.asarray(target))
+        labels = target if isinstance(target, Tensor) else torch.as_tensor(np.array(target))
         if labels.dtype in (torch.uint8, torch.int64) and labels.ndim == 0:
             return ClassTarget(labels.long(), size=size, image_id=index)
         if labels.dtype in (torch.uint8, torch.int64) and tuple(labels.shape) == size:
