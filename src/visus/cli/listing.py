@@ -110,9 +110,15 @@ def _datasets() -> Table:
 
 
 def _recipes() -> Table:
-    from visus.recipes import RECIPES
+    from visus.recipes import BY_PROBLEM
 
-    return _summaries("recipes", RECIPES)
+    table = _table("recipes", "name", "what it is")
+    for problem, recipes in BY_PROBLEM.items():
+        table.add_section()
+        table.add_row(f"[bold]{problem}[/]", "")
+        for name, recipe in recipes.items():
+            table.add_row(f"  {name}", summary(recipe))
+    return table
 
 
 def _weights() -> Table:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +17,15 @@ from visus.training.recipe import Recipe
 _USAGE = """usage: visus train RECIPE [--run runs/NAME] [overrides]
        visus train RUN --resume [overrides]
 
-RECIPE is one of
+RECIPE is a folder of data, for which a recipe is chosen by what its
+annotations contain, a recipe.json, or one of
 {recipes}
-or a folder of data, for which a recipe is chosen by what its annotations contain, or a run or its recipe.json.
 
-`visus train RECIPE --help` lists all that can be set, such as --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
+--init RUN|NAME starts from the weights of a run or from published ones
+(visus list weights).
+
+`visus train RECIPE --help` lists all that can be set, such as
+--optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
 
 
 @dataclass(frozen=True)
@@ -125,9 +132,39 @@ def _run_word(words: list[str]) -> Path | None:
 
 
 def _recipe_list() -> str:
-    """The recipes, a line each."""
+    """The recipes by problem, a line each; one line for those that differ in nothing but the data set."""
     from visus.cli.listing import summary
-    from visus.recipes import RECIPES
+    from visus.recipes import BY_PROBLEM
 
-    width = max(map(len, RECIPES))
-    return "\n".join(f"  {name:{width}}  {summary(recipe)}" for name, recipe in sorted(RECIPES.items()))
+    blocks = []
+    for problem, recipes in BY_PROBLEM.items():
+        rows = _together({name: summary(recipe).partition(": `visus")[0] for name, recipe in recipes.items()})
+        blocks.append(f"  {problem}\n" + "\n".join(_row(name, text) for name, text in rows.items()))
+    return "\n".join(blocks)
+
+
+def _together(summaries: Mapping[str, str]) -> dict[str, str]:
+    """``abe2_{cub200,cars196,sop}`` for the three recipes of a method, whose texts differ in the data set's name."""
+    methods: dict[tuple[str, str], list[str]] = {}
+    for name, text in summaries.items():
+        method, _, dataset = name.rpartition("_")
+        methods.setdefault((method, text.partition(": ")[2]), []).append(dataset)
+    rows = {}
+    for name, text in summaries.items():
+        method, _, dataset = name.rpartition("_")
+        rest = text.partition(": ")[2]
+        several = methods[method, rest] if rest else [dataset]
+        if len(several) == 1:
+            rows[name] = text
+        else:
+            rows.setdefault(f"{method}_{{{','.join(several)}}}", rest)
+    return rows
+
+
+def _row(name: str, text: str) -> str:
+    """A name and what it is, folded at the width of a terminal; on one line for a file or another program."""
+    if not sys.stdout.isatty():
+        return f"    {name:38} {text}"
+    width = max(60, shutil.get_terminal_size().columns)
+    lines = textwrap.wrap(text, width - 43, max_lines=2, placeholder=" ...")
+    return f"    {name:38} " + ("\n" + 43 * " ").join(lines)

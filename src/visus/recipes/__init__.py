@@ -1,5 +1,9 @@
 """Recipes: functions that return everything a training run needs. Their docstrings give command, cost and score."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from visus.recipes.classification import classifier_lite0, classifier_vignettes, resnet50_imagenet
 from visus.recipes.folder import for_folder
 from visus.recipes.metric_learning import METRIC_LEARNING
@@ -23,35 +27,47 @@ from visus.recipes.torchvision import (
     keypointrcnn_resnet50_fpn,
     maskrcnn_resnet50_fpn,
 )
+from visus.training.recipe import Recipe
 
-RECIPES = {
-    "maskrcnn_vignettes": maskrcnn_vignettes,
-    "maskrcnn_lite0": maskrcnn_lite0,
-    "maskrcnn_pennfudan": maskrcnn_pennfudan,
-    "fasterrcnn_lite0": fasterrcnn_lite0,
-    "fasterrcnn_resnet50_fpn": fasterrcnn_resnet50_fpn,
-    "fasterrcnn_mobilenet_v3_large_fpn": fasterrcnn_mobilenet_v3_large_fpn,
-    "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
-    "keypointrcnn_resnet50_fpn": keypointrcnn_resnet50_fpn,
-    "classifier_vignettes": classifier_vignettes,
-    "classifier_lite0": classifier_lite0,
-    "resnet50_imagenet": resnet50_imagenet,
-    "ssd_vignettes": ssd_vignettes,
-    "fcos_vignettes": fcos_vignettes,
-    "ssd_bccd": ssd_bccd,
-    "fasterrcnn_bccd": fasterrcnn_bccd,
-    "ssd300_vgg16": ssd300_vgg16,
-    "deeplabv3_vignettes": deeplabv3_vignettes,
-    "fcn_vignettes": fcn_vignettes,
-    "segnet_vignettes": segnet_vignettes,
-    "deeplabv3_camvid": deeplabv3_camvid,
-    "deeplabv3_lite0": deeplabv3_lite0,
-    "fcn_camvid": fcn_camvid,
-    "segnet_camvid": segnet_camvid,
-    "segnet_vgg16_camvid": segnet_vgg16_camvid,
-    "deeplabv3_resnet50": deeplabv3_resnet50,
-    "fcn_resnet50": fcn_resnet50,
-    **METRIC_LEARNING,
+BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
+    "detection: a box around each object": {
+        "fasterrcnn_lite0": fasterrcnn_lite0,
+        "ssd_vignettes": ssd_vignettes,
+        "fcos_vignettes": fcos_vignettes,
+        "fasterrcnn_bccd": fasterrcnn_bccd,
+        "ssd_bccd": ssd_bccd,
+        "fasterrcnn_resnet50_fpn": fasterrcnn_resnet50_fpn,
+        "fasterrcnn_mobilenet_v3_large_fpn": fasterrcnn_mobilenet_v3_large_fpn,
+        "ssd300_vgg16": ssd300_vgg16,
+    },
+    "instances: outlines and keypoints of objects": {
+        "maskrcnn_lite0": maskrcnn_lite0,
+        "maskrcnn_vignettes": maskrcnn_vignettes,
+        "maskrcnn_pennfudan": maskrcnn_pennfudan,
+        "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
+        "keypointrcnn_resnet50_fpn": keypointrcnn_resnet50_fpn,
+    },
+    "segmentation: the class of every pixel": {
+        "deeplabv3_lite0": deeplabv3_lite0,
+        "deeplabv3_vignettes": deeplabv3_vignettes,
+        "fcn_vignettes": fcn_vignettes,
+        "segnet_vignettes": segnet_vignettes,
+        "deeplabv3_camvid": deeplabv3_camvid,
+        "fcn_camvid": fcn_camvid,
+        "segnet_camvid": segnet_camvid,
+        "segnet_vgg16_camvid": segnet_vgg16_camvid,
+        "deeplabv3_resnet50": deeplabv3_resnet50,
+        "fcn_resnet50": fcn_resnet50,
+    },
+    "classification: the class of each image": {
+        "classifier_lite0": classifier_lite0,
+        "classifier_vignettes": classifier_vignettes,
+        "resnet50_imagenet": resnet50_imagenet,
+    },
+    "metric learning: images of one class near each other": METRIC_LEARNING,
 }
+"""The recipes of each problem; the first of each is for data of your own on a laptop."""
 
-__all__ = ["RECIPES", "for_folder"]
+RECIPES = {name: make for recipes in BY_PROBLEM.values() for name, make in recipes.items()}
+
+__all__ = ["BY_PROBLEM", "RECIPES", "for_folder"]

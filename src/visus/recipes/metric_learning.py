@@ -246,7 +246,7 @@ def _on(method: Callable[[DatasetName], Recipe], dataset: DatasetName) -> Callab
 
 METHODS = (contrastive, lifted_structure, npairs, clustering, proxy_nca, margin, hdc, abier, abe2, abe4, abe8)
 METRIC_LEARNING: dict[str, Callable[[], Recipe]] = {
-    **{f"{method.__name__}_{dataset}": _on(method, dataset) for method in METHODS for dataset in TITLES},
     "descriptor_lite0_sop": descriptor_lite0_sop,
+    **{f"{method.__name__}_{dataset}": _on(method, dataset) for method in METHODS for dataset in TITLES},
 }
 """Every recipe of this page by its name."""
