@@ -10,7 +10,7 @@ ENVIRONMENT = python=$$(sh scripts/find_python.sh $(PYTHON)) && "$$python" scrip
 TORCH_FROM = $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow fuzz peers bench docs format clean distclean
+.PHONY: help setup demo test test-slow test-newest fuzz peers bench docs format clean distclean
 
 help: ## this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -33,6 +33,10 @@ test: setup ## every check and every test that is not slow
 
 test-slow: setup ## the tests that take more than a minute each
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-newest: ## the tests with the newest torch and all else that pyproject.toml allows, in .newest (about 5 GB)
+	@$(ENVIRONMENT) newest $(TORCH_FROM)
+	@.newest/bin/python -m pytest -m "not slow and not peers" $(ARGS)
 
 fuzz: setup ## damaged data sets, 300 for every reader (VISUS_FUZZ, VISUS_FUZZ_SEED: how many, and the first)
 	@VISUS_FUZZ=$${VISUS_FUZZ:-300} $(BIN)/python -m pytest tests/data/test_reader_fuzz.py $(ARGS)
@@ -58,4 +62,4 @@ clean: ## remove caches and build products
 	@find src tests benchmarks examples scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environments too
-	@rm -rf .venv .peers
+	@rm -rf .venv .peers .newest

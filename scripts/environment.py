@@ -1,7 +1,8 @@
 """Makes the project's virtual environments, and leaves them alone when they are up to date.
 
 ``.venv`` holds the library (editable) and what develops it; ``.peers`` holds the published torchvision that tests and
-benchmarks compare with, which needs the torch build of its own index. A stamp inside each environment remembers what it
+benchmarks compare with, which needs the torch build of its own index; ``.newest`` holds the library with the newest
+versions that pyproject.toml allows, whatever constraints.txt pins. A stamp inside each environment remembers what it
 was made from. Only the standard library is used, so any Python 3.11 or newer can run this file.
 """
 
@@ -49,13 +50,15 @@ class Steps:
 def main() -> int:
     """Makes the environment that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("environment", choices=["project", "peers"])
+    parser.add_argument("environment", choices=["project", "peers", "newest"])
     parser.add_argument("--torch-index", default="", help="package index of the torch wheels (default: pip's own)")
     parser.add_argument("--isolated", action="store_true", help="peers: ignore pip's configuration on this machine")
     options = parser.parse_args()
     try:
         if options.environment == "project":
             make_project(options.torch_index)
+        elif options.environment == "newest":
+            make_newest(options.torch_index)
         else:
             make_peers(options.torch_index, isolated=options.isolated)
     except subprocess.CalledProcessError as error:
@@ -106,6 +109,18 @@ def make_peers(torch_index: str, *, isolated: bool) -> None:
     steps.say("done: .peers is ready")
 
 
+def make_newest(torch_index: str) -> None:
+    """The environment ``.newest``: what somebody gets who skips constraints.txt; brought up to date every time."""
+    steps, folder = Steps("newest"), ROOT / ".newest"
+    prepare(folder, steps)
+    steps.say("the newest versions that pyproject.toml allows, about 5 GB with CUDA")
+    if torch_index:
+        install(folder, ["--upgrade", "--no-deps", "--index-url", torch_index, "torch"], pinned=False)
+    upgrade = ["--upgrade", "--upgrade-strategy", "only-if-needed" if torch_index else "eager"]
+    install(folder, [*upgrade, "--editable", f"{ROOT}[dev]"], pinned=False)
+    steps.say(answer(folder, SHOW_LIBRARY))
+
+
 def prepare(folder: Path, steps: Steps) -> bool:
     """Makes an empty environment unless a usable one of the same Python lies in ``folder``; returns whether it did."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -126,19 +141,20 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def install(folder: Path, arguments: Sequence[str], *, isolated: bool = False) -> None:
-    """Runs ``pip install`` in an environment under the pins of constraints.txt, its progress on the screen.
+def install(folder: Path, arguments: Sequence[str], *, isolated: bool = False, pinned: bool = True) -> None:
+    """Runs ``pip install`` in an environment, its progress on the screen.
 
     Args:
         folder: the environment.
         arguments: what to install.
         isolated: leave out pip's configuration files and folders of local wheels.
+        pinned: take the versions of constraints.txt.
     """
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
     if isolated:
         environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
-    command = [str(python_of(folder)), "-m", "pip", "install", "--constraint", str(CONSTRAINTS), *arguments]
-    subprocess.run(command, check=True, env=environment)
+    pins = ["--constraint", str(CONSTRAINTS)] if pinned else []
+    subprocess.run([str(python_of(folder)), "-m", "pip", "install", *pins, *arguments], check=True, env=environment)
 
 
 def holds_pair(folder: Path, wanted: Sequence[str]) -> bool:
