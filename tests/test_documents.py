@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
 from visus.catalog import DATASETS, LOSSES, METRICS, MODELS
 from visus.cli import VERBS
@@ -19,6 +21,7 @@ from visus.nn.backbones import BACKBONES
 from visus.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 COMMAND = re.compile(r"^visus (\w+)(?: (.*?))?\s*(?:#.*)?$", re.MULTILINE)
@@ -50,6 +53,34 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not file.exists() or (heading and heading not in _headings(TEXTS[file.resolve()])):
             broken.append(f"{target}#{heading}")
     assert not broken
+
+
+def test_the_pages_of_the_site_link_within_it() -> None:
+    """A link out of docs leads nowhere on the site, which holds nothing else."""
+    outside = [
+        f"{page.name}: {target}"
+        for page, text in TEXTS.items()
+        for target in re.findall(r"\]\(([^)#\s]+)", text)
+        if page.parent.name == "docs"
+        and "://" not in target
+        and not (page.parent / target).resolve().is_relative_to(DOCS)
+    ]
+    assert not outside
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_in_tables_is_shown_as_it_is(page: Path) -> None:
+    """A bar in code cuts a cell of a table, and one behind a backslash is shown with it by the site."""
+    rows = [line for line in TEXTS[page].splitlines() if line.startswith("|")]
+    assert [row for row in rows if any("\\|" in code for code in re.findall(r"`[^`]*`", row))] == []
+
+
+def test_the_page_of_examples_holds_them_as_they_are() -> None:
+    """Each file of examples, whole."""
+    page = TEXTS[DOCS / "examples.md"]
+    shown = dict(re.findall(r"^`(examples/\w+\.py)`\n\n```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    files = {f"examples/{file.name}": file.read_text(encoding="utf-8") for file in (ROOT / "examples").glob("*.py")}
+    assert shown == files
 
 
 def _headings(text: str) -> set[str]:
@@ -96,6 +127,36 @@ def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
         exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "runs" / "tiny" / "report.html").is_file()
     assert len(names["prediction"])
+
+
+def _torchvision_like() -> list[tuple[Any, dict[str, Any]]]:
+    """A data set as torchvision's detectors take them: shares of light, and labels from 1."""
+    items = []
+    for number in range(10):
+        image = torch.rand(3, 64, 80) / 4
+        image[:, 10:40, 20:50] += 0.7
+        boxes = torch.tensor([[20.0, 10, 50, 40]])
+        items.append((image, {"boxes": boxes, "labels": torch.tensor([1 + number % 2])}))
+    return items
+
+
+@pytest.mark.parametrize("name", ["coming_from", "fine_tuning", "your_own_data"])
+def test_the_examples_of_a_page_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order, on miniatures of the data sets that they name."""
+    monkeypatch.chdir(tmp_path)
+    DATASETS["coco"].write_fake(tmp_path / "my_coco")
+    DATASETS["yolo"].write_fake(tmp_path / "my_yolo")
+    DATASETS["image_folder"].write_fake(tmp_path / "my_classes")
+    Image.new("RGB", (80, 60), "grey").save(tmp_path / "street.jpg")
+    names: dict[str, Any] = {"my_torchvision_dataset": _torchvision_like(), "__name__": "page"}
+    blocks = _blocks(TEXTS[DOCS / f"{name}.md"], "python")
+    for block in blocks:
+        exec(compile(block, f"{name}.md", "exec"), names)
+    if name == "coming_from":
+        assert len(blocks) == 10
+        assert names["measures"].keys() >= {"box AP", "box AP50"}
+        assert type(names["predictor"].model.backbone.body).__name__ == "Narrow"
+        assert (tmp_path / "runs" / "my_classes" / "metrics.csv").read_text().count("\n") == 3
 
 
 def test_every_verb_is_explained() -> None:

@@ -26,18 +26,33 @@ def one(image: Any = PIXELS, target: Any = 0, schema: Any = NAMES) -> Sample:
     return ListDataset([(image, target)], schema)[0]
 
 
-@pytest.mark.parametrize("kind", ["tensor", "array", "pillow", "path", "text"])
+@pytest.mark.parametrize("kind", ["tensor", "shares", "array", "pillow", "path", "text"])
 def test_every_kind_of_image_gives_the_same_pixels(kind: str, tmp_path: Path) -> None:
     array = PIXELS.permute(1, 2, 0).numpy()
     Image.fromarray(array).save(tmp_path / "a.png")
-    given = {"tensor": PIXELS, "array": array, "pillow": Image.fromarray(array), "path": tmp_path / "a.png"}
+    given = {
+        "tensor": PIXELS,
+        "shares": PIXELS / 255,
+        "array": array,
+        "pillow": Image.fromarray(array),
+        "path": tmp_path / "a.png",
+    }
     sample = one(given.get(kind, str(tmp_path / "a.png")))
     assert torch.equal(sample.input, PIXELS)
     assert sample.path == (str(tmp_path / "a.png") if kind in ("path", "text") else "pair 0")
 
 
 @pytest.mark.parametrize(
-    "image", [PIXELS.float(), PIXELS[:1], PIXELS.permute(1, 2, 0), PIXELS.permute(1, 2, 0).float().numpy(), None, [1]]
+    "image",
+    [
+        PIXELS.float(),
+        -PIXELS.float() / 255,
+        PIXELS[:1],
+        PIXELS.permute(1, 2, 0),
+        PIXELS.permute(1, 2, 0).float().numpy(),
+        None,
+        [1],
+    ],
 )
 def test_what_is_no_image_is_named(image: Any) -> None:
     with pytest.raises(AnnotationError, match=r"^pair 0|^the first pair") as found:

@@ -1,7 +1,7 @@
 """Data that a program holds itself: a list of pairs, or an object of its own, as a data set like any other.
 
-An image is a path, an image of Pillow's, a uint8 array [h, w, 3] or a uint8 tensor [3, h, w], in RGB. A target is one
-of `visus.types`, or what other libraries use for it:
+An image is a path, an image of Pillow's, a uint8 array [h, w, 3], or a tensor [3, h, w] of uint8 or of values in 0..1, in
+RGB. A target is one of `visus.types`, or what other libraries use for it:
 
 ==================================================  =====================================================
 ``{"boxes": ..., "labels": ...}``                   objects, as torchvision's detectors take them: boxes in
@@ -182,11 +182,14 @@ def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
         return rgb_pixels(image)
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    if isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3 and image.shape[0] == 3:
-        return image
+    if isinstance(image, Tensor) and image.ndim == 3 and image.shape[0] == 3:
+        if image.dtype == torch.uint8:
+            return image
+        if image.is_floating_point() and 0 <= float(image.min()) <= float(image.max()) <= 1:
+            return (image * 255).round().to(torch.uint8)
     raise AnnotationError(
-        f"{path}: an image must be a path, an image of Pillow's, a uint8 array [h, w, 3] or a uint8 tensor [3, h, w], "
-        f"not {_kind(image)}"
+        f"{path}: an image must be a path, an image of Pillow's, a uint8 array [h, w, 3] or a tensor [3, h, w] of uint8 "
+        f"or of values in 0..1, not {_kind(image)}"
     )
 
 
