@@ -19,6 +19,8 @@ from visus.cli import VERBS
 from visus.data.augment import AUGMENTATIONS
 from visus.nn.backbones import BACKBONES
 from visus.recipes import RECIPES
+from visus.runs import train as training
+from visus.training.settings import changed
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -142,8 +144,11 @@ def _torchvision_like() -> list[tuple[Any, dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", ["coming_from", "fine_tuning", "your_own_data"])
 def test_the_examples_of_a_page_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order, on miniatures of the data sets that they name."""
+    """In their order, on miniatures of the data sets that they name, and with images of 64 pixels."""
     monkeypatch.chdir(tmp_path)
+    found = training.find_recipe
+    small = {"model_options.size": 64, "data.augment.size": [64, 64], "data.workers": 0}
+    monkeypatch.setattr(training, "find_recipe", lambda name: changed(found(name), small))
     DATASETS["coco"].write_fake(tmp_path / "my_coco")
     DATASETS["yolo"].write_fake(tmp_path / "my_yolo")
     DATASETS["image_folder"].write_fake(tmp_path / "my_classes")

@@ -30,6 +30,15 @@ def test_detectors_train_on_a_folder(name: str, tmp_path: Path, capsys: pytest.C
     assert (tmp_path / "run" / "report.html").exists()
 
 
+def test_fine_tuning_measures_both_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--scenes", "8", "--images", "8", "--epochs", "1", "--size", "64", "--runs", str(tmp_path)]
+    runpy.run_path(str(EXAMPLES / "fine_tuning.py"))["main"](words)
+    said = capsys.readouterr().out
+    assert "fine-tuned: box AP" in said
+    assert "from ImageNet: box AP" in said
+    assert "new: head.classification_head.cls_logits" in said.replace("\n", "")
+
+
 @pytest.mark.parametrize("name", ["classification", "segmentation"])
 def test_classes_are_drawn(name: str, tmp_path: Path) -> None:
     out = tmp_path / "found.png"

@@ -1,7 +1,7 @@
 """Data that a program holds itself: a list of pairs, or an object of its own, as a data set like any other.
 
-An image is a path, an image of Pillow's, a uint8 array [h, w, 3], or a tensor [3, h, w] of uint8 or of values in 0..1, in
-RGB. A target is one of `visus.types`, or what other libraries use for it:
+An image is a path, an image of Pillow's, a uint8 array [h, w, 3], or a tensor [3, h, w] of uint8 or of values in 0..1,
+in RGB. A target is one of `visus.types`, or what other libraries use for it:
 
 ==================================================  =====================================================
 ``{"boxes": ..., "labels": ...}``                   objects, as torchvision's detectors take them: boxes in
@@ -188,8 +188,8 @@ def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
         if image.is_floating_point() and 0 <= float(image.min()) <= float(image.max()) <= 1:
             return (image * 255).round().to(torch.uint8)
     raise AnnotationError(
-        f"{path}: an image must be a path, an image of Pillow's, a uint8 array [h, w, 3] or a tensor [3, h, w] of uint8 "
-        f"or of values in 0..1, not {_kind(image)}"
+        f"{path}: an image must be a path, an image of Pillow's, a uint8 array [h, w, 3] or a tensor [3, h, w] of "
+        f"uint8 or of values in 0..1, not {_kind(image)}"
     )
 
 
