@@ -22,6 +22,7 @@ from visus import catalog
 from visus.cli.tables import prediction_table, target_words
 from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
+from visus.data.records.given import LABELS, PARTS
 from visus.data.records.relabelled import RELABELLED
 from visus.draw.draw import draw
 from visus.metrics.ranking import image_quality
@@ -103,6 +104,16 @@ def relabelled(thing: Any, folder: Path) -> None:
             assert not torch.equal(getattr(once, name), getattr(thing, name))
 
 
+def within(thing: Any, folder: Path) -> None:
+    """Its labels are in the schema."""
+    labels = row(LABELS, thing, "checking labels")(thing)
+    assert bool((labels < SCHEMA.num_classes).all())
+
+
+def detailed(thing: Any, folder: Path) -> None:
+    assert set(row(PARTS, thing, "making a schema")(thing)) <= {"masks", "keypoints"}
+
+
 def ranked(thing: Any, folder: Path) -> None:
     target = EXAMPLES[type(thing)](0, True)[1] if type(thing) in EXAMPLES else None
     assert image_quality(thing, target) in (None, pytest.approx(1.0), pytest.approx(0.4))
@@ -136,6 +147,8 @@ OPERATIONS = {
     "WARPED": Operation(TARGETS, warped),
     "SUITABLE": Operation(TARGETS, suited),
     "RELABELLED": Operation(TARGETS, relabelled),
+    "LABELS": Operation(TARGETS, within),
+    "PARTS": Operation(TARGETS, detailed),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
 

@@ -18,7 +18,7 @@ _USAGE = """usage: visus train RECIPE [--run runs/NAME] [overrides]
        visus train RUN --resume [overrides]
 
 RECIPE is a folder of data, for which a recipe is chosen by what its
-annotations contain, a recipe.json, or one of
+annotations contain, a run or its recipe.json, or one of
 {recipes}
 
 --init RUN|NAME starts from the weights of a run or from published ones

@@ -106,6 +106,30 @@ def check_recipe(
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
 
 
+def check_machine(recipe: Recipe) -> None:
+    """Refuses devices that this machine does not have.
+
+    Raises:
+        RecipeError: the message says what there is.
+    """
+    import torch
+
+    from visus.names import counted
+
+    wanted, count = recipe.fit.accelerator, recipe.fit.devices
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if wanted in there and not there[wanted]:
+        raise RecipeError(
+            f"fit.accelerator is {wanted!r}, but PyTorch {torch.__version__} finds no such device here: "
+            "leave it out, or install a build of PyTorch for the device"
+        )
+    gpus = there["cuda"] if wanted in ("auto", "cuda") else 0
+    if gpus and count > gpus:
+        raise RecipeError(
+            f"fit.devices is {count}, but there {'is' if gpus == 1 else 'are'} {counted(gpus, 'GPU')} here"
+        )
+
+
 def _require_sample(made: object, augment: Transform) -> None:
     """Refuses an augmentation that gives no sample."""
     from visus.types import Sample

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from visus.data.feed.loader import SampleDataset, Transform
@@ -20,7 +21,7 @@ from visus.types import row
 if TYPE_CHECKING:
     from visus.training.task import Criterion
 
-OwnLoss = Callable[[Any, Sequence[Any]], Mapping[str, Tensor] | Tensor]
+OwnLoss = Callable[[Any, Sequence[Any]], Mapping[str, Float[Tensor, ""]] | Float[Tensor, ""]]
 """From a model's outputs and the targets to named scalar losses, or to one; a module's parameters learn, too."""
 
 
@@ -108,7 +109,7 @@ class OwnCriterion(nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, outputs: Any, targets: Sequence[Any]) -> dict[str, Tensor]:
+    def forward(self, outputs: Any, targets: Sequence[Any]) -> dict[str, Float[Tensor, ""]]:
         """Named scalars.
 
         Raises:

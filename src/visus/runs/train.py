@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,12 +17,12 @@ from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
 from visus.names import suggestion
 from visus.nn.backbones import AnyBackbone, as_backbone
-from visus.runs.feed import as_learned, check_recipe, open_split, shortened, train_loader, val_loader
+from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, shortened, train_loader, val_loader
 from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
 from visus.runs.readable import advice, only_readable
-from visus.runs.results import as_json, measure_weights, print_metrics, write_results
-from visus.training.recipe import Recipe, RecipeError
-from visus.training.run import RunFolder, new_run, resumable_run
+from visus.runs.results import Measured, as_json, measure_weights, print_metrics, write_results
+from visus.training.recipe import Recipe, RecipeError, differences
+from visus.training.run import RunFolder, is_run, new_run, resumable_run
 from visus.training.settings import SHORT, changed
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ def train(
     """Trains a recipe, measures its best weights and writes the report.
 
     Args:
-        recipe: a recipe, the name of one, a recipe.json, a folder in a layout that is known, or data of your own.
-        run: the folder of the run; ``runs/`` and the recipe's name when None. One that exists is never written over:
-            the next free number is added.
-        resume: go on in that very folder, from its checkpoint.
+        recipe: a recipe, the name of one, a recipe.json, a run, a folder in a known layout, or data of your own.
+        run: the folder of the run; ``runs/`` and the recipe's name when None, and a number where that exists.
+        resume: go on in that very folder, from its checkpoint, with its recipe. A recipe that is given may differ from
+            it in `CHANGEABLE` alone; a name has to be that of the run's recipe.
         init: the folder of a run, or the name of published weights, to start from as far as they fit: all of a network
             of the same architecture but its heads where the classes are others, or the backbone of any network.
         epochs: passes over the data; this and the next four change the recipe's own numbers.
@@ -83,22 +84,24 @@ def train(
     """
     if not isinstance(recipe, Recipe | str | Path):
         data, recipe = recipe, RunFolder(Path(run)).recipe() if resume and run else recipe_for(recipe)
+    if resume:
+        run = run_to_resume(recipe, run).path
+        recipe = resumed_recipe(recipe, RunFolder(run))
     own = Own(data=data, val=val, loss=loss, augment=augment, backbone=backbone)
     short: dict[str, Any] = {"epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
     short["init"] = None if init is None else str(init)
-    asked = {SHORT[name]: value for name, value in short.items() if value is not None}
-    chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
-    asked_for = recorded(changed(chosen, {**asked, **(settings or {})}), own)
-    with advice(asked_for):
-        return _train(asked_for, own, run, resume)
+    wanted = {SHORT[name]: value for name, value in short.items() if value is not None} | dict(settings or {})
+    asked = recorded(changed(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), wanted), own)
+    if resume:
+        resumed_recipe(asked, RunFolder(Path(run or "")))  # refuses what may not be changed
+    with advice(asked):
+        return _train(asked, own, run, resume)
 
 
 def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Path:
     """What `train` does, with everything that was asked for in one recipe and the parts that it cannot hold."""
     console = Console(quiet=process_rank() > 0)
     wanted = Path(run) if run else Path("runs") / recipe.name
-    if resume:
-        resumable_run(wanted)
     train_data, val_data = _splits(recipe, own, console)
     schema = train_data.schema
     import torch
@@ -108,6 +111,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
 
     problem = catalog.problem_of(recipe.model)
     check_recipe(recipe, problem, train_data, own.augment)
+    check_machine(recipe)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
     model, started = _first_weights(recipe, schema, own, resume)
     task = catalog.build_task(model, recipe, schema, criterion=own_criterion(own))
@@ -162,6 +166,7 @@ def evaluate(
     Raises:
         VisusError: the folder holds no trained run, or the data does not name the categories that the run learned.
     """
+    from visus import catalog
     from visus.nn.device import find_device
 
     folder = RunFolder(Path(run))
@@ -181,8 +186,6 @@ def evaluate(
     console = Console()
     dataset = _measured_on(asked, data, console)
     stored = _stored(folder)
-    from visus import catalog
-
     model, schema = stored.network(None if backbone is None else as_backbone(backbone)), stored.schema
     problem = catalog.problem_of(recipe.model)
     measuring = problem.metric_of(model, asked, schema)
@@ -192,11 +195,16 @@ def evaluate(
     if usual and same_data:
         write_results(folder, recipe, schema, measured, dataset, console)
     else:
-        print_metrics(measured, console)
-        other = folder.path / f"metrics-{where.val}{'' if usual else f'-{metric}'}.json"
-        folder.write_metrics(as_json(measured), other)
-        console.print(f"Written to {other}", soft_wrap=True, highlight=False)
+        _write_other(folder, measured, f"{where.val}{'' if usual else f'-{metric}'}", console)
     return measured.numbers
+
+
+def _write_other(folder: RunFolder, measured: Measured, name: str, console: Console) -> None:
+    """Numbers that are not those of the run's own validation go to a file of their own."""
+    print_metrics(measured, console)
+    file = folder.path / f"metrics-{name}.json"
+    folder.write_metrics(as_json(measured), file)
+    console.print(f"Written to {file}", soft_wrap=True, highlight=False)
 
 
 def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> SampleDataset:
@@ -207,6 +215,49 @@ def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> Sa
         raise RecipeError(f"this run learned from {recipe.own['data']}, data of a program: give data=... in Python")
     dataset = open_split(recipe, "val")
     return only_readable(dataset, console, what="images") if recipe.data.skip_bad else dataset
+
+
+CHANGEABLE = frozenset(
+    {f"fit.{name}" for name in ("epochs", "max_steps", "max_minutes", "early_stop_patience", "val_every_epochs")}
+    | {f"fit.{name}" for name in ("log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
+    | {"data.root", "data.workers", "optim.lr", "optim.clip_norm"}
+)
+"""What may be another when a run goes on: how long, where, and what helps a training that diverged."""
+
+
+def run_to_resume(recipe: Recipe | str | Path, run: str | Path | None) -> RunFolder:
+    """The run to go on with: ``run``, or ``recipe`` where that is a run, or the folder of its name.
+
+    Raises:
+        VisusError: there is no such run, or it has no checkpoint.
+    """
+    if run is not None:
+        return resumable_run(Path(run))
+    if isinstance(recipe, Recipe):
+        return resumable_run(Path("runs") / recipe.name)
+    folder = Path(recipe).parent if Path(recipe).name == "recipe.json" else Path(recipe)
+    return resumable_run(folder if is_run(folder) else Path("runs") / find_recipe(recipe).name)
+
+
+def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
+    """The recipe to go on with in ``run``: its own, with what ``recipe`` changes of it.
+
+    Raises:
+        RecipeError: that is another recipe.
+    """
+    own = run.recipe()
+    if isinstance(recipe, Recipe):
+        other = sorted(differences(own, recipe) - CHANGEABLE)
+    elif Path(recipe).resolve() in (run.path.resolve(), run.recipe_file.resolve()):
+        return own
+    else:
+        other = ["name"] if find_recipe(recipe).name != own.name else []
+    if other:
+        raise RecipeError(
+            f"{run.path} was trained with the recipe {own.name!r} and another {', '.join(other)}: leave --resume out "
+            f"for a run of its own. Going on may change {', '.join(sorted(CHANGEABLE))}"
+        )
+    return recipe if isinstance(recipe, Recipe) else own
 
 
 def find_recipe(name: str | Path) -> Recipe:

@@ -11,7 +11,9 @@ import pytorch_lightning as pl
 from visus.errors import VisusError
 from visus.metrics.metric import LOSS, Measure, headlines
 from visus.nn.weights import frozen_eps
-from visus.training.pace import Pace, TrainingInterrupted, task_of
+from visus.stopping import StoppedOnRequest
+from visus.training.guard import TrainingDiverged, check_weights
+from visus.training.pace import Pace, task_of
 from visus.training.recipe import FitRecipe
 from visus.training.run import RunFolder
 from visus.training.task import Task

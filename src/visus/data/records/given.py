@@ -29,7 +29,7 @@ from torch import Tensor
 from visus.data.errors import AnnotationError
 from visus.data.feed.loader import SampleDataset
 from visus.data.files.images import read_image, rgb_pixels
-from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget
+from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
 
 
 @runtime_checkable
@@ -153,18 +153,19 @@ def _schema(schema: Schema | Sequence[str], first: Callable[[], Any]) -> Schema:
     names = () if schema is None or isinstance(schema, str) else tuple(schema)
     if not names or not all(isinstance(name, str) for name in names):
         raise AnnotationError(f"a schema must be a visus.types.Schema or a list of category names, not {schema!r}")
-    target = first()
-    if isinstance(target, InstanceTarget) and target.keypoints_xyv is not None:
+    details = _details(first())
+    if "keypoints" in details:
         raise AnnotationError("targets with keypoints need a visus.types.Schema that names them, not just categories")
-    masks = isinstance(target, InstanceTarget) and target.masks is not None
-    return Schema(categories=names, category_ids=tuple(range(1, len(names) + 1)), has_masks=masks)
+    return Schema(categories=names, category_ids=tuple(range(1, len(names) + 1)), has_masks="masks" in details)
+
+
+def _details(target: Any) -> list[str]:
+    return row(PARTS, target, "making a schema")(target)
 
 
 def _checked(sample: Sample, schema: Schema) -> Sample:
     """The sample, if its labels are in the schema."""
-    target = sample.target
-    labels = target.label if isinstance(target, ClassTarget) else target.labels
-    real = labels[labels != VOID] if isinstance(target, SemanticTarget) else labels
+    real = row(LABELS, sample.target, "checking labels")(sample.target)
     if real.numel() and not 0 <= int(real.min()) <= int(real.max()) < schema.num_classes:
         wrong = int(real.max()) if int(real.max()) >= schema.num_classes else int(real.min())
         raise AnnotationError(
@@ -172,6 +173,23 @@ def _checked(sample: Sample, schema: Schema) -> Sample:
             "the background of objects is no category"
         )
     return sample
+
+
+LABELS: dict[type, Callable[[Any], Tensor]] = {
+    InstanceTarget: lambda target: target.labels,
+    SemanticTarget: lambda target: target.labels[target.labels != VOID],
+    ClassTarget: lambda target: target.label,
+}
+"""The labels of each kind of target that have to be in the schema."""
+
+PARTS: dict[type, Callable[[Any], list[str]]] = {
+    InstanceTarget: lambda target: [
+        name for name, value in (("masks", target.masks), ("keypoints", target.keypoints_xyv)) if value is not None
+    ],
+    SemanticTarget: lambda target: [],
+    ClassTarget: lambda target: [],
+}
+"""What each kind of target holds beside boxes and labels."""
 
 
 def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
@@ -195,7 +213,7 @@ def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
 
 def _target(target: Any, size: tuple[int, int], index: int, path: str) -> Any:
     """A target of `visus.types` of what was given for one."""
-    if isinstance(target, InstanceTarget | SemanticTarget | ClassTarget):
+    if type(target) in LABELS:
         return target
     if isinstance(target, Mapping):
         return _objects(target, size, index, path)
