@@ -35,7 +35,7 @@ def for_folder(folder: str | Path) -> Recipe:
     dataset = entry.open(root, "train", for_training=True)
     if entry.unseen_classes:
         return _descriptor(layout, root)
-    recipe = row(SUITABLE, first_readable(dataset).target, "choosing a recipe")(dataset.schema)
+    recipe = row(SUITABLE, first_readable(dataset).target, "choosing a recipe")(dataset)
     batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
     steps = max(1, len(dataset) // batch_size)
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visus.data.feed.loader import SampleDataset
+from visus.data.records.chosen import readable
 from visus.names import counted
 from visus.training.recipe import Option, Recipe
 from visus.types import InstanceTarget
@@ -57,8 +58,8 @@ def objects_of(dataset: SampleDataset) -> Objects | None:
     """The objects of up to `MOST_LOOKED_AT` images; None where there is none."""
     step = max(1, len(dataset) // MOST_LOOKED_AT)
     shares, counts = [], []
-    for index in range(0, len(dataset), step):
-        target: InstanceTarget = dataset[index].target
+    for sample in readable(dataset, range(0, len(dataset), step)):
+        target: InstanceTarget = sample.target
         boxes = target.boxes_xyxy[~target.is_crowd]
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1).sqrt()
         shares.append(sides / min(target.size))

@@ -126,7 +126,7 @@ def check_machine(recipe: Recipe) -> None:
     gpus = there["cuda"] if wanted in ("auto", "cuda") else 0
     if gpus and count > gpus:
         raise RecipeError(
-            f"fit.devices is {count}, but there {'is' if gpus == 1 else 'are'} {counted(gpus, 'GPU')} here"
+            f"fit.devices is {count}, but there {'is' if gpus == 1 else 'are'} {counted(gpus, 'GPUs')} here"
         )
 
 

@@ -152,7 +152,7 @@ def recipe_for(data: Any) -> Recipe:
     from visus.recipes.folder import SUITABLE
 
     dataset = as_dataset(data)
-    recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset.schema)
+    recipe = row(SUITABLE, dataset[0].target, "choosing a recipe")(dataset)
     batch_size = min(recipe.data.batch_size, max(1, len(dataset) * 4 // 5))
     name = qualified(data).rpartition(".")[2].lower()
     return replace(recipe, name=name, data=replace(recipe.data, batch_size=batch_size))

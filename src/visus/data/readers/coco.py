@@ -18,10 +18,9 @@ from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError
 from visus.data.files.images import image_size
 from visus.data.formats.coco_fake import write_fake
-from visus.data.formats.coco_index import Record, build_index, read_coco_json, refuse_outside
-from visus.data.formats.coco_layouts import all_coco, beside_coco, find_coco
-from visus.data.formats.coco_names_found import find_images
-from visus.data.formats.coco_values import is_file_name, leaves_folder, short
+from visus.data.formats.coco_index import build_index, read_coco_json, refuse_outside
+from visus.data.formats.coco_layouts import all_coco, beside_coco, find_coco, find_images
+from visus.data.formats.coco_values import Record, is_file_name, leaves_folder, short
 from visus.data.records.indexed import IndexedDataset
 from visus.types import Schema
 

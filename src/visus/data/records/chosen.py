@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
 from visus.data.feed.failures import USER_ERRORS
-from visus.data.feed.loader import SampleDataset
+from visus.data.feed.loader import SampleDataset, Wrapped
 from visus.data.records.class_splits import LabelledDataset
-from visus.types import Sample, Schema
+from visus.types import Sample
 
 
-class Chosen:
+class Chosen(Wrapped):
     """The samples at some places of a data set.
 
     Args:
@@ -21,13 +21,8 @@ class Chosen:
     """
 
     def __init__(self, dataset: SampleDataset, places: Sequence[int]) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.places = places
-
-    @property
-    def schema(self) -> Schema:
-        """What labels and keypoints mean."""
-        return self.dataset.schema
 
     def __len__(self) -> int:
         return len(self.places)
@@ -61,19 +56,29 @@ def chosen(dataset: SampleDataset, places: Sequence[int]) -> Chosen:
     return ChosenLabelled(dataset, places) if isinstance(dataset, LabelledDataset) else Chosen(dataset, places)
 
 
-def first_readable(dataset: SampleDataset) -> Sample:
-    """The first sample that can be read; where there is none, the error of the first one.
+def readable(dataset: SampleDataset, places: Iterable[int]) -> Iterator[Sample]:
+    """The samples at some places that can be read; where none can, the error of the first one.
 
     Raises:
-        VisusError: no sample can be read.
+        VisusError: none of them can be read.
     """
     failed: Exception | None = None
-    for place in range(len(dataset)):
+    found = False
+    for place in places:
         try:
-            return dataset[place]
+            sample = dataset[place]
         except USER_ERRORS as error:
             failed = failed or error
-    raise failed or ValueError("the data set holds no image")
+            continue
+        found = True
+        yield sample
+    if failed and not found:
+        raise failed
+
+
+def first_readable(dataset: SampleDataset) -> Sample:
+    """The first sample that can be read; errors as for `readable`."""
+    return next(readable(dataset, range(len(dataset))))
 
 
 def unreadable(dataset: SampleDataset, on_each: Callable[[], object] = lambda: None) -> dict[int, str]:

@@ -127,6 +127,10 @@ def fasterrcnn_lite0_fpn(
     pretrained: bool = True,
     trainable_layers: int | None = None,
     size: int = 192,
+    smallest: float = 0.0,
+    largest: float = 0.0,
+    proposals: int = 100,
+    detections: int = 100,
     body: Backbone | None = None,
 ) -> FasterRCNN:
     """Our small Faster R-CNN for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
@@ -136,8 +140,13 @@ def fasterrcnn_lite0_fpn(
         pretrained: start from the ImageNet weights.
         trainable_layers: how many of the backbone's stages learn, counted from the last.
         size: the shorter side of an image in pixels; the longer may be twice that.
+        smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
+        largest: that of the largest; ``size`` where 0.
+        proposals: the most regions of an image that are looked at again.
+        detections: the most objects that are found in an image.
         body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
     """
+    limits = SmallLimits(size, smallest, largest, proposals, detections)
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers, body=body)
     return FasterRCNN(
         transform=small_transform(size, backbone.body),

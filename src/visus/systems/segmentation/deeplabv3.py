@@ -19,7 +19,7 @@ from visus.systems.segmentation.bodies import dilated_lite0, dilated_mobilenet, 
 from visus.systems.segmentation.fcn import of_published_size, published_transform
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import SkipRefine, Small, score_layer, small_segmenter
+from visus.systems.segmentation.small import SkipRefine, Small, any_segmenter, score_layer
 
 RATES = (6, 12, 18)
 """The paper's dilations at output stride 16."""
@@ -146,40 +146,10 @@ def deeplabv3_mobilenet_v3_large(
     return of_published_size(published_transform(min_size, max_size), backbone, classifier, num_classes, aux=aux)
 
 
-def _of_published_size(
-    transform: ImageTransform, backbone: Backbone, num_classes: int, rates: Sequence[int], aux: bool
-) -> Segmenter:
-    return Segmenter(
-        transform=transform,
-        backbone=backbone,
-        classifier=DeepLabHead(backbone.channels[-1], num_classes, rates),
-        aux_classifier=FCNHead(backbone.channels[-2], num_classes, stage=-2) if aux else None,
-    )
-
-
-def deeplabv3_lite0(
-    *,
-    num_classes: int = 21,
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
-    size: int = 240,
-    body: Backbone | None = None,
-) -> Segmenter:
-    """Our small DeepLabv3 for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
-
-    Unlike the paper's it finds its way back to stride 4 with the help of earlier stages, and does not count padding in
-    the average of an image.
-
-    Args:
-        num_classes: classes of a pixel; where a data set has a background, it is one of them.
-        pretrained: start from the ImageNet weights.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
-        size: the shorter side of an image in pixels; the longer may be twice that.
-        body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
-    """
-    backbone = dilated_lite0(pretrained=pretrained, trainable_layers=trainable_layers, body=body)
-    return Segmenter(
-        transform=small_transform(size, backbone),
-        backbone=backbone,
-        classifier=DeepLabSmallHead(backbone.channels, num_classes),
-    )
+deeplabv3_lite0 = named(
+    "deeplabv3_lite0",
+    any_segmenter,
+    Small(dilated_lite0, lambda body, classes: DeepLabSmallHead(body.channels, classes)),
+    "Our small DeepLabv3 for a CPU. Unlike the paper's it finds its way back to stride 4 with the help of earlier\n"
+    "stages, and does not count padding in the average of an image.",
+)

@@ -21,7 +21,7 @@ from visus.nn.transform import ImageTransform
 from visus.systems.segmentation.bodies import dilated_lite0, dilated_resnet
 from visus.systems.segmentation.outputs import Frame
 from visus.systems.segmentation.segmenter import Segmenter
-from visus.systems.segmentation.small import Small, score_layer, separable_conv, small_segmenter
+from visus.systems.segmentation.small import Small, any_segmenter, score_layer, separable_conv
 
 
 class FCNHead(nn.Sequential):
@@ -128,29 +128,10 @@ fcn_resnet101 = named(
 )
 
 
-def fcn_lite0(
-    *,
-    num_classes: int = 21,
-    pretrained: bool = True,
-    trainable_layers: int | None = None,
-    size: int = 240,
-    body: Backbone | None = None,
-) -> Segmenter:
-    """Our small FCN for a CPU: EfficientNet-Lite0 with the ImageNet weights that come with the install.
-
-    Unlike the paper's it goes on to stride 4, has a small filter before the scores of each stage, and enlarges scores
-    bilinearly without learning how.
-
-    Args:
-        num_classes: classes of a pixel; where a data set has a background, it is one of them.
-        pretrained: start from the ImageNet weights.
-        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
-        size: the shorter side of an image in pixels; the longer may be twice that.
-        body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
-    """
-    backbone = dilated_lite0(output_stride=32, pretrained=pretrained, trainable_layers=trainable_layers, body=body)
-    return Segmenter(
-        transform=small_transform(size, backbone),
-        backbone=backbone,
-        classifier=FCNSmallHead(backbone.channels, num_classes),
-    )
+fcn_lite0 = named(
+    "fcn_lite0",
+    any_segmenter,
+    Small(partial(dilated_lite0, output_stride=32), lambda body, classes: FCNSmallHead(body.channels, classes)),
+    "Our small FCN for a CPU. Unlike the paper's it goes on to stride 4, has a small filter before the scores of each\n"
+    "stage, and enlarges scores bilinearly without learning how.",
+)

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.names import named
 from visus.nn.backbones import Backbone, freeze, loads_pretrained, pretrained_state
 from visus.nn.backbones.interface import init_convolutions
 from visus.nn.backbones.vgg import VGG16_STAGES

@@ -6,7 +6,8 @@ All stand on EfficientNet-Lite0 and give logits at stride 4, so that thin things
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from jaxtyping import Float
@@ -57,6 +58,34 @@ def small_segmenter(
     backbone = parts.backbone(pretrained=pretrained, trainable_layers=trainable_layers)
     classifier = parts.classifier(backbone, num_classes)
     return Segmenter(transform=small_transform(size, backbone), backbone=backbone, classifier=classifier)
+
+
+def any_segmenter(
+    parts: Small[Body],
+    /,
+    *,
+    num_classes: int = 21,
+    pretrained: bool = True,
+    trainable_layers: int | None = None,
+    size: int = 240,
+    body: Backbone | None = None,
+) -> Segmenter:
+    """On EfficientNet-Lite0 with the ImageNet weights that come with the install, or on another backbone.
+
+    Args:
+        num_classes: classes of a pixel; where a data set has a background, it is one of them.
+        pretrained: start from the ImageNet weights.
+        trainable_layers: how many of the backbone's five stages learn, counted from the last; 3 if pretrained.
+        size: the shorter side of an image in pixels; the longer may be twice that.
+        body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
+    """
+    return small_segmenter(
+        replace(parts, backbone=partial(parts.backbone, body=body)),
+        num_classes=num_classes,
+        pretrained=pretrained,
+        trainable_layers=trainable_layers,
+        size=size,
+    )
 
 
 class SkipRefine(nn.Module):
