@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from visus.data.datasets import DATASETS
-from visus.metrics import ClassificationMetric, CocoMetric, Metric, RetrievalMetric, SemanticMetric, VocMetric
+from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
 from visus.systems import classification, detection, instances, metric_learning, segmentation
 from visus.types import Schema
 
 if TYPE_CHECKING:
+    from visus.metrics.named import METRICS
     from visus.nn.backbones import Backbone
     from visus.training.recipe import Recipe
     from visus.training.task import Task
@@ -39,13 +40,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 LOSSES: dict[str, Callable[..., Any]] = {
     name: builder for problem in PROBLEMS.values() for name, builder in problem.losses.items()
 }
-METRICS: dict[str, Callable[..., Metric]] = {
-    "coco": CocoMetric,
-    "voc": VocMetric,
-    "semantic": SemanticMetric,
-    "classification": ClassificationMetric,
-    "retrieval": RetrievalMetric,
-}
+__getattr__ = lazily(__name__, {"METRICS": "visus.metrics.named"})  # torchmetrics takes a second; predicting needs none
 
 BODY = "body"
 """The argument of builders that take a backbone of somebody's own."""

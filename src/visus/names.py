@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from visus.dataclass_json import WrongKindError, converted
@@ -43,6 +44,17 @@ def closest(name: str, names: Iterable[str]) -> str | None:
     """The name that was probably meant, None where nothing comes near."""
     near = difflib.get_close_matches(name, list(names), n=1)
     return near[0] if near else None
+
+
+def closest_path(path: str | Path) -> str | None:
+    """The file or folder that was probably meant: the nearest name beside a path that does not exist."""
+    wanted = Path(path).expanduser()
+    try:
+        beside = [other.name for other in wanted.parent.iterdir()]
+    except (OSError, ValueError):
+        return None
+    near = closest(wanted.name, beside)
+    return None if near is None else str(Path(path).parent / near)
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

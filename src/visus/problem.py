@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from visus.metrics.metric import Metric
 from visus.names import UnknownNameError, build, find
 from visus.training.recipe import Recipe, RecipeError
 from visus.types import Batch, Schema
 
 if TYPE_CHECKING:
+    from visus.metrics.metric import Metric
     from visus.training.update import Update
 
 Builder = Callable[..., Any]

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from visus.errors import VisusError
-from visus.predict.sources import images_from, list_images
+from visus.predict.items import Reading, items_of
+from visus.predict.sources import list_images
 
 
 @pytest.fixture
@@ -18,16 +19,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-def names(source, **options):
-    return [name for name, _ in images_from(source, **options)]
+def names(source):
+    """The names of the images that can be read."""
+    found = []
+    for item in items_of(source, Reading()):
+        item.read()
+        found.append(item.name)
+    return found
 
 
 def test_a_folder_is_read_in_order_with_its_sub_folders(folder):
-    failures = []
-    found = names(folder, on_error=lambda name, error: failures.append((name, str(error))))
-    assert found == ["a.JPG", "b.png", "deep/c.png"]
-    assert [name for name, _ in failures] == ["broken.jpg"]
-    assert "broken.jpg" in failures[0][1]
+    assert [item.name for item in items_of(folder, Reading())] == ["a.JPG", "b.png", "broken.jpg", "deep/c.png"]
 
 
 def test_a_broken_image_raises_where_nobody_listens(folder):
@@ -36,8 +38,9 @@ def test_a_broken_image_raises_where_nobody_listens(folder):
 
 
 def test_pixels_are_rgb_channels_first(folder):
-    ((name, image),) = images_from(str(folder / "b.png"))
-    assert name == "b.png"
+    (item,) = items_of(str(folder / "b.png"), Reading())
+    image = item.read()
+    assert (item.name, item.path) == ("b.png", str(folder / "b.png"))
     assert image.shape == (3, 6, 8)
     assert int(image[0, 0, 0]) == 20
 
@@ -58,9 +61,8 @@ def test_a_list_keeps_its_order_and_knows_comments(folder, monkeypatch):
 
 def test_an_image_of_a_list_that_does_not_exist_is_named(folder):
     (folder / "list.txt").write_text("b.png\nmissing.png\n")
-    failures = []
-    assert names(folder / "list.txt", on_error=lambda name, _: failures.append(name)) == ["b.png"]
-    assert failures == ["missing.png"]
+    with pytest.raises(ValueError, match=r"missing\.png: no such file"):
+        names(folder / "list.txt")
 
 
 def test_files_of_equal_name_stay_apart(folder):

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from visus.errors import VisusError
-from visus.predict.sources import images_from, is_video
+from visus.predict.items import Reading, items_of
+from visus.predict.sources import is_video
 from visus.predict.video import VideoWriter, read_frames, video_info
 
 pytest.importorskip("av")
@@ -32,7 +33,7 @@ def test_what_was_written_is_read(clip):
 
 def test_every_third_frame(clip):
     assert is_video(clip)
-    assert [name for name, _ in images_from(clip, every=3)] == [f"frame_00000{i}" for i in (0, 3, 6, 9)]
+    assert [item.name for item in items_of(clip, Reading(every=3))] == [f"frame_00000{i}" for i in (0, 3, 6, 9)]
     with pytest.raises(VisusError, match="n >= 1"):
         list(read_frames(clip, every=0))
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from visus.data.errors import DatasetNotFoundError
-from visus.names import counted
+from visus.names import closest_path, counted
+from visus.new_folder import new_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,55 +105,62 @@ def main(argv: list[str]) -> int:
 
 def _check(arguments: CheckArguments) -> int:
     """Report everything that is wrong with a data set."""
-    from rich.console import Console
-
+    data = arguments.data.expanduser()
+    _refuse_missing(data)
     from visus.data.check.folder import check_folder
     from visus.data.readers.coco import check_coco
+    from visus.terminal import console
 
-    data = arguments.data.expanduser()
     if data.is_dir() or data.suffix != ".json":
         report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset)
     else:
         report = check_coco(data, arguments.images, decode=arguments.decode)
-    _print_report(report, Console(), everything=arguments.all)
+    _print_report(report, console(), everything=arguments.all)
     return 1 if report.errors else 0
 
 
 def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its images."""
-    from rich.console import Console
+    from visus.terminal import console
 
+    out = arguments.out.expanduser()
+    with new_folder(out):  # first: what is not free is refused before anything heavy is imported
+        dataset = _open(arguments)
+        count = min(arguments.count, len(dataset))
+        _draw_some(dataset, count, out)
+    console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {out / 'sheet.png'}", soft_wrap=True)
+    return 0
+
+
+def _draw_some(dataset: SampleDataset, count: int, out: Path) -> None:
+    """Writes drawings of so many samples, spread evenly, and a sheet of them."""
     from visus.cli.tables import target_words
     from visus.draw.draw import draw
     from visus.draw.sheet import contact_sheet
 
-    dataset = _open(arguments)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    count = min(arguments.count, len(dataset))
     images, captions = [], []
     for turn in range(count):
         index = turn * len(dataset) // count
         sample = dataset[index]
         image = draw(sample.input, sample.target, dataset.schema)
         name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
-        image.save(arguments.out / f"{name}.png")
+        image.save(out / f"{name}.png")
         images.append(image)
         captions.append(f"{Path(sample.path).name or index}: {target_words(sample.target, dataset.schema)}")
     if images:
-        contact_sheet(images, captions=captions).save(arguments.out / "sheet.png")
-    Console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {arguments.out / 'sheet.png'}")
-    return 0
+        contact_sheet(images, captions=captions).save(out / "sheet.png")
 
 
 def _convert(arguments: ConvertArguments) -> int:
     """Write a data set in another format, with a bar where it takes long."""
-    from rich.console import Console
+    _refuse_missing(arguments.source.expanduser())
     from rich.progress import Progress
 
     from visus.data.convert.convert import convert
+    from visus.terminal import console
 
-    console, begin = Console(), time.monotonic()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    terminal, begin = console(), time.monotonic()
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         bar = progress.add_task("images", total=None, visible=False)
 
         def advance(done: int, total: int) -> None:
@@ -166,13 +174,23 @@ def _convert(arguments: ConvertArguments) -> int:
             link=arguments.link,
             on_image=advance,
         )
-    console.print(
-        f"{counted(result.images, 'images')}, {counted(result.objects, 'objects')} written to {arguments.target}"
-    )
+    done = f"{counted(result.images, 'images')}, {counted(result.objects, 'objects')}"
+    terminal.print(f"{done} written to {arguments.target}", soft_wrap=True)
     if result.left_out:
         lost = ", ".join(f"{count} {what}" for what, count in result.left_out.items())
-        console.print(f"[yellow]left out, as {arguments.to} cannot say it: {lost}[/]")
+        terminal.print(f"left out, as {arguments.to} cannot say it: {lost}", style="yellow")
     return 0
+
+
+def _refuse_missing(path: Path) -> None:
+    """Refuses a path that does not exist, before anything heavy is imported.
+
+    Raises:
+        DatasetNotFoundError: there is none; the message has the nearest name.
+    """
+    if not path.exists():
+        near = closest_path(path)
+        raise DatasetNotFoundError(f"{path}: no such file or folder{f'; did you mean {near}?' if near else ''}")
 
 
 def _open(arguments: ShowArguments) -> SampleDataset:
@@ -196,8 +214,8 @@ def _open(arguments: ShowArguments) -> SampleDataset:
 def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:
     """A table of the kinds of problem, most frequent first, with examples of each."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "problem", "times", "where, and what", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
@@ -210,16 +228,15 @@ def _print_report(report: CheckReport, console: Console, *, everything: bool) ->
         if len(shown) < len(problems):
             lines.append(f"... and {len(problems) - len(shown)} more (--all lists them)")
         colour = "red" if severity == "error" else "yellow"
-        table.add_row(f"[{colour}]{severity}[/]", kind, str(len(problems)), escape("\n".join(lines)))
+        table.add_row(Text(severity, colour), kind, str(len(problems)), "\n".join(lines))
     if report.problems:
         console.print(table)
     warnings = len(report.problems) - report.errors
-    verdict = (
-        "[green]no problems[/]"
-        if not report.problems
-        else f"{counted(report.errors, 'errors')}, {counted(warnings, 'warnings')}"
-    )
-    console.print(f"{counted(report.images, 'images')}, {counted(report.objects, report.unit)}: {verdict}")
+    seen = f"{counted(report.images, 'images')}, {counted(report.objects, report.unit)}: "
+    if report.problems:
+        console.print(f"{seen}{counted(report.errors, 'errors')}, {counted(warnings, 'warnings')}")
+    else:
+        console.print(Text.assemble(seen, ("no problems", "green")))
 
 
 def _object(annotation_id: int | None) -> str:

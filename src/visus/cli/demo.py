@@ -14,8 +14,6 @@ from visus.errors import VisusError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rich.console import Console
-
 SHOWN = 6
 SMALLEST, LARGEST = 64, 1024
 """Sides of a scene that a person can look at."""
@@ -48,12 +46,11 @@ def main(argv: list[str]) -> int:
             raise VisusError(f"--{name} must be at least {least:g}, not {value:g}")
     if not SMALLEST <= arguments.size <= LARGEST:
         raise VisusError(f"--size must be from {SMALLEST} to {LARGEST} pixels, not {arguments.size}")
-    from rich.console import Console
-
     from visus.recipes import RECIPES
     from visus.runs.train import train
+    from visus.terminal import console
 
-    console, start = Console(), time.perf_counter()
+    start = time.perf_counter()
     recipe = RECIPES["maskrcnn_vignettes"]()
     recipe = replace(
         recipe,
@@ -63,14 +60,13 @@ def main(argv: list[str]) -> int:
     )
     folder = train(recipe, run=arguments.run)
     pictures = _predict_a_few(folder, arguments.scenes, arguments.size)
-    _tell(folder, pictures, time.perf_counter() - start, console)
+    _tell(folder, pictures, time.perf_counter() - start, console())
     return 0
 
 
 def _predict_a_few(folder: Path, first: int, size: int) -> list[Path]:
     """Drawings of the run's predictions on scenes after those that were measured."""
     from visus.data.vignettes import Vignettes
-    from visus.draw.draw import draw
     from visus.predict.predictor import load
 
     predictor = load(folder)
@@ -79,9 +75,8 @@ def _predict_a_few(folder: Path, first: int, size: int) -> list[Path]:
     out = folder / "pictures"
     out.mkdir(exist_ok=True)
     written = []
-    for number, (image, found) in enumerate(zip(images, predictor.predict(images), strict=True)):
-        written.append(out / f"scene_{number}.png")
-        draw(image, found, predictor.schema, min_score=0.5).save(written[-1])
+    for number, result in enumerate(predictor.predict(images)):
+        written.append(result.save(out / f"scene_{number}.png"))
     return written
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -28,7 +29,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
-    "data": ("visus.cli.data", "check a data set for every problem at once, or look at it"),
+    "data": ("visus.cli.data", "check a data set for every problem at once, look at it, or convert it"),
 }
 """Each verb: where it lives (``module`` means its function ``main``), and what it does."""
 
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = share_processors(words)
     debug = "--debug" in words or os.environ.get("VISUS_DEBUG", "0") not in ("", "0")
     words = [word for word in words if word != "--debug"]
+    if len(words) > 1 and words[0] == "help":  # visus help VERB
+        words = [*words[1:], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -68,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_unknown(words[0]), file=sys.stderr)
         return USAGE_ERROR
     try:
+        _refuse_empty(words)
         return _verb(words[0])(words[1:])
     except SystemExit as stop:  # argument parsers leave this way
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
@@ -157,13 +161,32 @@ def _verb(name: str) -> Callable[[list[str]], int]:
     return verb
 
 
+_MAY_BE_EMPTY = frozenset({"--loss", "--metric", "--data.root", "--fit.monitor"})
+"""Options by which an empty word means the usual choice."""
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuses empty words, such as a variable of the shell that is not set: as a path, one means the working directory.
+
+    Raises:
+        VisusError: there is one that means nothing.
+    """
+    for before, word in itertools.pairwise(words):
+        option, equals, value = word.partition("=")
+        if word == "" and before not in _MAY_BE_EMPTY:
+            after = f" after {before}" if before.startswith("-") else ""
+            raise VisusError(f"visus {words[0]}: one of the words{after} is empty ('')")
+        if equals and not value and option.startswith("--") and option not in _MAY_BE_EMPTY:
+            raise VisusError(f"visus {words[0]}: {option} is empty")
+
+
 def _help() -> str:
     """The page of ``visus --help``."""
     width = max(map(len, VERBS)) + 2
     verbs = "\n".join(f"  {_style(name, '36;1')}{' ' * (width - len(name))}{what}" for name, (_, what) in VERBS.items())
     return f"""{_style("visus", "1")} {__version__}: visual perception in pure PyTorch
 
-usage: visus VERB [arguments]        visus VERB --help tells a verb's arguments
+usage: visus VERB [arguments]        visus help VERB tells a verb's arguments
 
 {verbs}
 
@@ -187,5 +210,6 @@ def _unknown(word: str) -> str:
 
 def _style(text: str, code: str, stream: TextIO | None = None) -> str:
     """Text in a terminal's colours, where the stream is a terminal that wants them."""
-    wanted = (stream or sys.stdout).isatty() and "NO_COLOR" not in os.environ
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    wanted = (stream or sys.stdout).isatty() and not plain
     return f"\x1b[{code}m{text}\x1b[0m" if wanted else text

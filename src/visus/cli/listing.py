@@ -32,15 +32,14 @@ class ListArguments:
 def main(argv: list[str]) -> int:
     """Runs ``visus list``."""
     arguments = tyro.cli(ListArguments, args=argv, prog="visus list")
-    from rich.console import Console
+    from visus.terminal import console
 
-    console = Console()
     if arguments.kind is not None and arguments.name is not None:
         print(_entry(arguments.kind, arguments.name), end="")
         return 0
     for kind, table in TABLES.items():
         if arguments.kind in (None, kind):
-            console.print(table(), "")
+            console().print(table(), "")
     return 0
 
 

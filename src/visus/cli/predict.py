@@ -1,25 +1,35 @@
-"""``visus predict``: look at images, folders, lists or videos; write drawings and what was found."""
+"""``visus predict``: look at images, folders, addresses, videos or a camera; write drawings and what was found."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, count, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from visus.errors import VisusError
 from visus.names import counted
+from visus.new_folder import new_folder
+from visus.predict.model_words import why_no_model
+from visus.predict.sources import Source, find_sources
 
 if TYPE_CHECKING:
+    from PIL import Image
     from rich.console import Console
-    from torch import Tensor
 
+    from visus.predict.items import Item, Reading
     from visus.predict.predictor import Predictor
+    from visus.predict.result import Result
     from visus.predict.results import ResultFolder
+
+
+_SOURCES = tyro.conf.arg(metavar="SOURCE ...", help_behavior_hint="(one or more)")
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,15 @@ class PredictArguments:
 
     Args:
         model: a run folder, a .safetensors file, or published weights by name (`visus list weights`), fetched once.
-        source: an image, a folder, a quoted glob, a list file (.txt, one path a line) or a video.
-        out: the folder to write to; default: a new one, runs/predict/ and the name of the source.
+        sources: images, folders, quoted globs, list files (.txt, one path a line), videos, addresses (http, https,
+            rtsp), a camera (webcam, webcam:1), or - for an image in standard input.
+        out: the folder to write to, new or empty; default: a new one, runs/predict/ and the name of the source.
         min_score: draw objects from this score on; predictions.json holds all that the model reports.
-        batch_size: images that go through the network together.
+        batch_size: images that go through the network together, at most; on a CPU, large images go one by one.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         every: of a video, look at every n-th frame.
         frames: write a video's frames as images instead of one mp4.
+        pages: look at all pages of a TIFF and all frames of a GIF, not at the first alone.
         pictures: write drawings; --no-pictures writes the predictions only.
         scales: segmentation models: average over several sizes, as factors on the usual one.
         flip: segmentation models: average with the mirrored image.
@@ -45,67 +57,68 @@ class PredictArguments:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional, _SOURCES]
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     min_score: float = 0.5
     batch_size: int = 1
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     every: int = 1
     frames: bool = False
+    pages: bool = False
     pictures: bool = True
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     window: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
-class _Item:
-    """An image to look at: its name, number, pixels, and what else its record keeps."""
-
-    name: str
-    image_id: int
-    image: Tensor
-    details: dict[str, float]
-
-
 def main(argv: list[str]) -> int:
     """Runs ``visus predict``; 1 where some image could not be read."""
     arguments = tyro.cli(PredictArguments, args=argv, prog="visus predict")
-    from rich.console import Console
-
-    from visus.errors import VisusError
-
     if not 0 <= arguments.min_score <= 1 or arguments.batch_size < 1 or arguments.every < 1:
         raise VisusError("--min-score must lie between 0 and 1, --batch-size and --every must be at least 1")
-    return _predict(arguments, Console(stderr=True))
+    _check_model(arguments.model)
+    sources = find_sources(arguments.sources)
+    if not sources:
+        raise VisusError("visus predict MODEL SOURCE: name at least one source, such as photo.jpg or photos/")
+    # What was wrong so far was said before anything heavy was imported, and leaves no folder.
+    from visus.terminal import console
+
+    wanted = arguments.out.expanduser() if arguments.out else Path("runs") / "predict" / sources[0].stem
+    with new_folder(wanted, numbered=arguments.out is None) as folder:
+        return _predict(arguments, sources, folder, console(stderr=True))
 
 
-def _predict(arguments: PredictArguments, console: Console) -> int:
+def _check_model(name: str) -> None:
+    from visus.recipes import RECIPES
+
+    if reason := why_no_model(name, models={make().model for make in RECIPES.values()}, recipes=RECIPES):
+        raise VisusError(reason)
+
+
+def _predict(arguments: PredictArguments, sources: list[Source], folder: Path, console: Console) -> int:
     """Loads the model, looks at every image, writes the results and tells of them."""
     from visus.predict.predictor import load
     from visus.predict.results import ResultFolder
-    from visus.predict.sources import is_video, list_images
 
-    video = is_video(arguments.source)
-    # The source comes first: a wrong one fails before anything is downloaded.
-    names = [] if video else [file.name for file in list_images(arguments.source)]
     predictor = load(arguments.model, device=arguments.device)
     if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
         predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)
-    results = ResultFolder(arguments.out or _new_folder(arguments.source), predictor.schema)
+    results = ResultFolder(folder, predictor.schema)
     start = time.perf_counter()
     try:
-        items = _video_items(arguments, results) if video else _image_items(arguments, results, names)
-        _look_at(items, _total(arguments, names), predictor, results, arguments, console)
-    finally:  # also after Ctrl-C: what was found until then is kept
-        results.write_json()
+        _look_at(sources, predictor, results, arguments, console)
+    except BaseException:  # also Ctrl-C: what was found until then is kept
+        if results.images:
+            with suppress(VisusError, OSError):  # of a full disk; the error that is raised says so already
+                results.write_json()
+        raise
+    results.write_json()
     _tell(results, time.perf_counter() - start, console)
     return 1 if results.failures else 0
 
 
 def _look_at(
-    items: Iterator[_Item],
-    total: int | None,
+    sources: list[Source],
     predictor: Predictor,
     results: ResultFolder,
     arguments: PredictArguments,
@@ -115,106 +128,111 @@ def _look_at(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from visus.cli.tables import prediction_table
-    from visus.draw.draw import draw
+    from visus.predict.items import Reading
 
-    min_score = arguments.min_score
-    legend: Literal["below", "inside"] = "inside" if _writes_video(arguments) else "below"
+    how = Reading(pages=arguments.pages, every=arguments.every, on_note=console.print)
+    total, number_of = _total(sources, arguments), _numbering(sources, arguments)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress, ExitStack() as open_files:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("looking at images", total=total)
-        save = _saver(results, arguments, open_files)
-        for batch in _batches(items, arguments.batch_size):
-            predictions = predictor.predict([item.image for item in batch], batch_size=arguments.batch_size)
-            for item, prediction in zip(batch, predictions, strict=True):
-                results.add(item.name, item.image_id, prediction, **item.details)
-                if arguments.pictures:
-                    save(item.name, draw(item.image, prediction, predictor.schema, min_score=min_score, legend=legend))
-                if total == 1:
-                    console.print(prediction_table(prediction, predictor.schema, min_score=min_score))
-            progress.update(task, completed=len(results.images) + len(results.failures))
+        for video, group in groupby(sources, key=lambda source: source.video):
+            items = _items(list(group), how, results, prefixed=len(sources) > 1)
+            with ExitStack() as open_files:
+                save = _saver(video, results, arguments, open_files)
+                for result in predictor.stream(items, batch_size=arguments.batch_size, on_error=results.fail):
+                    results.add(result, number_of(result))
+                    save(result)
+                    if total == 1:
+                        table = prediction_table(result.prediction, result.schema, min_score=arguments.min_score)
+                        console.print(table)
+                    progress.update(task, completed=len(results.images) + len(results.failures))
 
 
-def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """The items in groups of ``size``, read no earlier than they are needed."""
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
+def _items(sources: list[Source], how: Reading, results: ResultFolder, *, prefixed: bool) -> Iterator[Item]:
+    """The images of sources one after the other; a video that breaks off is a failure, its frames before that count.
+
+    The frames of one video among other sources get its name in front of theirs.
+    """
+    from visus.predict.items import items_of_source
+
+    for source in sources:
+        seen = False
+        try:
+            for item in items_of_source(source, how):
+                yield replace(item, name=f"{source.stem}/{item.name}") if source.video and prefixed else item
+                seen = True
+        except VisusError as error:
+            if not seen:
+                raise
+            results.fail(Path(source.text).name, error)
 
 
-def _image_items(arguments: PredictArguments, results: ResultFolder, names: list[str]) -> Iterator[_Item]:
-    """The readable images of the source; the others are noted as failures."""
+def _numbering(sources: list[Source], arguments: PredictArguments) -> Callable[[Result], int]:
+    """What gives an image its number: of a video that of the frame, of images the number in all their names."""
     from visus.predict.results import image_ids
-    from visus.predict.sources import images_from
 
+    if len(sources) == 1 and sources[0].video:
+        return lambda result: int(result.details["frame"]) + 1
+    if arguments.pages or any(source.video for source in sources):
+        running = count(1)
+        return lambda result: next(running)
+    names = [image.name for image in chain.from_iterable(source.images for source in sources)]
     ids = dict(zip(names, image_ids(names), strict=True))
-    for name, image in images_from(arguments.source, on_error=results.fail):
-        yield _Item(name, ids[name], image, {})
+    return lambda result: ids[result.name]
 
 
-def _video_items(arguments: PredictArguments, results: ResultFolder) -> Iterator[_Item]:
-    """The frames of a video; one that breaks off is a failure, its frames before that count."""
-    from visus.errors import VisusError
-    from visus.predict.video import read_frames
-
-    try:
-        for frame in read_frames(Path(arguments.source), every=arguments.every):
-            details = {"frame": frame.index, "seconds": round(frame.seconds, 4)}
-            yield _Item(frame.name, frame.index + 1, frame.image, details)
-    except VisusError as error:
-        if not results.images:
-            raise
-        results.fail(Path(arguments.source).name, error)
-
-
-def _saver(results: ResultFolder, arguments: PredictArguments, open_files: ExitStack):  # type: ignore[no-untyped-def]
-    """What takes each drawing: the folder, or the video that is being written."""
+def _saver(
+    video: str, results: ResultFolder, arguments: PredictArguments, open_files: ExitStack
+) -> Callable[[Result], Any]:
+    """What takes each result that there is something to draw of: the folder, or the video that is being written."""
+    from visus.predict.results import DRAWN
     from visus.predict.video import VideoWriter, video_info
 
-    if not _writes_video(arguments):
-        return results.save_picture
-    results.path.mkdir(parents=True, exist_ok=True)
-    rate = video_info(Path(arguments.source)).frame_rate / arguments.every
-    writer = open_files.enter_context(VideoWriter(results.path / f"{Path(arguments.source).stem}.mp4", frame_rate=rate))
-    return lambda _, picture: writer.write(picture)
+    as_video = bool(video) and not arguments.frames
+    drawn = partial(_drawn, min_score=arguments.min_score, legend="inside" if as_video else "below")
+    writers: list[VideoWriter] = []
+
+    def save(result: Result) -> None:
+        if not arguments.pictures or not DRAWN[type(result.prediction)]:
+            return
+        if not as_video:
+            results.save_picture(result.name, drawn(result))
+            return
+        if not writers:
+            rate = video_info(video).frame_rate / arguments.every
+            path = results.new_file(f"{Source(video).stem}.mp4")
+            writers.append(open_files.enter_context(VideoWriter(path, frame_rate=rate)))
+        writers[0].write(drawn(result))
+
+    return save
 
 
-def _writes_video(arguments: PredictArguments) -> bool:
-    """Whether the drawings become one video, whose frames have to be of one size."""
-    from visus.predict.sources import is_video
+def _drawn(result: Result, *, min_score: float, legend: Literal["below", "inside"]) -> Image.Image:
+    from visus.draw.draw import draw
 
-    return arguments.pictures and not arguments.frames and is_video(arguments.source)
+    return draw(result.image, result.prediction, result.schema, min_score=min_score, legend=legend)
 
 
-def _total(arguments: PredictArguments, names: list[str]) -> int | None:
-    """How many images there will be, None where a video does not say."""
-    if names:
-        return len(names)
+def _total(sources: list[Source], arguments: PredictArguments) -> int | None:
+    """How many images there will be, None where a source does not say."""
     from visus.predict.video import video_info
 
-    return -(-video_info(Path(arguments.source)).frames // arguments.every) or None
-
-
-def _new_folder(source: str) -> Path:
-    """A folder named after the source that does not exist yet."""
-    from visus.training.run import new_run
-
-    stem = Path(source).resolve().stem
-    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem).strip("-.") or "pictures"
-    return new_run(Path("runs") / "predict" / name).path
+    counts = [
+        -(-video_info(source.video).frames // arguments.every) if source.video else len(source.images)
+        for source in sources
+    ]
+    return sum(counts) if all(counts) and not arguments.pages else None
 
 
 def _tell(results: ResultFolder, seconds: float, console: Console) -> None:
     """The last lines: how much was done, where it lies, and what failed."""
-    from rich.markup import escape
+    from rich.text import Text
 
     done = len(results.images)
     speed = f", {done / seconds:.1f} a second" if done > 1 else ""
-    console.print(
-        f"{counted(done, 'images')} in {seconds:.1f} s{speed}; results in [bold]{escape(str(results.path))}[/]",
-        soft_wrap=True,
-    )
+    words = f"{counted(done, 'images')} in {seconds:.1f} s{speed}; results in "
+    console.print(Text.assemble(words, (str(results.path), "bold")), soft_wrap=True)
     if results.failures:
-        console.print(f"[red]{len(results.failures)} could not be read:[/]")
+        console.print(f"{len(results.failures)} could not be read:", style="red")
     for name, cause in results.failures:
-        line = cause if name in cause else f"{name}: {cause}"
-        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+        console.print(f"  {cause if name in cause else f'{name}: {cause}'}", soft_wrap=True)

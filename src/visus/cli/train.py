@@ -114,9 +114,11 @@ def evaluate(argv: list[str]) -> int:
 
 def _recipe(name: str, words: list[str]) -> Recipe:
     """The recipe that the command line changes: the run's own when it is resumed, else the named one."""
-    from visus.runs.train import find_recipe, resumed_recipe, run_to_resume
+    from visus.recipes.find import find_recipe
 
     if "--resume" in words:
+        from visus.runs.train import resumed_recipe, run_to_resume
+
         return resumed_recipe(name, run_to_resume(name, _run_word(words)))
     return find_recipe(name)
 

@@ -75,6 +75,6 @@ def _found(root: Path, levels: int) -> tuple[str, Path] | None:
 
 
 def _holds_images(root: Path) -> bool:
-    from visus.data.files.images import SUFFIXES
+    from visus.data.files.suffixes import SUFFIXES
 
     return any(path.suffix.lower() in SUFFIXES for path in visible(root))

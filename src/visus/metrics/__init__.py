@@ -1,16 +1,45 @@
 """Measures of predictions against what is annotated."""
 
-from visus.metrics.boundary import boundary_f1
-from visus.metrics.by_image import ImageRecords
-from visus.metrics.classification import ClassificationMetric
-from visus.metrics.coco import CocoMetric, evaluate_coco
-from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
-from visus.metrics.coco_summary import CocoResult
-from visus.metrics.metric import ConfusionMatrix, Measure, Metric, PerCategory
-from visus.metrics.ranking import image_quality
-from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
-from visus.metrics.semantic import SemanticMetric
-from visus.metrics.voc import VocMetric
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visus.lazy import lazily
+
+if TYPE_CHECKING:
+    from visus.metrics.boundary import boundary_f1
+    from visus.metrics.by_image import ImageRecords
+    from visus.metrics.classification import ClassificationMetric
+    from visus.metrics.coco import CocoMetric, evaluate_coco
+    from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
+    from visus.metrics.coco_summary import CocoResult
+    from visus.metrics.metric import ConfusionMatrix, Measure, Metric, PerCategory
+    from visus.metrics.ranking import image_quality
+    from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
+    from visus.metrics.semantic import SemanticMetric
+    from visus.metrics.voc import VocMetric
+
+_PUBLIC = {
+    "boundary_f1": "visus.metrics.boundary",
+    "ImageRecords": "visus.metrics.by_image",
+    "ClassificationMetric": "visus.metrics.classification",
+    "CocoMetric": "visus.metrics.coco",
+    "evaluate_coco": "visus.metrics.coco",
+    "prediction_to_coco": "visus.metrics.coco_format",
+    "schema_to_categories": "visus.metrics.coco_format",
+    "target_to_coco": "visus.metrics.coco_format",
+    "CocoResult": "visus.metrics.coco_summary",
+    "ConfusionMatrix": "visus.metrics.metric",
+    "Measure": "visus.metrics.metric",
+    "Metric": "visus.metrics.metric",
+    "PerCategory": "visus.metrics.metric",
+    "image_quality": "visus.metrics.ranking",
+    "RetrievalMetric": "visus.metrics.retrieval",
+    "precision_at_r": "visus.metrics.retrieval",
+    "recall_at_k": "visus.metrics.retrieval",
+    "SemanticMetric": "visus.metrics.semantic",
+    "VocMetric": "visus.metrics.voc",
+}
 
 __all__ = [
     "ClassificationMetric",
@@ -33,3 +62,4 @@ __all__ = [
     "schema_to_categories",
     "target_to_coco",
 ]
+__getattr__ = lazily(__name__, _PUBLIC)

@@ -5,14 +5,14 @@ Python sets ``visus.predict`` to the package as soon as anything of it is import
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from visus.predict.predictor import Picture, Predictor
-    from visus.types import Prediction
+    from visus.predict.items import Pictures
+    from visus.predict.predictor import Predictor
+    from visus.predict.result import Result
 
 
 class PredictPackage(ModuleType):
@@ -21,13 +21,15 @@ class PredictPackage(ModuleType):
     def __call__(
         self,
         model: str | Path | Predictor,
-        images: Picture | Sequence[Picture],
+        images: Pictures,
         *,
         device: str | None = None,
         batch_size: int = 1,
         min_score: float | None = None,
-    ) -> list[Prediction]:
+        bgr: bool = False,
+        pages: bool = False,
+    ) -> list[Result]:
         """Loads a model and looks at images; see `visus.predict.predictor.predict`."""
         from visus.predict.predictor import predict
 
-        return predict(model, images, device=device, batch_size=batch_size, min_score=min_score)
+        return predict(model, images, device=device, batch_size=batch_size, min_score=min_score, bgr=bgr, pages=pages)

@@ -1,25 +1,26 @@
-"""A trained model that is ready to look at pictures: `load` finds the weights, `Predictor.predict` uses them."""
+"""A trained model that is ready to look at images: `load` finds the weights, `Predictor.predict` uses them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import UInt8
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from visus import catalog
-from visus.data.files.images import read_image, rgb_pixels
 from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.nn.model import predict_batch
+from visus.predict.items import Item, Pictures, Pixels, Reading, items_of
+from visus.predict.result import Result
 from visus.predict.stored import find_weights
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    ImageBatch,
     InstancePrediction,
     Prediction,
     Schema,
@@ -27,7 +28,13 @@ from visus.types import (
     row,
 )
 
-Picture = UInt8[Tensor, "3 h w"] | Image.Image | str | Path
+CPU_PIXELS = 1 << 18
+"""So many pixels go through a network on a CPU at once, at most: more take memory and no less time for each."""
+
+OnError = Callable[[str, Exception], None]
+Ready = tuple[Item, Pixels, Any]
+"""An image, its pixels, and the inputs of the network that were made of them."""
+
 
 
 class Predictor:
@@ -53,33 +60,75 @@ class Predictor:
         self.model = model.to(self.device).eval()
         self.schema = schema
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.schema.categories
+
     def predict(
-        self, images: Picture | Sequence[Picture], *, batch_size: int = 1, min_score: float | None = None
-    ) -> list[Prediction]:
-        """Looks at each picture: finds its objects, the classes of its pixels, its class or its embedding.
+        self,
+        images: Pictures,
+        *,
+        batch_size: int = 1,
+        min_score: float | None = None,
+        bgr: bool = False,
+        pages: bool = False,
+    ) -> list[Result]:
+        """Looks at each image: finds its objects, the classes of its pixels, its class or its embedding.
 
         Args:
-            images: uint8 RGB tensors, Pillow images or paths; one or a list.
-            batch_size: images that go through the network together. Images of a batch share one padded size, which
-                moves scores in the third decimal; 1 is what the published numbers were measured with.
+            images: one image or several, in a list, an iterable, a generator or a data set. An image is a path (a
+                folder, a glob, a .txt list and a video stand for all of theirs), an http(s) address, the bytes of a
+                file, an open file, an image of Pillow's, or an array or tensor: [h w 3], [3 h w] or [h w], uint8 in
+                0..255, uint16, bool, or floats in 0..1; one more axis in front makes it a batch.
+            batch_size: images that go through the network together, at most: those alone whose sizes agree once the
+                model has resized them, and on a CPU no more than `CPU_PIXELS` pixels. So what is found in an image
+                does not depend on the others, but for the rounding of sums.
             min_score: leave out objects under this score; None keeps all that the model reports. Other kinds of
                 predictions are kept as they are.
+            bgr: arrays and tensors have blue first, as ``cv2.imread`` gives them.
+            pages: look at every page of a TIFF and every frame of a GIF, not at the first alone.
 
         Returns:
-            A prediction per image, in the image's own pixels, on the CPU.
+            A result for each image, with the image and the prediction in its own pixels, on the CPU.
 
         Raises:
-            ImageError: a path that holds no readable image.
+            ImageError: something that is no image, or a path that holds no readable one.
+            VisusError: a path that does not exist, an address that gives nothing.
         """
-        several = images if isinstance(images, Sequence) and not isinstance(images, str) else [images]
+        return list(self.stream(images, batch_size=batch_size, min_score=min_score, bgr=bgr, pages=pages))
+
+    def stream(
+        self,
+        images: Pictures | Iterable[Item],
+        *,
+        batch_size: int = 1,
+        min_score: float | None = None,
+        bgr: bool = False,
+        pages: bool = False,
+        on_error: OnError | None = None,
+    ) -> Iterator[Result]:
+        """`predict` that gives each result as soon as it is there, so that no number of images fills the memory.
+
+        Args:
+            images: as for `predict`.
+            batch_size: as for `predict`.
+            min_score: as for `predict`.
+            bgr: as for `predict`.
+            pages: as for `predict`.
+            on_error: called with the name and the error of each image that cannot be read, which is then left out;
+                without it the error is raised.
+
+        Raises:
+            ImageError: as for `predict`.
+            VisusError: as for `predict`.
+        """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        found: list[Prediction] = []
-        for start in range(0, len(several), batch_size):
-            found += self._predict_batch([as_pixels(image) for image in several[start : start + batch_size]])
-        if min_score is None:
-            return found
-        return [row(AT_LEAST, prediction, "a least score")(prediction, min_score) for prediction in found]
+        for group in self._groups(_read(items_of(images, Reading(bgr=bgr, pages=pages)), on_error), batch_size):
+            for (item, pixels, _), found in zip(group, self._look([inputs for _, _, inputs in group]), strict=True):
+                kept = found if min_score is None else row(AT_LEAST, found, "a least score")(found, min_score)
+                yield Result(pixels, kept, self.schema, path=item.path, name=item.name, details=item.details)
 
     def averaged(
         self, *, scales: Sequence[float] = (1.0,), flip: bool = False, window: tuple[int, int] | None = None
@@ -100,11 +149,38 @@ class Predictor:
         model = self._averaged(self.model, scales=scales, flip=flip, window=window)
         return Predictor(model, self.schema, device=str(self.device))
 
-    def _predict_batch(self, images: list[UInt8[Tensor, "3 h w"]]) -> list[Prediction]:
-        """One pass through the network."""
+    def _groups(self, images: Iterable[tuple[Item, Pixels]], batch_size: int) -> Iterator[list[Ready]]:
+        """The images, ready for the network, in groups of at most ``batch_size``; none waits longer than it must."""
         model: Any = self.model
-        _, found = predict_batch(model, model.transform.batch(images).to(self.device))
-        return [prediction.to("cpu") for prediction in found]
+        most = CPU_PIXELS if self.device.type == "cpu" else None
+        group: list[Ready] = []
+        waiting = 0
+        for item, pixels in images:
+            inputs = model.transform.batch([pixels])
+            size = JOINS.get(type(inputs), ALONE)[0](inputs)
+            if group and most is not None and waiting + size > most:
+                yield group
+                group, waiting = [], 0
+            group.append((item, pixels, inputs))
+            waiting += size
+            if len(group) == batch_size:
+                yield group
+                group, waiting = [], 0
+        if group:
+            yield group
+
+    def _look(self, group: list[Any]) -> list[Prediction]:
+        """The predictions of a group, in its order: one pass through the network for all inputs of one size."""
+        together: dict[Any, list[int]] = {}
+        for number, inputs in enumerate(group):
+            together.setdefault(JOINS.get(type(inputs), ALONE)[1](inputs), []).append(number)
+        found: dict[int, Prediction] = {}
+        model: Any = self.model
+        for numbers in together.values():
+            join = JOINS.get(type(group[numbers[0]]), ALONE)[2]
+            _, predictions = predict_batch(model, join([group[number] for number in numbers]).to(self.device))
+            found |= zip(numbers, (prediction.to("cpu") for prediction in predictions), strict=True)
+        return [found[number] for number in range(len(group))]
 
 
 def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBackbone | None = None) -> Predictor:
@@ -128,12 +204,14 @@ def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBac
 
 def predict(
     model: str | Path | Predictor,
-    images: Picture | Sequence[Picture],
+    images: Pictures,
     *,
     device: str | None = None,
     batch_size: int = 1,
     min_score: float | None = None,
-) -> list[Prediction]:
+    bgr: bool = False,
+    pages: bool = False,
+) -> list[Result]:
     """Loads a model and looks at images; `load` once and `Predictor.predict` often is faster.
 
     Args:
@@ -142,29 +220,29 @@ def predict(
         device: as for `load`.
         batch_size: as for `Predictor.predict`.
         min_score: as for `Predictor.predict`.
+        bgr: as for `Predictor.predict`.
+        pages: as for `Predictor.predict`.
 
     Raises:
         VisusError: there is no such model.
-        ImageError: a path that holds no readable image.
+        ImageError: something that is no image, or a path that holds no readable one.
     """
     predictor = model if isinstance(model, Predictor) else load(model, device=device)
-    return predictor.predict(images, batch_size=batch_size, min_score=min_score)
+    return predictor.predict(images, batch_size=batch_size, min_score=min_score, bgr=bgr, pages=pages)
 
 
-def as_pixels(image: Picture) -> UInt8[Tensor, "3 h w"]:
-    """An image as an upright uint8 RGB tensor.
-
-    Raises:
-        ImageError: a file, or an image of Pillow's, that cannot be decoded.
-        ValueError: a tensor that is not [3, h, w] of uint8.
-    """
-    if isinstance(image, str | Path):
-        return read_image(image)
-    if isinstance(image, Image.Image):
-        return rgb_pixels(image)
-    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"an image must be uint8 of shape [3, h, w], not {image.dtype} of {list(image.shape)}")
-    return image
+def _read(items: Iterator[Item], on_error: OnError | None) -> Iterator[tuple[Item, Pixels]]:
+    """The images that can be read, with their pixels."""
+    for number, item in enumerate(items):
+        named = item if item.name else replace(item, name=f"image_{number:06d}")
+        try:
+            pixels = item.read()
+        except Exception as error:
+            if on_error is None:
+                raise
+            on_error(named.name, error)
+        else:
+            yield named, pixels
 
 
 def _device(name: str | None) -> torch.device:
@@ -191,3 +269,30 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     EmbeddingPrediction: _whole,
 }
 """What a least score leaves of each kind of prediction."""
+
+
+def _joined(batches: Sequence[ImageBatch]) -> ImageBatch:
+    """Batches of one size as one."""
+    if len(batches) == 1:
+        return batches[0]
+    return ImageBatch(
+        torch.cat([batch.pixels for batch in batches]),
+        torch.cat([batch.sizes for batch in batches]),
+        tuple(size for batch in batches for size in batch.originals),
+    )
+
+
+Join = tuple[Callable[[Any], int], Callable[[Any], Any], Callable[[Any], Any]]
+"""Of a kind of inputs: how large one is, what has to agree for several to go together, and how they do."""
+
+JOINS: dict[type, Join] = {
+    ImageBatch: (
+        lambda batch: int(batch.pixels[:, 0].numel()),
+        lambda batch: (batch.pixels.shape[1:], batch.pixels.dtype, bool(batch.originals)),
+        _joined,
+    ),
+}
+"""The kinds of inputs that go through a network together."""
+
+ALONE: Join = (len, id, lambda batches: batches[0])
+"""Of any other kind, each goes by itself."""

@@ -11,17 +11,24 @@ its palette.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from PIL import Image
 
 from visus.draw.palette import schema_colour
+from visus.errors import VisusError
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories
+from visus.predict.content import Record, content_of
+from visus.predict.pictures import WRITABLE, encoded
+from visus.predict.result import Result
 from visus.types import (
     VOID,
     ClassPrediction,
@@ -31,17 +38,17 @@ from visus.types import (
     SemanticPrediction,
     row,
 )
+from visus.whole_file import full_disk, write_whole
 
 MASKS = "masks"
-_WRITABLE = (".jpg", ".jpeg", ".png")
 
 
 @dataclass
 class ResultFolder:
-    """Collects the predictions of one command.
+    """Collects the predictions of one command. No file is written over: neither an image nor an earlier result.
 
     Args:
-        path: the folder, made when the first file is written.
+        path: the folder, new or empty; made when the first file is written.
         schema: the meaning of the labels.
         found: what was predicted so far: COCO's results of objects, else an entry for each image.
         images: the images so far, as COCO image records.
@@ -50,22 +57,23 @@ class ResultFolder:
 
     path: Path
     schema: Schema
-    found: list[dict[str, Any]] = field(default_factory=list)
-    images: list[dict[str, Any]] = field(default_factory=list)
+    found: list[Record] = field(default_factory=list)
+    images: list[Record] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    _masks: set[Path] = field(default_factory=set)
+    _written: set[Path] = field(default_factory=set)
 
-    def add(self, name: str, image_id: int, prediction: Any, **details: float) -> None:
-        """Takes the prediction of an image; ``details`` are kept in its record (such as a frame's time).
+    def add(self, result: Result, image_id: int) -> None:
+        """Takes the result of an image; its details (such as a frame's time) are kept in its record.
 
         The mask of a `SemanticPrediction` is written at once: a folder of images would not fit into memory.
 
         Raises:
             NoRowError: a kind of prediction that `ENTRIES` does not know.
         """
-        self.found += row(ENTRIES, prediction, "writing predictions")(self, name, image_id, prediction)
-        height, width = prediction.size
-        self.images.append({"id": image_id, "file_name": name, "width": width, "height": height, **details})
+        self.found += row(ENTRIES, result.prediction, "writing predictions")(self, result, image_id)
+        height, width = result.prediction.size
+        about = {"id": image_id, "file_name": result.name, "width": width, "height": height}
+        self.images.append({**about, **result.details})
 
     def fail(self, name: str, error: Exception) -> None:
         """Notes an image that could not be read."""
@@ -73,13 +81,8 @@ class ResultFolder:
 
     def save_picture(self, name: str, picture: Image.Image) -> Path:
         """Writes a drawing under the name of its image (as JPEG where that is neither JPEG nor PNG)."""
-        path = self.path / (name if Path(name).suffix.lower() in _WRITABLE else f"{name}.jpg")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".png":
-            picture.save(path)
-        else:
-            picture.save(path, quality=92, subsampling=0)
-        return path
+        file = Path(name if Path(name).suffix.lower() in WRITABLE else f"{name}.jpg")
+        return self._write(file, encoded(picture, file))
 
     def write_json(self) -> None:
         """Writes what was collected so far."""
@@ -89,87 +92,91 @@ class ResultFolder:
             "categories": schema_to_categories(self.schema),
             "failures": [{"file_name": name, "cause": cause} for name, cause in self.failures],
         }
-        (self.path / "predictions.json").write_text(json.dumps(self.found))
-        (self.path / "images.json").write_text(json.dumps(about, indent=1))
+        write_whole(self.path / "predictions.json", json.dumps(self.found))
+        write_whole(self.path / "images.json", json.dumps(about, indent=1))
 
     def save_mask(self, name: str, prediction: SemanticPrediction) -> str:
         """Writes the labels of an image as a PNG; returns its path inside of the folder."""
-        file = Path(MASKS) / Path(name).with_suffix(".png")
-        if file in self._masks:
-            file = Path(MASKS) / f"{name}.png"  # a.jpg and a.png lie beside each other
-        self._masks.add(file)
-        path = self.path / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mask = Image.fromarray(prediction.labels.cpu().numpy()).convert("L")
+        mask = Image.fromarray(prediction.labels.cpu().numpy().astype(np.uint8)).convert("L")
         mask.putpalette(_palette(self.schema))
-        mask.save(path, optimize=True)
-        return file.as_posix()
+        file = Path(MASKS) / Path(name).with_suffix(".png")
+        if file in self._written:
+            file = Path(MASKS) / f"{name}.png"  # a.jpg and a.png lie beside each other
+        return self._write(file, encoded_mask(mask)).relative_to(self.path).as_posix()
+
+    def new_file(self, name: str | Path) -> Path:
+        """A place in the folder for a file of this name, with a number where the name is taken.
+
+        Raises:
+            VisusError: something that is not ours has the name.
+        """
+        file = Path(name)
+        number, stem = 1, file.stem
+        while file in self._written:
+            number += 1
+            file = file.with_stem(f"{stem}-{number}")
+        path = self.path / file
+        if os.path.lexists(path):
+            raise VisusError(f"{path}: there is something of this name already, which is not written over")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._written.add(file)
+        return path
+
+    def _write(self, file: Path, content: bytes) -> Path:
+        """Writes a file; nothing of it is left where that fails."""
+        path = self.new_file(file)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            full = full_disk(error, path)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise (full or error) from error
+        return path
 
 
-def instance_entries(
-    folder: ResultFolder, name: str, image_id: int, prediction: InstancePrediction
-) -> list[dict[str, Any]]:
+def encoded_mask(mask: Image.Image) -> bytes:
+    """A mask as the content of a PNG."""
+    content = io.BytesIO()
+    mask.save(content, format="png", optimize=True)
+    return content.getvalue()
+
+
+def instance_entries(folder: ResultFolder, result: Result, image_id: int) -> list[Record]:
     """COCO's results of the objects of an image."""
+    prediction: Any = result.prediction
     return prediction_to_coco(prediction, image_id, folder.schema)
 
 
-def class_entries(folder: ResultFolder, name: str, image_id: int, prediction: ClassPrediction) -> list[dict[str, Any]]:
-    """The classes of an image, best first, and the box (left, top, right, bottom) where there is one."""
-    schema = folder.schema
-    scores = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
-    classes = [
-        {"category_id": schema.category_ids[label], "name": schema.categories[label], "score": round(score, 6)}
-        for label, score in scores
-    ]
-    entry: dict[str, Any] = {"image_id": image_id, "file_name": name, "classes": classes}
-    if prediction.box_xyxy is not None:
-        entry["box_xyxy"] = [round(v, 2) for v in prediction.box_xyxy.tolist()]
-    return [entry]
+def image_entry(folder: ResultFolder, result: Result, image_id: int) -> list[Record]:
+    """What was found in an image, under its number and its name."""
+    content = content_of(result.prediction, folder.schema)
+    return [{"image_id": image_id, "file_name": result.name, **content}]
 
 
-def semantic_entries(
-    folder: ResultFolder, name: str, image_id: int, prediction: SemanticPrediction
-) -> list[dict[str, Any]]:
+def semantic_entry(folder: ResultFolder, result: Result, image_id: int) -> list[Record]:
     """The file of an image's mask, which is written here, and the share of each class."""
-    mask = folder.save_mask(name, prediction)
-    shares = class_shares(prediction, folder.schema)
-    return [{"image_id": image_id, "file_name": name, "mask": mask, "classes": shares}]
+    prediction: Any = result.prediction
+    return [
+        {**entry, "mask": folder.save_mask(result.name, prediction)} for entry in image_entry(folder, result, image_id)
+    ]
 
 
-def embedding_entries(
-    folder: ResultFolder, name: str, image_id: int, prediction: EmbeddingPrediction
-) -> list[dict[str, Any]]:
-    """The embedding of an image."""
-    values = [round(value, 6) for value in prediction.embedding.tolist()]
-    return [{"image_id": image_id, "file_name": name, "embedding": values}]
-
-
-ENTRIES: dict[type, Callable[[ResultFolder, str, int, Any], list[dict[str, Any]]]] = {
+ENTRIES: dict[type, Callable[[ResultFolder, Result, int], list[Record]]] = {
     InstancePrediction: instance_entries,
-    ClassPrediction: class_entries,
-    SemanticPrediction: semantic_entries,
-    EmbeddingPrediction: embedding_entries,
+    ClassPrediction: image_entry,
+    SemanticPrediction: semantic_entry,
+    EmbeddingPrediction: image_entry,
 }
 """What predictions.json holds of an image, by the kind of prediction."""
 
-
-def class_shares(prediction: SemanticPrediction, schema: Schema) -> list[dict[str, Any]]:
-    """The classes among the pixels of an image as JSON: the share of each and its mean score, the largest first."""
-    labels, scores = prediction.labels.cpu().flatten().long(), prediction.scores.cpu().flatten().double()
-    counts = torch.bincount(labels, minlength=VOID + 1)
-    sums = torch.bincount(labels, weights=scores, minlength=VOID + 1)
-    order = counts[: schema.num_classes].argsort(descending=True, stable=True).tolist()
-    return [
-        {
-            "category_id": schema.category_ids[label],
-            "name": schema.categories[label],
-            "label": label,
-            "share": round(int(counts[label]) / len(labels), 6),
-            "score": round(float(sums[label] / counts[label]), 4),
-        }
-        for label in order
-        if counts[label]
-    ]
+DRAWN: dict[type, bool] = {
+    InstancePrediction: True,
+    ClassPrediction: True,
+    SemanticPrediction: True,
+    EmbeddingPrediction: False,
+}
+"""Whether there is something to draw on the image; else a drawing would be a copy of it."""
 
 
 def _palette(schema: Schema) -> list[int]:

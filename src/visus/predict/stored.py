@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from torch import nn
 
@@ -18,10 +18,9 @@ from visus.names import suggestion
 from visus.nn.backbones import Backbone, without_pretrained
 from visus.nn.published import PUBLISHED
 from visus.nn.weights import StateDict, load_state, read_weights, remap_torchvision, set_frozen_eps
+from visus.predict.model_words import WEIGHTS_FILE, why_no_model
 from visus.predict.published_schemas import published_schema
 from visus.types import Schema
-
-WEIGHTS_FILE: Final = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +80,14 @@ def find_weights(name_or_run: str | Path) -> StoredWeights:
         VisusError: nothing of that name exists; the message says what does.
         WeightsError: the file does not hold weights.
     """
-    path = Path(name_or_run).expanduser()
-    if path.is_dir():
-        weights = path / WEIGHTS_FILE
-        if not weights.is_file():
-            raise VisusError(f"{path}: no {WEIGHTS_FILE} here: no run folder, or none that finished an epoch")
-        return _in_file(weights)
-    if path.is_file():
-        return _in_file(path)
-    name = str(name_or_run)
-    if (architecture := architecture_of(name)) is not None:
-        return _published(name, architecture)
-    raise VisusError(_unknown(name))
+    name, path = str(name_or_run), Path(name_or_run).expanduser()
+    if reason := why_no_model(name, models=catalog.MODELS):
+        raise VisusError(reason)
+    if path.exists():
+        return _in_file(path / WEIGHTS_FILE if path.is_dir() else path)
+    if (architecture := architecture_of(name)) is None:
+        raise VisusError(f"{name}: its published weights are known, but visus has no such model yet")
+    return _published(name, architecture)
 
 
 def architecture_of(name: str) -> str | None:
@@ -146,20 +141,3 @@ def _published(name: str, architecture: str) -> StoredWeights:
         frozen_eps=row.frozen_eps,
         shorter_side=row.shorter_side,
     )
-
-
-def _unknown(name: str) -> str:
-    """Why nothing can be loaded under a name, and what could."""
-    if Path(name).suffix or "/" in name:
-        return f"{name}: no such run folder or weights file"
-    if name in catalog.MODELS:
-        return f"{name} has no published weights; train it first (visus train), then give the run folder"
-    if name in PUBLISHED:
-        return f"{name}: its published weights are known, but visus has no such model yet"
-    known = [*filter(architecture_of, PUBLISHED), *_runs()]
-    return f"{name}: neither a run folder nor published weights{suggestion(name, known)}"
-
-
-def _runs() -> Iterator[str]:
-    """Run folders in their usual place below the working directory."""
-    return (str(path.parent) for path in sorted(Path("runs").glob(f"*/{WEIGHTS_FILE}")))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from visus.lazy import lazily
 from visus.recipes.classification import classifier_lite0, classifier_vignettes, resnet50_imagenet
-from visus.recipes.folder import for_folder
 from visus.recipes.metric_learning import METRIC_LEARNING
 from visus.recipes.one_stage import fasterrcnn_bccd, fcos_vignettes, ssd300_vgg16, ssd_bccd, ssd_vignettes
 from visus.recipes.segmentation import (
@@ -28,6 +29,9 @@ from visus.recipes.torchvision import (
     maskrcnn_resnet50_fpn,
 )
 from visus.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from visus.recipes.folder import for_folder
 
 BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
     "detection: a box around each object": {
@@ -71,3 +75,4 @@ BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
 RECIPES = {name: make for recipes in BY_PROBLEM.values() for name, make in recipes.items()}
 
 __all__ = ["BY_PROBLEM", "RECIPES", "for_folder"]
+__getattr__ = lazily(__name__, {"for_folder": "visus.recipes.folder"})  # it needs the readers, which import torch

@@ -15,8 +15,8 @@ from rich.markup import escape
 
 from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
-from visus.names import suggestion
 from visus.nn.backbones import AnyBackbone, as_backbone
+from visus.recipes.find import find_recipe
 from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, shortened, train_loader, val_loader
 from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
 from visus.runs.readable import advice, only_readable
@@ -258,39 +258,6 @@ def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
             f"for a run of its own. Going on may change {', '.join(sorted(CHANGEABLE))}"
         )
     return recipe if isinstance(recipe, Recipe) else own
-
-
-def find_recipe(name: str | Path) -> Recipe:
-    """The recipe called ``name``, that of a JSON file or of a run, or the one that suits the folder ``name``.
-
-    Raises:
-        VisusError: neither exists; the message lists the recipes.
-    """
-    from visus.recipes import RECIPES, for_folder
-
-    if str(name) in RECIPES:
-        return RECIPES[str(name)]()
-    if is_run(Path(name)):
-        return RunFolder(Path(name)).recipe()
-    if Path(name).is_dir():
-        return for_folder(Path(name))
-    if Path(name).is_file():
-        return read_recipe(Path(name))
-    raise VisusError(
-        f"{str(name)!r} is neither a recipe nor a recipe.json nor a folder of data{suggestion(str(name), RECIPES)}"
-    )
-
-
-def read_recipe(file: Path) -> Recipe:
-    """The recipe in a JSON file, such as the ``recipe.json`` of a run.
-
-    Raises:
-        RecipeError: the file is no recipe; the message names it.
-    """
-    try:
-        return Recipe.from_json(file.read_text(encoding="utf-8"))
-    except (RecipeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{file}: {error}") from error
 
 
 def process_rank() -> int:

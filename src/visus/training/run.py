@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING
 
 from visus.dataclass_json import to_json
 from visus.errors import VisusError
+from visus.new_folder import release_folder, take_folder
 from visus.training.recipe import Recipe
-from visus.types import Schema
 from visus.whole_file import sweep_parts, write_whole
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
     from torch import Tensor
+
+    from visus.types import Schema
 
 
 class RunError(VisusError):
@@ -92,6 +94,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         sweep_parts(self.path)
         write_whole(self.recipe_file, recipe.to_json())
+        release_folder(self.path)
 
     def recipe(self) -> Recipe:
         """The recipe of the run.
@@ -178,18 +181,9 @@ def is_run(path: Path) -> bool:
 def new_run(wanted: Path) -> RunFolder:
     """The first free folder of ``wanted``, ``wanted-2``, ``wanted-3`` ...; an existing one is never written over.
 
-    An empty folder counts as free. The folder is made at once, so that two commands started together never share it.
+    An empty folder counts as free. Two commands started together never share it: ``create`` ends the claim.
     """
-    for number in range(1, 10_000):
-        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir()
-        except FileExistsError:
-            if not path.is_dir() or any(path.iterdir()):
-                continue
-        return RunFolder(path)
-    raise RunError(f"{wanted} and ten thousand numbered folders beside it are taken; clear some or name another --run.")
+    return RunFolder(take_folder(wanted, numbered=True))
 
 
 def resumable_run(path: Path) -> RunFolder:

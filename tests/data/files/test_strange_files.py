@@ -22,7 +22,7 @@ from visus.data.formats.csv_rows import read_rows
 from visus.data.readers import cars196, coco, cub200, sop
 from visus.data.readers.image_folder import open_image_folder
 from visus.data.records.flat import NameTable
-from visus.predict.sources import images_from
+from visus.predict.items import Reading, items_of
 from visus.runs.feed import open_dataset
 
 JSON = [
@@ -188,7 +188,7 @@ def test_names_on_disk_need_not_be_utf8(tmp_path: Path, capsys: pytest.CaptureFi
     data = open_image_folder(root, "train")
     assert all(tuple(data[place].input.shape) == (3, 16, 16) for place in range(len(data)))
     assert {os.fsencode(data.path(place)).startswith(os.fsencode(root)) for place in range(len(data))} == {True}
-    assert len(list(images_from(root))) == 8
+    assert len([item.read() for item in items_of(root, Reading())]) == 8
 
 
 def test_a_table_of_names() -> None:
@@ -216,14 +216,17 @@ def test_images_of_a_table_that_no_file_can_be(tmp_path: Path, name: str) -> Non
 
 def test_lists_of_images_to_predict(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
-    listing, failed = tmp_path / "list.txt", []
+    listing = tmp_path / "list.txt"
     listing.write_text("a.png\n" + "n" * 5000 + ".png\na\0b.png\n", encoding="utf-8")
-    images = images_from(listing, on_error=lambda name, error: failed.append(error))
-    assert [name for name, _ in images] == ["a.png"]
-    assert [type(error) for error in failed] == [ImageError, ImageError]
+    first, *others = items_of(listing, Reading())
+    assert first.read().shape == (3, 16, 16)
+    for item in others:
+        with pytest.raises(ImageError):
+            item.read()
+    assert [item.name for item in (first, *others)][::2] == ["a.png", "a\0b.png"]
     listing.write_bytes(b"a.png\nB\xfcld.png\n")
     with pytest.raises(AnnotationError, match=r"list\.txt: not a text file in UTF-8"):
-        list(images_from(listing))
+        list(items_of(listing, Reading()))
 
 
 def test_names_that_are_no_utf8_are_printed_and_written(tmp_path: Path) -> None:

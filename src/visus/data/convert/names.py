@@ -6,8 +6,9 @@ import unicodedata
 from pathlib import Path
 
 from visus.data.errors import ConversionError
-from visus.data.files.images import SUFFIXES, ImageError
+from visus.data.files.images import ImageError
 from visus.data.files.opened import opened
+from visus.data.files.suffixes import SUFFIXES
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif"}
 _UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of characters, ends of lines and paragraphs

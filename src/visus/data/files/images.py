@@ -21,11 +21,11 @@ from torch import Tensor
 from visus.data.errors import ImageError
 from visus.data.files.content import read_content
 from visus.data.files.depth import Levels, are_small, deep_rawmode, eight_bits, levels_of, lower_bytes
+from visus.data.files.of_pillow import holds_fewer_bits, unread_content
 from visus.data.files.opened import check_pixels, opened
 from visus.data.files.orientation import load_unturned, orientation_of, turned, upright_size
 
 __all__ = [
-    "SUFFIXES",
     "ImageError",
     "decode_image",
     "image_size",
@@ -34,12 +34,6 @@ __all__ = [
     "read_image",
     "rgb_pixels",
 ]
-
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"),
-    *(".pbm", ".pnm", ".jfif", ".jpe", ".mpo", ".jp2", ".avif", ".qoi", ".heic", ".heif"),
-)
-"""The endings of image files, in lower case, for every verb. Those of HEIC need the package pillow-heif."""
 
 _JPEG_START = b"\xff\xd8\xff"
 _METADATA = (b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/")
@@ -63,22 +57,25 @@ def read_image(path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor
     return decode_image(_read_bytes(path), path, min_side=min_side)
 
 
-def decode_image(data: bytes, path: str | Path, *, min_side: int | None = None) -> UInt8[Tensor, "3 h w"]:
+def decode_image(
+    data: bytes, path: str | Path, *, min_side: int | None = None, page: int = 0
+) -> UInt8[Tensor, "3 h w"]:
     """The image in the content of a file, as `read_image` gives it.
 
     Args:
         data: the content.
         path: where it comes from, for messages.
         min_side: as for `read_image`.
+        page: of several pages or frames, the number of the one to read, from 0.
 
     Raises:
         ImageError: truncated, corrupt, not an image, or of too many pixels.
     """
-    if data.startswith(_JPEG_START):
+    if data.startswith(_JPEG_START) and page == 0:
         pixels = _decode_jpeg(data, path, min_side)
         if pixels is not None:
             return _as_tensor(pixels)
-    return _as_tensor(_decode_with_pillow(data, path))
+    return _as_tensor(_decode_with_pillow(data, path, page))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -127,13 +124,19 @@ def is_nearly_black(path: str | Path) -> bool:
 
 
 def rgb_pixels(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
-    """The pixels of an image of Pillow's, upright, as `read_image` gives those of a file.
+    """The pixels of an image of Pillow's, upright: those that `read_image` gives of its file, where it is unchanged.
+
+    Of an image with several pages, those of the page that it is at.
 
     Raises:
         ImageError: they cannot be decoded, or have no defined black and white.
     """
     name = getattr(image, "filename", "") or "an image"
     check_pixels(image.size, name)
+    if (data := unread_content(image)) is not None:
+        return decode_image(data, name)
+    if holds_fewer_bits(image):
+        return read_image(name)
     try:
         orientation, levels = orientation_of(image), levels_of(image)
         left = load_unturned(image, orientation)
@@ -184,24 +187,26 @@ def _jpeg_orientation(data: bytes, path: str | Path) -> int:
         return 1
 
 
-def _decode_with_pillow(data: bytes, path: str | Path) -> NDArray[np.uint8]:
+def _decode_with_pillow(data: bytes, path: str | Path, page: int) -> NDArray[np.uint8]:
     with opened(data, path) as image:
+        image.seek(page)
         orientation, levels = orientation_of(image), levels_of(image)
         deep = deep_rawmode(image) is not None
         left = load_unturned(image, orientation)
     try:
-        pixels = _deep_colours(data, path, image, levels) if deep and levels.said else _rgb(image, levels)
+        pixels = _deep_colours(data, path, page, image, levels) if deep and levels.said else _rgb(image, levels)
     except ValueError as error:
         raise ImageError(f"{path}: {error}") from error
     return turned(pixels, left)
 
 
-def _deep_colours(data: bytes, path: str | Path, image: Image.Image, levels: Levels) -> NDArray[np.uint8]:
+def _deep_colours(data: bytes, path: str | Path, page: int, image: Image.Image, levels: Levels) -> NDArray[np.uint8]:
     """The pixels [h w 3] of colours of 16 bits whose file says that it uses fewer of them.
 
     Pillow keeps the upper 8 bits alone, so the image is decoded a second time for the lower.
     """
     with opened(data, path) as other:
+        other.seek(page)
         orientation = orientation_of(other)
         if not lower_bytes(other):
             return _rgb(image, levels)

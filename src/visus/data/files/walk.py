@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
-from visus.data.files.images import SUFFIXES
+from visus.data.files.suffixes import SUFFIXES
 
 
 def is_left_behind(name: str) -> bool:

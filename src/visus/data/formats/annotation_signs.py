@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-from visus.data.files.images import SUFFIXES
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import is_left_behind, visible
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "pictures")

@@ -23,9 +23,10 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from visus.data.errors import AnnotationError
-from visus.data.files.images import SUFFIXES, ImageError, decode_image, image_size, read_image
+from visus.data.files.images import ImageError, decode_image, image_size, read_image
 from visus.data.files.json_file import read_json
 from visus.data.files.opened import opened
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.formats.coco_segments import draw_segments, polygon_area
 from visus.data.formats.coco_values import Record, are_numbers, is_finite, is_side
 from visus.ops.masks import masks_to_boxes, rle_encode

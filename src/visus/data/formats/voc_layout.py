@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import SPLITS, divided, missing_split, split_called, split_lists
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import files_below, folded, visible, walk_files
 from visus.data.formats.annotation_signs import is_annotation_xml
 

@@ -16,9 +16,9 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import ALIASES, SPLITS, divided, missing_split, split_called, split_lists
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import ImageFinder, files_below, visible, walk_files
 from visus.data.files.yaml_file import read_yaml_file
 from visus.data.formats.yolo_pose import YoloPose, pose_of

@@ -16,10 +16,10 @@ import numpy as np
 from visus.data.check.semantic import check_semantic
 from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
 from visus.data.files.label_maps import LabelTable
 from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import SPLITS, check_split, missing_split
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.records.fake_images import draw_regions
 from visus.data.records.semantic_pairs import SemanticPairs
 from visus.types import VOID, Schema

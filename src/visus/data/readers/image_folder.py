@@ -3,7 +3,7 @@
 Layouts: ``train/CLASS/*.jpg`` with ``val/`` and ``test/`` beside it (or ``valid``, ``validation``, ``training``,
 ``testing``), or ``CLASS/*.jpg`` alone, of which each class gives 80, 10 and 10 % of its images to the three splits,
 the same every time. A class is the first folder; what lies in folders below it belongs to it. Any format that
-`visus.data.files.images.SUFFIXES` names counts; other files and all hidden ones do not.
+`visus.data.files.suffixes.SUFFIXES` names counts; other files and all hidden ones do not.
 
 A folder is taken for this layout only where nothing says otherwise: no annotations beside the images, no lists of
 images, no folders that are called images and labels, no folders of folders that may be the classes themselves.

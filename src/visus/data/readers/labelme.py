@@ -36,10 +36,11 @@ from visus.data.check.records import Problem, annotation_problems
 from visus.data.check.report import CheckReport, image_problems, in_parallel, no_data
 from visus.data.entry import OF_THE_OWNER, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import SUFFIXES, ImageError
+from visus.data.files.images import ImageError
 from visus.data.files.json_file import read_json
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split, divided, missing_split, split_called, split_lists
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import visible, walk_files
 from visus.data.formats.coco_index import coco_content, image_record
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS

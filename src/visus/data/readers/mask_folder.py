@@ -26,9 +26,9 @@ from visus.data.check.report import CheckReport
 from visus.data.check.semantic import check_semantic
 from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
 from visus.data.errors import DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_lists
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import visible
 from visus.data.formats.class_lists import FILES, find_class_list, read_class_list
 from visus.data.records.fake_images import draw_regions

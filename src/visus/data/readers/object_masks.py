@@ -22,10 +22,11 @@ from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, image_problems, in_parallel, no_data
 from visus.data.entry import OF_THE_OWNER, DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import SUFFIXES, ImageError, image_size
+from visus.data.files.images import ImageError, image_size
 from visus.data.files.label_maps import read_values
 from visus.data.files.listed_files import FolderListing
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import visible
 from visus.data.formats.coco_index import coco_content, image_record
 from visus.data.records.fake_images import draw_shape

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from visus.data.errors import AnnotationError, DatasetNotFoundError
-from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import read_lines
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.records.labelled import LabelledImages
 from visus.types import Schema
 

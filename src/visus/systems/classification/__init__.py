@@ -1,6 +1,5 @@
 """Classification: what an image shows, and one box around it."""
 
-from visus.metrics.classification import ClassificationMetric
 from visus.problem import Architecture, Problem
 from visus.systems.classification.batches import mixed_batches
 from visus.systems.classification.classifier import (
@@ -15,6 +14,7 @@ from visus.systems.classification.classifier import (
     vgg16,
 )
 from visus.systems.classification.losses import ClassificationCriterion
+from visus.systems.classification.measured import classification_metric
 from visus.types import ClassTarget
 
 CLASSIFIERS = {
@@ -32,7 +32,7 @@ PROBLEM = Problem(
     name="classification",
     targets=(ClassTarget,),
     architectures=(Architecture(CLASSIFIERS, {"classification": ClassificationCriterion}),),
-    metric=lambda model, recipe, schema: ClassificationMetric(schema=schema, boxes=model.box_head is not None),
+    metric=classification_metric,
     vary=mixed_batches,
     batch_options=("mixup", "cutmix"),
 )

@@ -1,7 +1,5 @@
 """Object detection: Faster R-CNN, SSD, FCOS."""
 
-from visus.metrics.coco import CocoMetric
-from visus.metrics.voc import VocMetric
 from visus.problem import Architecture, Builder, Problem
 from visus.systems.detection import fcos
 from visus.systems.detection.faster_rcnn import (
@@ -13,6 +11,7 @@ from visus.systems.detection.faster_rcnn import (
     fasterrcnn_resnet50_fpn_v2,
 )
 from visus.systems.detection.losses import DetectionCriterion
+from visus.systems.detection.measured import coco_metric, voc07_metric, voc_metric
 from visus.systems.detection.ssd import SSD
 from visus.systems.detection.ssd_lite import ssd_lite0
 from visus.systems.detection.ssd_losses import SSDCriterion
@@ -36,12 +35,8 @@ PROBLEM = Problem(
         Architecture(SSDS, {"ssd": SSDCriterion}),
         Architecture(fcos.MODELS, fcos.LOSSES),
     ),
-    metric=lambda model, recipe, schema: CocoMetric(schema=schema, kinds=("box",)),
-    metrics={
-        "coco": lambda model, recipe, schema: CocoMetric(schema=schema, kinds=("box",)),
-        "voc": lambda model, recipe, schema: VocMetric(schema),
-        "voc07": lambda model, recipe, schema: VocMetric(schema, rule="07"),
-    },
+    metric=coco_metric,
+    metrics={"coco": coco_metric, "voc": voc_metric, "voc07": voc07_metric},
 )
 
 __all__ = ["PROBLEM", "SSD", "DetectionCriterion", "FasterRCNN", "SSDCriterion"]

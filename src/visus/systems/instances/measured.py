@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from visus.metrics.coco import CocoMetric
+from typing import TYPE_CHECKING
+
 from visus.systems.instances.mask_rcnn import MaskRCNN
 from visus.systems.instances.roi_heads import InstanceRoIHeads
 from visus.training.recipe import Recipe, RecipeError
 from visus.types import Schema
+
+if TYPE_CHECKING:
+    from visus.metrics.coco import CocoMetric
 
 
 def instance_metric(model: MaskRCNN, recipe: Recipe, schema: Schema) -> CocoMetric:
@@ -15,6 +19,8 @@ def instance_metric(model: MaskRCNN, recipe: Recipe, schema: Schema) -> CocoMetr
     Raises:
         RecipeError: a branch learns what the data set does not have.
     """
+    from visus.metrics.coco import CocoMetric  # torchmetrics takes a second to import; predicting needs none
+
     heads = model.roi_heads
     assert isinstance(heads, InstanceRoIHeads)
     kinds = ["box"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from visus.metrics.retrieval import RetrievalMetric
 from visus.problem import Architecture, Problem
 from visus.systems.metric_learning.abe import (
     ABE,
@@ -24,6 +23,7 @@ from visus.systems.metric_learning.descriptor import (
 )
 from visus.systems.metric_learning.hdc import HDC, HDCCriterion, hdc_googlenet, hdc_lite0, hdc_resnet50
 from visus.systems.metric_learning.losses import LOSSES
+from visus.systems.metric_learning.measured import KS, retrieval_metric
 from visus.systems.metric_learning.outputs import EmbeddingOutputs
 from visus.types import ClassTarget
 
@@ -43,9 +43,6 @@ ABES = {
     "abe8_googlenet": abe8_googlenet,
 }
 
-KS = (1, 2, 4, 8, 10, 100, 1000)
-"""The K of CUB-200-2011 and CARS196, and those of Stanford Online Products."""
-
 PROBLEM = Problem(
     name="metric_learning",
     targets=(ClassTarget,),
@@ -60,9 +57,7 @@ PROBLEM = Problem(
         Architecture(ABIERS, {"abier": ABIERCriterion}, facts=lambda model: {"sizes": model.sizes}),
         Architecture(ABES, {"abe": ABECriterion}),
     ),
-    metric=lambda model, recipe, schema: RetrievalMetric(
-        ks=KS, precision=recipe.fit.monitor in ("MAP@R", "R-precision")
-    ),
+    metric=retrieval_metric,
     val_losses=False,
     unseen_classes=True,
 )

@@ -1,6 +1,5 @@
 """Semantic segmentation: FCN, SegNet, DeepLabv3."""
 
-from visus.metrics.semantic import SemanticMetric
 from visus.problem import Architecture, Builder, Problem
 from visus.systems.segmentation.deeplabv3 import (
     deeplabv3_lite0,
@@ -12,6 +11,7 @@ from visus.systems.segmentation.fcn import fcn_lite0, fcn_resnet50, fcn_resnet10
 from visus.systems.segmentation.fcn_vgg import fcn8s_vgg16, fcn16s_vgg16, fcn32s_vgg16
 from visus.systems.segmentation.inference import AveragedSegmenter
 from visus.systems.segmentation.losses import SegmentationCriterion
+from visus.systems.segmentation.measured import semantic_metric
 from visus.systems.segmentation.segmenter import Segmenter
 from visus.systems.segmentation.segnet import segnet_lite0, segnet_vgg16
 from visus.types import SemanticTarget
@@ -35,7 +35,7 @@ PROBLEM = Problem(
     name="segmentation",
     targets=(SemanticTarget,),
     architectures=(Architecture(SEGMENTERS, {"segmentation": SegmentationCriterion}),),
-    metric=lambda model, recipe, schema: SemanticMetric(schema=schema),
+    metric=semantic_metric,
     averaged=AveragedSegmenter,
 )
 

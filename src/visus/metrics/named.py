@@ -1,0 +1,15 @@
+"""Every metric that has a name, in one dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from visus.metrics import ClassificationMetric, CocoMetric, Metric, RetrievalMetric, SemanticMetric, VocMetric
+
+METRICS: dict[str, Callable[..., Metric]] = {
+    "coco": CocoMetric,
+    "voc": VocMetric,
+    "semantic": SemanticMetric,
+    "classification": ClassificationMetric,
+    "retrieval": RetrievalMetric,
+}

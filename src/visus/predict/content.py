@@ -1,0 +1,158 @@
+"""What a prediction says, as numbers and names that JSON can hold: one table for Python, files and the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from visus.errors import VisusError
+from visus.metrics.coco_format import prediction_to_coco
+from visus.ops.masks import rle_encode
+from visus.types import (
+    VOID,
+    ClassPrediction,
+    EmbeddingPrediction,
+    InstancePrediction,
+    Schema,
+    SemanticPrediction,
+    row,
+)
+
+Record = dict[str, Any]
+
+_SURE = 0.5  # objects from this score on are counted in one line
+_NAMED = 3  # so many classes are named in one line
+
+
+def content_of(prediction: Any, schema: Schema) -> Record:
+    """What was found in an image: ``objects``, ``classes`` (and ``box_xyxy``) or ``embedding``.
+
+    Raises:
+        NoRowError: a kind of prediction that `CONTENTS` does not know.
+    """
+    return row(CONTENTS, prediction, "the content of a prediction")(prediction, schema)
+
+
+def coco_records(prediction: Any, schema: Schema, image_id: int) -> list[Record]:
+    """COCO's results of an image: a record for each object, or for each class of pixels.
+
+    Raises:
+        VisusError: COCO has no format for such predictions.
+    """
+    return row(COCO, prediction, "writing COCO's results")(prediction, schema, image_id)
+
+
+def words_of(prediction: Any, schema: Schema) -> str:
+    """What was found, in a few words."""
+    return row(WORDS, prediction, "the words about a prediction")(prediction, schema)
+
+
+def class_shares(prediction: SemanticPrediction, schema: Schema) -> list[Record]:
+    """The classes among the pixels of an image as JSON: the share of each and its mean score, the largest first."""
+    labels, scores = prediction.labels.cpu().flatten().long(), prediction.scores.cpu().flatten().double()
+    counts = torch.bincount(labels, minlength=VOID + 1)
+    sums = torch.bincount(labels, weights=scores, minlength=VOID + 1)
+    order = counts[: schema.num_classes].argsort(descending=True, stable=True).tolist()
+    return [
+        {
+            "category_id": schema.category_ids[label],
+            "name": schema.categories[label],
+            "label": label,
+            "share": round(int(counts[label]) / len(labels), 6),
+            "score": round(float(sums[label] / counts[label]), 4),
+        }
+        for label in order
+        if counts[label]
+    ]
+
+
+def _objects(prediction: InstancePrediction, schema: Schema) -> Record:
+    records = prediction_to_coco(prediction, 0, schema)
+    labels, boxes = prediction.labels.tolist(), prediction.boxes_xyxy.tolist()
+    objects = []
+    for record, label, box in zip(records, labels, boxes, strict=True):
+        found: Record = {"name": schema.categories[label], "category_id": record["category_id"]}
+        found |= {"score": record["score"], "box_xyxy": box}
+        objects.append(found | {key: record[key] for key in ("segmentation", "keypoints") if key in record})
+    return {"objects": objects}
+
+
+def _classes(prediction: ClassPrediction, schema: Schema) -> Record:
+    """The classes of an image, best first, and the box (left, top, right, bottom) where there is one."""
+    scores = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
+    classes = [
+        {"category_id": schema.category_ids[label], "name": schema.categories[label], "score": round(score, 6)}
+        for label, score in scores
+    ]
+    if prediction.box_xyxy is None:
+        return {"classes": classes}
+    return {"classes": classes, "box_xyxy": [round(v, 2) for v in prediction.box_xyxy.tolist()]}
+
+
+def _embedding(prediction: EmbeddingPrediction, schema: Schema) -> Record:
+    return {"embedding": [round(value, 6) for value in prediction.embedding.tolist()]}
+
+
+def _stuff_records(prediction: SemanticPrediction, schema: Schema, image_id: int) -> list[Record]:
+    """The results format of COCO-Stuff: the pixels of each class as run lengths."""
+    return [
+        {
+            "image_id": image_id,
+            "category_id": share["category_id"],
+            "segmentation": rle_encode(prediction.labels.cpu() == share["label"]),
+        }
+        for share in class_shares(prediction, schema)
+    ]
+
+
+def _no_records(prediction: Any, schema: Schema, image_id: int) -> list[Record]:
+    raise VisusError(
+        f"COCO's results hold objects and classes of pixels, no {type(prediction).__name__}; use to_dict()"
+    )
+
+
+def _object_words(prediction: InstancePrediction, schema: Schema) -> str:
+    sure = prediction.scores >= _SURE
+    counts = Counter(schema.categories[label] for label in prediction.labels[sure].tolist())
+    found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    below = len(prediction) - int(sure.sum())
+    return f"{found or 'nothing'} from score {_SURE}{f', {below} below' if below else ''}"
+
+
+def _class_words(prediction: ClassPrediction, schema: Schema) -> str:
+    best = zip(prediction.labels[:_NAMED].tolist(), prediction.scores[:_NAMED].tolist(), strict=True)
+    return ", ".join(f"{schema.categories[label]} {score:.2f}" for label, score in best)
+
+
+def _share_words(prediction: SemanticPrediction, schema: Schema) -> str:
+    shares = class_shares(prediction, schema)
+    named = ", ".join(f"{share['name']} {100 * share['share']:.0f} %" for share in shares[:_NAMED])
+    return f"{named}, and {len(shares) - _NAMED} more" if len(shares) > _NAMED else named
+
+
+CONTENTS: dict[type, Callable[[Any, Schema], Record]] = {
+    InstancePrediction: _objects,
+    ClassPrediction: _classes,
+    SemanticPrediction: lambda prediction, schema: {"classes": class_shares(prediction, schema)},
+    EmbeddingPrediction: _embedding,
+}
+"""What each kind of prediction says of an image."""
+
+COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
+    InstancePrediction: lambda prediction, schema, image_id: prediction_to_coco(prediction, image_id, schema),
+    SemanticPrediction: _stuff_records,
+    ClassPrediction: _no_records,
+    EmbeddingPrediction: _no_records,
+}
+"""How COCO writes each kind of prediction."""
+
+WORDS: dict[type, Callable[[Any, Schema], str]] = {
+    InstancePrediction: _object_words,
+    ClassPrediction: _class_words,
+    SemanticPrediction: _share_words,
+    EmbeddingPrediction: lambda prediction, schema: f"an embedding of {len(prediction.embedding)} dimensions",
+}
+"""Each kind of prediction in a few words."""

@@ -1,0 +1,111 @@
+"""What was found in one image, together with the image and the names: what `visus.predict` gives."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from visus.draw.draw import draw
+from visus.errors import VisusError
+from visus.predict.content import Record, coco_records, content_of, words_of
+from visus.predict.pictures import encoded
+from visus.predict.to_supervision import as_supervision
+from visus.types import Prediction, Schema
+
+SHOWN_SCORE = 0.5
+"""Objects are drawn from this score on, unless another is asked for."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Result:
+    """What a model found in one image.
+
+    Args:
+        image: upright RGB, the pixels that the prediction is about.
+        prediction: what was found, in these pixels, on the CPU.
+        schema: what the labels mean.
+        path: the file or the address of the image; empty where it lay in memory.
+        name: of the image, that no other of its source has; ``image_000000`` and so on where it lay in memory.
+        details: what else is known of the image: ``page``, or ``frame`` and ``seconds`` of a video.
+    """
+
+    image: UInt8[Tensor, "3 h w"]
+    prediction: Prediction
+    schema: Schema
+    path: str = ""
+    name: str = ""
+    details: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.schema.categories
+
+    def plot(self, *, min_score: float = SHOWN_SCORE) -> Image.Image:
+        """The image with what was found drawn on it; enlarged by a whole number where it is small.
+
+        Args:
+            min_score: the least score of an object that is drawn.
+        """
+        return draw(self.image, self.prediction, self.schema, min_score=min_score)
+
+    def show(self, *, min_score: float = SHOWN_SCORE) -> None:
+        """Opens `plot` in the viewer of the system, or in the notebook."""
+        self.plot(min_score=min_score).show(title=self.name)
+
+    def save(self, path: str | Path, *, min_score: float = SHOWN_SCORE) -> Path:
+        """Writes `plot` to a file, JPEG or PNG by its ending.
+
+        Raises:
+            VisusError: that file is the image itself, or cannot be written.
+        """
+        place = Path(path).expanduser()
+        if self.path and place.exists() and os.path.exists(self.path) and os.path.samefile(place, self.path):
+            raise VisusError(f"{path}: this is the image itself, which is not written over; name another file")
+        content = encoded(self.plot(min_score=min_score), place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        return place
+
+    def to_dict(self) -> Record:
+        """What was found as numbers and names that JSON can hold, with the name and the size of the image."""
+        height, width = self.prediction.size
+        about = {"file_name": self.name, "path": self.path, "width": width, "height": height, **self.details}
+        return {**about, **content_of(self.prediction, self.schema)}
+
+    def to_coco(self, image_id: int = 1) -> list[Record]:
+        """The entries of a COCO results file: of objects, or of the classes of pixels as COCO-Stuff has them.
+
+        Args:
+            image_id: of the image in the annotation file.
+
+        Raises:
+            VisusError: COCO has no format for such predictions.
+        """
+        return coco_records(self.prediction, self.schema, image_id)
+
+    def to_supervision(self) -> Any:
+        """The record of the package supervision; see `visus.predict.to_supervision.as_supervision`.
+
+        Raises:
+            VisusError: supervision is not installed, or has no such record.
+        """
+        return as_supervision(self.prediction, self.schema)
+
+    def __repr__(self) -> str:
+        height, width = self.prediction.size
+        return f"Result({self.path or self.name}, {width}x{height}: {words_of(self.prediction, self.schema)})"
+
+    def _repr_png_(self) -> bytes:
+        """`plot`, for notebooks."""
+        content = io.BytesIO()
+        self.plot().save(content, format="png")
+        return content.getvalue()
