@@ -90,13 +90,14 @@ def _receive(url: str, part: Path, timeout: float, by_hand: str) -> str:
 
 def _copy(answer: IO[bytes], file: IO[bytes], expected: int) -> tuple[str, int]:
     """Copies a stream with a progress bar; its SHA-256 and its length in bytes."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     digest, received = hashlib.sha256(), 0
-    console = Console(stderr=True)
+    from visus.terminal import console
+
+    terminal = console(stderr=True)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         task: Any = progress.add_task("", total=expected or None)
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
@@ -112,6 +113,6 @@ def _sha256(path: Path) -> str:
 
 
 def _say(text: str) -> None:
-    from rich.console import Console
+    from visus.terminal import console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+    console(stderr=True).print(text, soft_wrap=True)

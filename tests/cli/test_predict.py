@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,31 +8,36 @@ from PIL import Image
 
 from brightness import SCHEMA, Brightness
 from visus.cli import main
+from visus.nn.transform import ImageTransform
 from visus.predict.predictor import Predictor
 from visus.types import InstancePrediction, Schema, SemanticPrediction
 
 
-class Frames:
-    """Stands for a predictor: one sure and one doubtful object in the middle of every image."""
+class Fake(Predictor):
+    """Stands for a predictor: batches and reads as it does, and finds what its ``find`` says."""
 
-    model = None
     schema = Schema(categories=("cat", "dog"), category_ids=(3, 7))
 
-    def predict(self, images, *, batch_size=1):
-        assert len(images) <= batch_size
-        found = []
-        for image in images:
-            height, width = image.shape[-2:]
-            box = torch.tensor([[0.25, 0.25, 0.75, 0.75]]) * torch.tensor([width, height, width, height])
-            scores = torch.tensor([0.9, 0.1])
-            found.append(InstancePrediction(box.repeat(2, 1), torch.tensor([0, 1]), scores, (height, width)))
-        return found
+    def __init__(self):
+        self.device = torch.device("cpu")
+        self.model = SimpleNamespace(transform=ImageTransform(min_size=None))
+
+    def _look(self, group):
+        return [self.find(*size) for inputs in group for size in inputs.originals]
+
+
+class Frames(Fake):
+    """One sure and one doubtful object in the middle of every image."""
+
+    def find(self, height, width):
+        box = torch.tensor([[0.25, 0.25, 0.75, 0.75]]) * torch.tensor([width, height, width, height])
+        return InstancePrediction(box.repeat(2, 1), torch.tensor([0, 1]), torch.tensor([0.9, 0.1]), (height, width))
 
 
 @pytest.fixture(autouse=True)
 def predictor(monkeypatch, tmp_path):
     monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Frames())
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("visus.cli.predict._check_model", lambda name: None)
     monkeypatch.chdir(tmp_path)
 
 
@@ -89,17 +95,17 @@ def test_json_only(tmp_path):
 def test_an_interrupt_keeps_what_was_done(tmp_path, monkeypatch, capsys):
     for name in "abc":
         save(tmp_path / "in" / f"{name}.png")
-    calls = []
 
-    def predict(images, *, batch_size):
-        calls.append(images)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return Frames().predict(images, batch_size=batch_size)
+    class Interrupted(Frames):
+        seen = 0
 
-    predictor = Frames()
-    predictor.predict = predict
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: predictor)
+        def find(self, height, width):
+            self.seen += 1
+            if self.seen == 3:
+                raise KeyboardInterrupt
+            return super().find(height, width)
+
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Interrupted())
     assert main(["predict", "m", "in", "--out", "out"]) == 130
     assert len(read(tmp_path / "out")[1]["images"]) == 2
 
@@ -165,19 +171,16 @@ def test_a_video_that_breaks_off_keeps_its_frames(tmp_path, monkeypatch, clip):
     assert about["failures"][0]["file_name"] == "clip.mp4"
 
 
-class Pixels:
+class Pixels(Fake):
     """Stands for a network that finds more and more classes from image to image."""
 
     schema = Schema(categories=tuple(f"class {i}" for i in range(9)), category_ids=tuple(range(9)))
     seen = 0
 
-    def predict(self, images, *, batch_size=1):
-        found = []
-        for image in images:
-            self.seen += 1
-            labels = (torch.arange(image.shape[-1]) // 40 % self.seen).byte().expand(image.shape[-2:])
-            found.append(SemanticPrediction(labels, torch.ones(labels.shape), tuple(labels.shape)))
-        return found
+    def find(self, height, width):
+        self.seen += 1
+        labels = (torch.arange(width) // 40 % self.seen).byte().expand(height, width)
+        return SemanticPrediction(labels, torch.ones(labels.shape), (height, width))
 
 
 def test_pixels_become_masks_and_shares(tmp_path, monkeypatch, capsys):

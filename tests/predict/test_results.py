@@ -6,6 +6,7 @@ from PIL import Image
 
 from drawing_scenes import SCHEMA, make_prediction, make_target
 from visus.draw.palette import category_colour
+from visus.predict.result import Result
 from visus.predict.results import ResultFolder, image_ids
 from visus.types import ClassPrediction, EmbeddingPrediction, NoRowError, SemanticPrediction
 
@@ -16,9 +17,14 @@ def test_images_named_by_numbers_keep_them():
     assert image_ids(["a/1.jpg", "b/1.jpg"]) == [1, 2]
 
 
+def of(name, prediction, **details):
+    """The result of an image of that name."""
+    return Result(torch.zeros(3, *prediction.size, dtype=torch.uint8), prediction, SCHEMA, name=name, details=details)
+
+
 def test_json_is_a_coco_results_file(tmp_path):
     folder = ResultFolder(tmp_path / "out", SCHEMA)
-    folder.add("deep/cat.jpg", 5, make_prediction(), seconds=1.5)
+    folder.add(of("deep/cat.jpg", make_prediction(), seconds=1.5), 5)
     folder.fail("broken.jpg", ValueError("broken.jpg: empty"))
     folder.write_json()
     results = json.loads((tmp_path / "out" / "predictions.json").read_text())
@@ -49,8 +55,8 @@ def written(folder):
 def test_classes_and_their_box(tmp_path):
     folder = ResultFolder(tmp_path, SCHEMA)
     labels, scores = torch.tensor([1, 0]), torch.tensor([0.75, 0.25])
-    folder.add("a.jpg", 1, ClassPrediction(labels, scores, (96, 128)))
-    folder.add("b.jpg", 2, ClassPrediction(labels, scores, (96, 128), torch.tensor([1.0, 2.0, 30.5, 40.0])))
+    folder.add(of("a.jpg", ClassPrediction(labels, scores, (96, 128))), 1)
+    folder.add(of("b.jpg", ClassPrediction(labels, scores, (96, 128), torch.tensor([1.0, 2.0, 30.5, 40.0]))), 2)
     classes = [{"category_id": 7, "name": "dog", "score": 0.75}, {"category_id": 3, "name": "cat", "score": 0.25}]
     assert written(folder) == [
         {"image_id": 1, "file_name": "a.jpg", "classes": classes},
@@ -64,7 +70,7 @@ def test_pixels_become_a_mask_and_shares(tmp_path):
     labels[0] = 0
     scores = torch.where(labels == 0, 0.5, 0.75)
     for name in ("deep/a.jpg", "deep/a.png"):
-        folder.add(name, 1, SemanticPrediction(labels, scores, (4, 6)))
+        folder.add(of(name, SemanticPrediction(labels, scores, (4, 6))), 1)
     first, second = written(folder)
     assert first["classes"] == [
         {"category_id": 7, "name": "dog", "label": 1, "share": 0.75, "score": 0.75},
@@ -79,14 +85,14 @@ def test_pixels_become_a_mask_and_shares(tmp_path):
 
 def test_an_embedding(tmp_path):
     folder = ResultFolder(tmp_path, SCHEMA)
-    folder.add("a.jpg", 1, EmbeddingPrediction(torch.tensor([0.6, -0.8]), (4, 6)))
+    folder.add(of("a.jpg", EmbeddingPrediction(torch.tensor([0.6, -0.8]), (4, 6))), 1)
     assert written(folder) == [{"image_id": 1, "file_name": "a.jpg", "embedding": [0.6, -0.8]}]
 
 
 def test_an_unknown_kind_is_named_and_leaves_nothing(tmp_path):
     folder = ResultFolder(tmp_path / "out", SCHEMA)
     with pytest.raises(NoRowError, match="knows no InstanceTarget; it knows InstancePrediction, ClassPrediction"):
-        folder.add("a.jpg", 1, make_target())
+        folder.add(of("a.jpg", make_target()), 1)
     folder.write_json()
     assert json.loads((tmp_path / "out" / "images.json").read_text())["images"] == []
     assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []

@@ -133,7 +133,7 @@ def _look_at(
     how = Reading(pages=arguments.pages, every=arguments.every, on_note=console.print)
     total, number_of = _total(sources, arguments), _numbering(sources, arguments)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("looking at images", total=total)
         for video, group in groupby(sources, key=lambda source: source.video):
             items = _items(list(group), how, results, prefixed=len(sources) > 1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from visus.errors import VisusError
+from visus.new_folder import new_folder
 from visus.recipes.metric_table import PoolingName
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ class MetricLearningArguments:
 def main(argv: list[str]) -> int:
     """Runs ``visus reproduce metric-learning``."""
     tables = ("metric-learning",)
+    if argv and argv[0] in ("-h", "--help"):
+        print(
+            "usage: visus reproduce TABLE --data FOLDER\n\n"
+            f"The tables: {', '.join(tables)}; `visus reproduce TABLE --help` explains the options of one"
+        )
+        return 0
     if not argv or argv[0] not in tables:
         raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
@@ -71,12 +78,13 @@ def main(argv: list[str]) -> int:
     from visus.runs.results_table import write_table
     from visus.stopping import StoppedOnRequest, exit_status
 
+    _refuse_other_folder(arguments.run)
     setting = _setting(arguments)
     about = _about(arguments, argv)
     rows = _chosen(metric_table(setting), arguments.rows)
-    arguments.run.mkdir(parents=True, exist_ok=True)
     frozen = frozen_backbones(setting)
     results = {name: [measure_frozen(row)] for name, row in frozen.items()}
+    arguments.run.mkdir(parents=True, exist_ok=True)
     try:
         for name, seed in _trainings(list(rows), arguments, results):
             row = _with_seed(setting, seed, name)
@@ -90,6 +98,18 @@ def main(argv: list[str]) -> int:
         return exit_status(stop.number)
     write_table(arguments.run, frozen | rows, results, about, show=True)
     return 0
+
+
+def _refuse_other_folder(run: Path) -> None:
+    """Refuses a folder that holds something else than a table: the data, or whatever else would be written over.
+
+    Raises:
+        FolderTakenError: it does.
+    """
+    ours = (run / "rows").is_dir() or (run / "table.json").is_file()
+    if run.exists() and not ours:
+        with new_folder(run):
+            pass
 
 
 def _check_seeds(arguments: MetricLearningArguments) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from visus.names import counted
 from visus.predict.content import class_shares
@@ -50,14 +51,14 @@ def _objects(prediction: InstancePrediction, schema: Schema, min_score: float) -
     table = _table("object", "score", "left", "top", "right", "bottom")
     for label, score, box in zip(prediction.labels, prediction.scores, prediction.boxes_xyxy, strict=True):
         if score >= min_score:
-            table.add_row(schema.categories[int(label)], f"{score:.2f}", *_box(box.tolist()))
+            table.add_row(Text(schema.categories[int(label)]), f"{score:.2f}", *_box(box.tolist()))
     return table if table.row_count else f"no object scores {min_score} or more"
 
 
 def _shares(prediction: SemanticPrediction, schema: Schema, min_score: float) -> Table | str:
     table = _table("class", "share", "score")
     for entry in class_shares(prediction, schema):
-        table.add_row(entry["name"], f"{100 * entry['share']:.1f} %", f"{entry['score']:.2f}")
+        table.add_row(Text(entry["name"]), f"{100 * entry['share']:.1f} %", f"{entry['score']:.2f}")
     return table
 
 
@@ -66,7 +67,7 @@ def _classes(prediction: ClassPrediction, schema: Schema, min_score: float) -> T
     table = _table("class", "score", *(("left", "top", "right", "bottom") if boxed else ()))
     for place, (label, score) in enumerate(zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)):
         edges = _box(prediction.box_xyxy.tolist()) if prediction.box_xyxy is not None and place == 0 else []
-        table.add_row(schema.categories[label], f"{score:.3f}", *edges)
+        table.add_row(Text(schema.categories[label]), f"{score:.3f}", *edges)
     return table
 
 

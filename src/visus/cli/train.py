@@ -13,6 +13,7 @@ from typing import Annotated
 import tyro
 
 from visus.training.recipe import Recipe
+from visus.training.run import RunFolder
 
 _USAGE = """usage: visus train RECIPE [--run runs/NAME] [overrides]
        visus train RUN --resume [overrides]
@@ -99,6 +100,7 @@ def main(argv: list[str]) -> int:
 def evaluate(argv: list[str]) -> int:
     """Runs ``visus evaluate``."""
     arguments = tyro.cli(EvaluateArguments, args=argv, prog="visus evaluate")
+    RunFolder(arguments.run).recipe()  # what is no run is refused before anything heavy is imported
     from visus.runs.train import evaluate as evaluate_run
 
     evaluate_run(

@@ -8,12 +8,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from visus.training.recipe import AugmentRecipe, Recipe, RecipeError
+from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 
+    from visus.data.errors import DatasetNotFoundError
     from visus.data.feed.loader import SampleDataset, Transform
     from visus.problem import Problem
     from visus.types import Batch, Schema
@@ -22,11 +23,17 @@ if TYPE_CHECKING:
 def open_split(recipe: Recipe, part: str) -> SampleDataset:
     """The ``train`` or the ``val`` split of a recipe's data, as short as the recipe wants it."""
     from visus.data.datasets import DATASETS
+    from visus.data.errors import DatasetNotFoundError
     from visus.names import find
 
     data, training = recipe.data, part == "train"
     entry = find(DATASETS, data.dataset, "data set")
-    dataset = entry.open(Path(data.root), data.train if training else data.val, for_training=training)
+    if not data.root and entry.write_fake is not None:  # generated data has no folder
+        raise RecipeError(f"data.root is empty, but {data.dataset} needs the folder of the data: --data.root FOLDER")
+    try:
+        dataset = entry.open(Path(data.root), data.train if training else data.val, for_training=training)
+    except DatasetNotFoundError as error:
+        raise _in_another_layout(data, error) from error
     return shortened(dataset, data.train_length if training else data.val_length)
 
 
@@ -35,6 +42,21 @@ def shortened(dataset: SampleDataset, length: int | None) -> SampleDataset:
     from visus.data.records.chosen import chosen
 
     return dataset if length is None else chosen(dataset, range(min(length, len(dataset))))
+
+
+def _in_another_layout(data: DataRecipe, error: DatasetNotFoundError) -> DatasetNotFoundError:
+    """The error to raise over a folder without the data set that the recipe names: which one it holds instead."""
+    from visus.data.recognise import find_dataset
+
+    try:
+        layout, place = find_dataset(Path(data.root))
+    except FileNotFoundError:
+        return error
+    if layout == data.dataset:  # a split is missing
+        return error
+    return type(error)(
+        f"{data.root}: this is {layout}, not {data.dataset}; add --data.dataset {layout} --data.root {place}"
+    )
 
 
 def open_dataset(name_or_folder: str | Path, split: str = "train", *, root: str | Path | None = None) -> SampleDataset:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import Progress
 
 from visus.errors import VisusError
 from visus.recipes.metric_table import Row
 from visus.runs.feed import open_split, val_loader
 from visus.runs.train import train
+from visus.terminal import console
 from visus.training.recipe import Recipe, differences
 from visus.training.run import RunFolder
 
@@ -31,7 +31,7 @@ def measure_frozen(row: Row) -> Numbers:
     recipe = row.recipe
     dataset = open_split(recipe, "val")
     model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
-    Console().rule(f"{row.title}: {len(dataset):,} images, nothing is trained")
+    console().print(f"{row.title}: {len(dataset):,} images, nothing is trained", style="bold", soft_wrap=True)
     images = embedded(recipe, model)
     centred = replace(images, vectors=images.vectors - images.vectors.mean(0))
     return _numbers(centred)
@@ -68,7 +68,7 @@ def _trained(recipe: Recipe, place: Path) -> RunFolder:
                 f"{place} was trained with another {', '.join(sorted(changed))}: name another folder with --run"
             )
     else:
-        Console().rule(f"{place.name}: {recipe.model} {recipe.loss}")
+        console().print(f"{place.name}: {recipe.model} {recipe.loss}", style="bold", soft_wrap=True)
         path = train(recipe, run=place)
         if path != place:
             place.rename(place.with_name(f"{place.name}-unfinished"))
@@ -117,8 +117,8 @@ def embedded(recipe: Recipe, model: nn.Module) -> Embedded:
     from visus.training.evaluation import measure
 
     dataset = open_split(recipe, "val")
-    metric, console = RetrievalMetric(ks=(1,)), Console()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    metric, terminal = RetrievalMetric(ks=(1,)), console()
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         images = progress.add_task("Images", total=len(dataset))
         loader = val_loader(recipe, dataset, model)
         measure(model, metric, loader, on_batch=lambda count: progress.advance(images, count))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
@@ -113,7 +114,7 @@ def write_results(
         results=results,
     )
     print_metrics(measured, console)
-    console.print(f"Weights  {folder.weights}\nReport   {report}", soft_wrap=True, highlight=False)
+    console.print(escape(f"Weights  {folder.weights}\nReport   {report}"), soft_wrap=True, highlight=False)
 
 
 def as_json(measured: Measured) -> Mapping[str, object]:
@@ -147,12 +148,12 @@ def print_metrics(measured: Measured, console: Console) -> None:
     table = Table("", *columns, box=None, header_style="dim", padding=(0, 1))
     for kind in dict.fromkeys(measure.row for measure in tabular.values()):
         cells = {m.column: _cell(m, measured.numbers[name]) for name, m in tabular.items() if m.row == kind}
-        table.add_row(f"[bold]{kind}[/]", *(cells.get(column, "") for column in columns))
+        table.add_row(f"[bold]{escape(kind)}[/]", *(cells.get(column, "") for column in columns))
     if tabular:
         console.print(table)
     for name, measure in measures.items():
         if name not in tabular:
-            console.print(f"{name} {_shown(measure, measured.numbers[name])}", highlight=False)
+            console.print(escape(f"{name} {_shown(measure, measured.numbers[name])}"), highlight=False)
 
 
 def _cell(measure: Measure, value: float) -> str:

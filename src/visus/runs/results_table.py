@@ -10,13 +10,13 @@ from html import escape
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from visus.recipes.metric_table import Row
 from visus.report.neighbours import recall_chart
 from visus.report.report import write_page
+from visus.terminal import console
 
 Numbers = Mapping[str, float]
 KS = (1, 10, 100, 1000)
@@ -62,9 +62,9 @@ def write_table(
         sections={"Recall@K in percent": _html(table, note), "Curves of the best": recall_chart(curves)},
     )
     if show:
-        console = Console()
-        console.print(_terminal(table, note))
-        console.print(f"Table   {folder / 'table.csv'}\nReport  {page}", soft_wrap=True, highlight=False)
+        terminal = console(markup=True)
+        terminal.print(_terminal(table, note))
+        terminal.print(escape_markup(f"Table   {folder / 'table.csv'}\nReport  {page}"), soft_wrap=True)
 
 
 def interval(values: Sequence[float]) -> float:

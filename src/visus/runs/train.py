@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from visus.data.records.given import Indexable, as_dataset
@@ -21,11 +20,13 @@ from visus.runs.feed import as_learned, check_machine, check_recipe, open_split,
 from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
 from visus.runs.readable import advice, only_readable
 from visus.runs.results import Measured, as_json, measure_weights, print_metrics, write_results
+from visus.terminal import console as new_console
 from visus.training.recipe import Recipe, RecipeError, differences
 from visus.training.run import RunFolder, is_run, new_run, resumable_run
 from visus.training.settings import SHORT, changed
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from torch import nn
 
     from visus.data.feed.loader import SampleDataset, Transform
@@ -100,7 +101,7 @@ def train(
 
 def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Path:
     """What `train` does, with everything that was asked for in one recipe and the parts that it cannot hold."""
-    console = Console(quiet=process_rank() > 0)
+    console = new_console(quiet=process_rank() > 0, markup=True)
     wanted = Path(run) if run else Path("runs") / recipe.name
     train_data, val_data = _splits(recipe, own, console)
     schema = train_data.schema
@@ -183,7 +184,7 @@ def evaluate(
         batch_size=batch_size or recipe.data.batch_size,
     )
     asked = replace(recipe, data=where, metric=recipe.metric if metric is None else metric)
-    console = Console()
+    console = new_console(markup=True)
     dataset = _measured_on(asked, data, console)
     stored = _stored(folder)
     model, schema = stored.network(None if backbone is None else as_backbone(backbone)), stored.schema
@@ -317,7 +318,7 @@ def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
     if folder.path != wanted:
         go_on = f"`visus train {shlex.quote(str(wanted))} --resume` would go on there"
         note = f"{wanted} exists already; this run goes to {folder.path} ({go_on})."
-        console.print(note, soft_wrap=True, highlight=False)
+        console.print(escape(note), soft_wrap=True, highlight=False)
     return folder
 
 
@@ -336,7 +337,7 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
     fit = recipe.fit
     limit = f", at most {fit.max_minutes:g} min" if fit.max_minutes else ""
     console.print(
-        f"[bold]{recipe.name}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
+        f"[bold]{escape(recipe.name)}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
         f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation images, "
         f"{schema.num_classes} categories; "
         f"{fit.epochs} epoch{'s' * (fit.epochs > 1)}{limit}",

@@ -15,10 +15,10 @@ import torch
 import torch.distributed
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
-from rich.console import Console
 from torch.utils.data import DataLoader
 
 from visus.stopping import StoppedOnRequest
+from visus.terminal import console
 from visus.training.checkpoint import WholeCheckpoints, check_checkpoint
 from visus.training.display import Display
 from visus.training.loaders import EpochLoader
@@ -79,7 +79,7 @@ def fit(
     pace = Pace(recipe)
     history = History(run, pace, recipe.fit.log_every_steps)
     checkpoints = Checkpoints(run, pace, recipe.fit, schema)
-    display = Display(pace, checkpoints, Console())
+    display = Display(pace, checkpoints, console(markup=True))
     if loggers is None:
         loggers = [_tensorboard(run, rounds)]
     with _quiet_engine(), pace.stop:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from visus.dataclass_json import to_json
 from visus.errors import VisusError
+from visus.names import closest_path
 from visus.new_folder import release_folder, take_folder
 from visus.training.recipe import Recipe
 from visus.whole_file import sweep_parts, write_whole
@@ -103,9 +104,7 @@ class RunFolder:
             RunError: where the folder holds no recipe.
         """
         if not is_run(self.path):
-            raise RunError(
-                f"{self.path} is no run folder: it has no recipe.json. Runs lie in runs/ unless --run says else."
-            )
+            raise RunError(f"{self.path} is no run folder: it has no recipe.json. {_meant(self.path)}")
         return Recipe.from_json(self.recipe_file.read_text())
 
     def save_weights(
@@ -154,6 +153,13 @@ class RunFolder:
             )
         numbers: dict[str, object] = json.loads(self.metrics_file.read_text())
         return numbers
+
+
+def _meant(path: Path) -> str:
+    """What to say of a folder that is no run: the one that was probably meant."""
+    in_runs = Path("runs") / path
+    near = str(in_runs) if (in_runs / "recipe.json").is_file() else None if path.exists() else closest_path(path)
+    return f"Did you mean {near}?" if near else "Runs lie in runs/ unless --run says else."
 
 
 def _csv(rows: list[dict[str, float]]) -> str:
