@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
 
 from visus import __version__
 from visus.errors import VisusError
@@ -15,23 +14,12 @@ from visus.errors import VisusError
 MOST_BYTES = 100_000_000
 MOST_SECONDS = 60.0
 MOST_REDIRECTS = 5
-_SCHEMES = ("http", "https")
+_SCHEMES = ("http://", "https://")
 _CHUNK = 1 << 16
 
 
 class WebError(VisusError):
     """An address that gives no content within the limits; the message names it and the cause."""
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an address that `read_address` takes, rather than a path."""
-    scheme, found, _ = text.partition("://")
-    return bool(found) and scheme.lower() in _SCHEMES
-
-
-def name_in(address: str) -> str:
-    """The name of the file that an address ends with; empty where it ends with none."""
-    return unquote(urlsplit(address).path).rpartition("/")[2]
 
 
 def read_address(
@@ -110,7 +98,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         Raises:
             WebError: the last redirect is used up, or leads elsewhere than to http or https.
         """
-        if not is_address(newurl):
+        if not newurl.lower().startswith(_SCHEMES):
             raise WebError(f"{req.full_url}: redirects to {newurl}, which is no http or https address")
         if not self.left:
             raise WebError(f"{req.full_url}: redirects more than {self.most} times")

@@ -25,9 +25,9 @@ from visus.data.files.content import read_content
 from visus.data.files.images import decode_image, rgb_pixels
 from visus.data.files.pages import page_count, read_pages
 from visus.errors import VisusError
-from visus.predict.sources import STDIN, ImageFile, Source, find_source
+from visus.predict.sources import STDIN, ImageFile, Source, find_source, is_address
 from visus.types import Sample
-from visus.web import is_address, read_address
+from visus.web import read_address
 
 _TAKEN = (
     "a path, a folder, a glob, an address, bytes, an open file, an image of Pillow's, an array, a tensor, or several "

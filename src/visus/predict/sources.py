@@ -14,18 +14,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from visus.data.files.listed_files import read_lines
 from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import files_below
 from visus.errors import VisusError
 from visus.names import closest_path
-from visus.web import is_address, name_in
 
 VIDEO_SUFFIXES: Final = frozenset(
     {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".ts", ".m3u8"}
 )
 STDIN: Final = "-"
+_WEB = ("http://", "https://")
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps")
 _CAMERA = re.compile(r"(?:webcam:?)?(\d*)")
 _TAKEN = "an image, a folder, a glob, a .txt list, a video, an http(s) or rtsp address, webcam, or - for standard input"
@@ -108,6 +109,16 @@ def is_video(source: str | Path) -> bool:
     """Whether a path or an address is that of a video, by its suffix."""
     text = str(source)
     return Path(name_in(text) if is_address(text) else text).suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of something on the web, rather than a path."""
+    return text.lower().startswith(_WEB)
+
+
+def name_in(address: str) -> str:
+    """The name of the file that an address ends with; empty where it ends with none."""
+    return unquote(urlsplit(address).path).rpartition("/")[2]
 
 
 def camera_of(text: str) -> int | None:

@@ -27,6 +27,7 @@ from visus.data.files.orientation import load_unturned, orientation_of, turned, 
 
 __all__ = [
     "ImageError",
+    "current_pixels",
     "decode_image",
     "image_size",
     "is_damaged_jpeg",
@@ -137,6 +138,19 @@ def rgb_pixels(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
         return decode_image(data, name)
     if holds_fewer_bits(image):
         return read_image(name)
+    return current_pixels(image, name)
+
+
+def current_pixels(image: Image.Image, name: str | Path) -> UInt8[Tensor, "3 h w"]:
+    """The pixels that an image of Pillow's has now, upright, at the page that it is at.
+
+    Args:
+        image: an image.
+        name: of its file, for messages.
+
+    Raises:
+        ImageError: they cannot be decoded, or have no defined black and white.
+    """
     try:
         orientation, levels = orientation_of(image), levels_of(image)
         left = load_unturned(image, orientation)

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from visus.data.files.depth import deep_rawmode, levels_of
-from visus.data.files.images import decode_image, rgb_pixels
+from visus.data.files.images import current_pixels, decode_image
 from visus.data.files.opened import opened
 
 _SEVERAL = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"\x89PNG", b"RIFF")
@@ -47,4 +47,4 @@ def read_pages(data: bytes, name: str | Path) -> Iterator[UInt8[Tensor, "3 h w"]
         for page in range(1, page_count(data, name)):
             image.seek(page)
             again = deep_rawmode(image) is not None and levels_of(image).said
-            yield decode_image(data, name, page=page) if again else rgb_pixels(image)
+            yield decode_image(data, name, page=page) if again else current_pixels(image, name)
