@@ -9,7 +9,7 @@ from typing import Literal, get_type_hints
 import pytest
 
 from visus.catalog import MODELS
-from visus.names import build, closest, counted, find, named, suggestion
+from visus.names import build, closest, closest_path, counted, find, named, suggestion
 
 
 def _made(
@@ -87,3 +87,15 @@ def test_options_are_checked_before_anything_is_built(options: dict[str, object]
 )
 def test_a_count_agrees_with_its_noun(number: int, plural: str, said: str):
     assert counted(number, plural) == said
+
+
+def test_the_nearest_name_beside_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("Photo.JPG", "street.png", "runs"):
+        (tmp_path / name).touch()
+    assert closest_path("photo.jpeg") == "Photo.JPG"
+    assert closest_path("stret.png") == "street.png"
+    assert closest_path(tmp_path / "run") == str(tmp_path / "runs")
+    assert closest_path("something else") is None
+    assert closest_path("nowhere/photo.jpg") is None
+    assert closest_path("a\0b") is None

@@ -20,9 +20,7 @@ def test_names_are_printed_as_they_are(
     assert (told.err if stderr else told.out) == f"results in {NAME}\n"
 
 
-def test_a_table_in_a_pipe_is_not_cut(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_in_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     table = Table("name")
     table.add_row(NAME)

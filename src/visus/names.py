@@ -47,14 +47,19 @@ def closest(name: str, names: Iterable[str]) -> str | None:
 
 
 def closest_path(path: str | Path) -> str | None:
-    """The file or folder that was probably meant: the nearest name beside a path that does not exist."""
+    """The file or folder that was probably meant: the nearest name beside a path that does not exist.
+
+    Capitals do not count, and the same name with another ending comes first.
+    """
     wanted = Path(path).expanduser()
     try:
-        beside = [other.name for other in wanted.parent.iterdir()]
+        beside = {other.name.casefold(): other.name for other in wanted.parent.iterdir()}
     except (OSError, ValueError):
         return None
-    near = closest(wanted.name, beside)
-    return None if near is None else str(Path(path).parent / near)
+    stem = wanted.stem.casefold()
+    near = next((name for name in sorted(beside) if stem and Path(name).stem == stem), None)
+    near = near or closest(wanted.name.casefold(), beside)
+    return None if near is None else str(Path(path).parent / beside[near])
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

@@ -1,10 +1,14 @@
 import sys
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from PIL import Image
 
 from visus.errors import VisusError
+from visus.predict import video
 from visus.predict.items import Reading, items_of
 from visus.predict.sources import is_video
 from visus.predict.video import VideoWriter, read_frames, video_info
@@ -85,3 +89,32 @@ def test_a_missing_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(VisusError, match=r"pip install 'visus\[video\]'"):
         list(read_frames(tmp_path / "clip.mp4"))
+
+
+def test_a_camera(monkeypatch):
+    """FFmpeg's test picture stands for one."""
+    monkeypatch.setattr(video, "CAMERAS", dict.fromkeys(video.CAMERAS, ("testsrc=size=64x48:rate=10:d=0.5", "lavfi")))
+    for word in ("webcam", "webcam:1", "0"):
+        assert [tuple(frame.image.shape) for frame in read_frames(word)] == [(3, 48, 64)] * 5
+        assert [item.name for item in items_of(word, Reading(every=4))] == ["frame_000000", "frame_000004"]
+    monkeypatch.setattr(video, "CAMERAS", dict.fromkeys(video.CAMERAS, ("/dev/no_camera{}", "v4l2")))
+    with pytest.raises(VisusError, match=r"webcam: this is no video that can be read"):
+        list(read_frames("webcam"))
+
+
+def test_a_video_on_the_web(clip, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    handler = partial(SimpleHTTPRequestHandler, directory=clip.parent)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/clip.mp4"
+        assert len(list(read_frames(address))) == 10
+        with pytest.raises(VisusError, match=r"missing\.mp4: this is no video"):
+            list(read_frames(address.replace("clip", "missing")))
+        server.shutdown()
+
+
+def test_a_stream_that_nobody_sends():
+    with pytest.raises(VisusError, match=r"rtsp://127\.0\.0\.1:9/live: this is no video that can be read \(Connection"):
+        list(read_frames("rtsp://127.0.0.1:9/live"))

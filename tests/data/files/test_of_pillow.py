@@ -37,7 +37,9 @@ def png_of_16_bits(pixels: np.ndarray, *, bits: int | None = None) -> bytes:
     head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, 0 if channels == 1 else 2, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     said = chunk(b"sBIT", bytes([bits] * channels)) if bits else b""
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + said + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + said + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
