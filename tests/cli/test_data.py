@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from visus.cli.data import main
+from visus.data.errors import DatasetNotFoundError
 from visus.data.readers import class_folder, coco, pennfudan
+from visus.errors import VisusError
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,39 @@ def test_a_folder_is_read_as_the_data_set_that_is_named(tmp_path: Path, capsys: 
         main(["check", str(tmp_path / "f"), "--dataset", "class_fodler"])
     with pytest.raises(ValueError, match="vignettes is generated"):
         main(["check", str(tmp_path / "f"), "--dataset", "vignettes"])
+
+
+def test_show_writes_over_nothing(fake_coco: Path, tmp_path: Path) -> None:
+    with pytest.raises(VisusError, match="written over"):
+        main(["show", str(fake_coco), "--out", str(fake_coco / "val")])
+    with pytest.raises(DatasetNotFoundError):
+        main(["show", str(tmp_path / "nowhere"), "--out", str(tmp_path / "deep" / "out")])
+    assert not (tmp_path / "deep").exists()
+
+
+def test_names_are_whole_in_a_pipe_and_no_markup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    root = tmp_path / "my[v2] :smile:" / ("long" * 30)
+    coco.write_fake(root)
+    image = root / "val" / sorted(path.name for path in (root / "val").iterdir())[0]
+    image.write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "my[v2] :smile:/" + "long" * 30]) == 1
+    assert f"my[v2] :smile:/{'long' * 30}/val/{image.name}" in capsys.readouterr().out
+    assert main(["show", str(root), "--out", "out[v2]", "--count", "1"]) == 0
+    assert f"all at a glance: {Path('out[v2]') / 'sheet.png'}" in capsys.readouterr().out
+    with pytest.raises(VisusError, match="written over"):
+        main(["show", str(root), "--out", "out[v2]", "--count", "1"])
+
+
+@pytest.mark.parametrize("verb", [["check"], ["convert", "--to", "coco"]])
+def test_a_path_that_does_not_exist_names_the_nearest(verb: list[str], tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    words = [verb[0], str(tmp_path / "fotos"), *([str(tmp_path / "out")] if verb[0] == "convert" else []), *verb[1:]]
+    with pytest.raises(DatasetNotFoundError, match=r"fotos: no such file or folder; did you mean .*photos\?"):
+        main(words)
 
 
 def test_unknown_verbs_are_refused() -> None:

@@ -1,3 +1,4 @@
+import json
 import platform
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import types
 import pytest
 
 import visus
-from visus.cli import VERBS, main
+from visus.cli import VERBS, dispatch, main
 from visus.errors import VisusError
 
 
@@ -42,6 +43,64 @@ def test_help_names_every_verb(capsys):
         assert main(argv) == 0
         page = capsys.readouterr().out
         assert all(f"  {name} " in page for name in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(verb, capsys):
+    assert main(["help", verb]) == 0
+    page = capsys.readouterr().out
+    assert f"usage: visus {verb}" in page
+    assert main([verb, "--help"]) == 0
+    assert capsys.readouterr().out == page
+    assert main(["help", "predikt"]) == 2
+    assert "did you mean `visus predict`" in capsys.readouterr().err
+
+
+EMPTY = [
+    ["predict", "run", ""],
+    ["predict", "", "photo.jpg"],
+    ["predict", "run", "photo.jpg", "--out", ""],
+    ["predict", "run", "photo.jpg", "--out="],
+    ["train", ""],
+    ["train", "maskrcnn_vignettes", "--run", ""],
+    ["evaluate", ""],
+    ["evaluate", "run", "--device="],
+    ["data", "check", ""],
+    ["data", "check", "train.json", "--images", ""],
+    ["data", "show", "vignettes", "--out", ""],
+    ["data", "convert", "a", "", "--to", "coco"],
+    ["demo", "--run", ""],
+    ["reproduce", "metric-learning", "--data", ""],
+    ["list", ""],
+]
+
+
+@pytest.mark.parametrize("words", EMPTY, ids=" ".join)
+def test_an_empty_word_is_not_the_working_directory(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "empty" in told
+    assert len(told.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_may_be_empty_where_that_means_the_usual(verb):
+    seen = []
+    verb(lambda argv: seen.append(argv) or 0)
+    for words in (["--loss", ""], ["--fit.monitor="], ["--data.root", ""]):
+        assert main(["list", *words]) == 0
+        assert seen.pop() == words
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_plain_terminals_get_no_colours(name, value, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = types.SimpleNamespace(isatty=lambda: True)
+    assert "\x1b" in dispatch._style("error", "31", terminal)
+    monkeypatch.setenv(name, value)
+    assert dispatch._style("error", "31", terminal) == "error"
 
 
 def test_version(capsys):
@@ -105,12 +164,43 @@ def test_exits_of_argument_parsers_become_statuses(verb):
         assert main(["list"]) == status
 
 
-def test_help_and_version_import_nothing_heavy():
+LIGHT = [
+    ["--help"],
+    *([verb, "--help"] for verb in VERBS),
+    *([verb, "--bogus"] for verb in VERBS),
+    *(["data", verb, "--help"] for verb in ("check", "show", "convert")),
+    ["reproduce", "metric-learning", "--help"],
+    ["train", "maskrcnn_lite0", "--help"],
+    ["train", "maskrcnn_lite0", "--optim.lrr", "1"],
+    ["train", "maskrcn_lite0"],
+    ["train", "x.json"],
+    ["evaluate", "runs/nowhere"],
+    ["predict", "maskrcnn_resnet50_fpn", "nowhere.jpg"],
+    ["predict", "maskrcnn_resnet50_fnp", "photo.jpg"],
+    ["predict", "runs/nowhere", "photo.jpg"],
+    ["data", "check", "nowhere"],
+    ["data", "convert", "nowhere", "target", "--to", "coco"],
+    ["data", "show", "nowhere", "--out", "src"],
+]
+
+
+def test_help_and_typing_errors_import_nothing_heavy(tmp_path):
+    """Each costs a few tenths of a second at most; torch alone takes a second."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.jpg").touch()
     code = (
-        "import sys; from visus.cli import main; main(['--help']); print({'torch', 'tyro', 'rich'} & set(sys.modules))"
+        "import contextlib, io, json, sys\n"
+        "from visus.cli import main\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'torchmetrics', 'hotcoco', 'urllib.request'}\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        status = main(words)\n"
+        "    if status not in (0, 2) or heavy & set(sys.modules):\n"
+        "        sys.exit(f'{words}: {status}, {heavy & set(sys.modules)}')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "set()"
+    command = [sys.executable, "-c", code, json.dumps(LIGHT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is glibc's")

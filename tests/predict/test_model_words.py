@@ -50,6 +50,9 @@ def test_what_was_probably_meant(name: str, said: str) -> None:
 
 
 def test_nothing_heavy_is_imported_to_say_so() -> None:
-    code = "import sys, visus.predict.model_words, visus.predict.sources; print({'torch', 'numpy', 'PIL'} & {*sys.modules})"
+    code = (
+        "import sys, visus.predict.model_words, visus.predict.sources; "
+        "print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

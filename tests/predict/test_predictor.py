@@ -394,7 +394,7 @@ def test_the_public_names_and_no_others():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [str(names)] * 2
     with pytest.raises(AttributeError, match="no attribute 'predictor'; it has Result"):
-        visus.predictor
+        visus.__getattr__("predictor")
 
 
 def test_a_prediction_needs_no_metric(tmp_path):
