@@ -43,7 +43,7 @@ def test_names_files_runs_and_folders() -> None:
         ("data/annotations/train.json", "holds annotations, not a recipe"),
         ("data/annotations/train.json", "did you mean `visus train data`?"),
         ("data/annotations/trian.json", "did you mean data/annotations/train.json?"),
-        ("runs/a/weights.safetensors", "part of a run, not a recipe; did you mean `visus train runs/a/recipe.json`?"),
+        ("runs/a/weights.safetensors", "part of a run, not a recipe; did you mean `visus train runs/a`?"),
         ("dat/x", "dat/x: no such recipe, file or folder"),
     ],
 )

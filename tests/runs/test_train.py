@@ -11,7 +11,8 @@ import visus
 from visus.data.readers import coco
 from visus.errors import VisusError
 from visus.recipes import RECIPES
-from visus.runs.train import find_recipe, process_rank, read_recipe
+from visus.recipes.find import find_recipe, read_recipe
+from visus.runs.train import process_rank
 from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder
 
@@ -43,7 +44,7 @@ def test_a_name_a_folder_and_a_file_are_told_apart(tmp_path: Path, monkeypatch: 
         ('{"name": "x", "model": "y", "epochs": 3}', r"mine\.json: the recipe has no 'epochs'"),
         ('{"name": "x", "model": "y", "fit": {"epochs": "3"}}', r"mine\.json: fit\.epochs must be a whole number"),
         ('{"name": "x", "model": "y", "fit": {"epochs": 0}}', r"mine\.json: fit\.epochs must be"),
-        (b"\xff\xfe", r"mine\.json: 'utf-8' codec can't decode"),
+        (b"\xff\xfe", r"mine\.json: no recipe, as it is no text"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named(text: str | bytes, message: str, tmp_path: Path) -> None:

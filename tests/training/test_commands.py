@@ -37,7 +37,9 @@ def small(squares: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     )
     recipe = squares.recipe(epochs=2)
     recipe = replace(recipe, data=replace(recipe.data, dataset="squares", train_length=16, val_length=8))
-    monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_squares, beside=lambda root, split: ""))
+    monkeypatch.setitem(
+        catalog.DATASETS, "squares", SimpleNamespace(open=open_squares, beside=lambda root, split: "", write_fake=None)
+    )
     monkeypatch.setitem(catalog.PROBLEMS, "squares", problem)
     monkeypatch.setitem(catalog.MODELS, "finder", squares.finder)
     monkeypatch.setitem(recipes.RECIPES, "squares", lambda: recipe)
@@ -118,7 +120,9 @@ def test_evaluate_refuses_data_with_other_categories(small: Recipe, monkeypatch:
         dataset.schema = replace(dataset.schema, categories=("red", "green", "violet"))
         return dataset
 
-    monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_others, beside=lambda root, split: ""))
+    monkeypatch.setitem(
+        catalog.DATASETS, "squares", SimpleNamespace(open=open_others, beside=lambda root, split: "", write_fake=None)
+    )
     with pytest.raises(VisusError, match=r"has categories that the run .* lacks \(violet\)"):
         evaluate(path)
 

@@ -14,6 +14,8 @@ from visus.errors import VisusError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.console import Console
+
 SHOWN = 6
 SMALLEST, LARGEST = 64, 1024
 """Sides of a scene that a person can look at."""

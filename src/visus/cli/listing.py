@@ -109,12 +109,14 @@ def _datasets() -> Table:
 
 
 def _recipes() -> Table:
+    from rich.text import Text
+
     from visus.recipes import BY_PROBLEM
 
     table = _table("recipes", "name", "what it is")
     for problem, recipes in BY_PROBLEM.items():
         table.add_section()
-        table.add_row(f"[bold]{problem}[/]", "")
+        table.add_row(Text(problem, "bold"), "")
         for name, recipe in recipes.items():
             table.add_row(f"  {name}", summary(recipe))
     return table

@@ -36,7 +36,6 @@ Ready = tuple[Item, Pixels, Any]
 """An image, its pixels, and the inputs of the network that were made of them."""
 
 
-
 class Predictor:
     """A model in evaluation mode together with the meaning of its labels.
 

@@ -59,7 +59,7 @@ def read_recipe(file: Path) -> Recipe:
 def _of_folder(folder: Path) -> Recipe:
     if is_run(folder):  # to be repeated
         return RunFolder(folder).recipe()
-    from visus.recipes.folder import for_folder  # the readers import torch
+    from visus.recipes import for_folder  # the readers import torch
 
     return for_folder(folder)
 

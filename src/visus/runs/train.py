@@ -205,7 +205,7 @@ def _write_other(folder: RunFolder, measured: Measured, name: str, console: Cons
     print_metrics(measured, console)
     file = folder.path / f"metrics-{name}.json"
     folder.write_metrics(as_json(measured), file)
-    console.print(f"Written to {file}", soft_wrap=True, highlight=False)
+    console.print(escape(f"Written to {file}"), soft_wrap=True, highlight=False)
 
 
 def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> SampleDataset:
