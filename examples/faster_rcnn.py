@@ -36,9 +36,10 @@ def main(argv: list[str] | None = None) -> None:
 
     predictor = visus.load(run)
     if options.image:
-        [found] = predictor.predict(options.image)
+        [result] = predictor.predict(options.image)
+        found = result.prediction
         for box, label, score in zip(found.boxes_xyxy, found.labels, found.scores, strict=True):
-            print(predictor.schema.categories[label], f"{score:.2f}", [round(x) for x in box.tolist()])
+            print(result.names[label], f"{score:.2f}", [round(x) for x in box.tolist()])
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     for block in _blocks(TEXTS[ROOT / "README.md"], "python"):
         exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "runs" / "tiny" / "report.html").is_file()
-    assert len(names["prediction"])
+    assert len(names["found"])
+    assert (tmp_path / "drawn.jpg").is_file()
 
 
 def _torchvision_like() -> list[tuple[Any, dict[str, Any]]]:

@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         target = f"/to/{int(rest) - 1}" if int(rest) else "/file/"
         self.send(302, {"Location": target, "Content-Length": "0"}, b"")
 
-    def answer_home(self, rest: str) -> None:
+    def answer_local(self, rest: str) -> None:
         self.send(302, {"Location": "file:///etc/passwd", "Content-Length": "0"}, b"")
 
     def answer_ftp(self, rest: str) -> None:
@@ -96,7 +96,7 @@ def test_the_content_comes_whole_and_through_redirects(server: str) -> None:
         ("/endless/", r"more than the 50,000 bytes that are allowed"),
         ("/cut/", "broke off after 3 of 9,999 bytes"),
         ("/to/9", "redirects more than 5 times"),
-        ("/home/", "file:///etc/passwd"),
+        ("/local/", "file:///etc/passwd"),
         ("/ftp/", "redirects to ftp://127.0.0.1/a.jpg, which is no http or https address"),
     ],
 )
