@@ -34,6 +34,16 @@ def read_content(path: str | Path, error: type[VisusError]) -> bytes:
         raise error(f"{path}: cannot be read ({cause.strerror})") from cause
 
 
+def read_head(path: str | Path, size: int) -> bytes:
+    """The first ``size`` bytes of a regular file, for a look at what it is; none of anything that cannot be read."""
+    try:
+        require_file(path, VisusError)
+        with open(path, "rb") as file:
+            return file.read(size)
+    except (VisusError, OSError):
+        return b""
+
+
 def require_file(path: str | Path, error: type[VisusError]) -> int:
     """The size in bytes of a regular file. Anything else is refused before it is opened: a pipe would wait for ever.
 

@@ -12,7 +12,7 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from visus.data.errors import ImageError
-from visus.data.files.content import require_file
+from visus.data.files.content import read_head, require_file
 from visus.errors import VisusError
 
 FORMATS: Final = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
@@ -97,13 +97,7 @@ def _formats(source: str | Path | bytes) -> list[str]:
 
 
 def _head(source: str | Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source[:12]
-    try:
-        with Path(source).open("rb") as file:
-            return file.read(12)
-    except OSError:
-        return b""
+    return source[:12] if isinstance(source, bytes) else read_head(source, 12)
 
 
 def _is_heif(source: str | Path | bytes) -> bool:

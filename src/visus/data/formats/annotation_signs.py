@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from xml.etree import ElementTree
 
+from visus.data.files.content import read_head
 from visus.data.files.images import SUFFIXES
 from visus.data.files.walk import is_left_behind, visible
+from visus.data.files.xml_file import outermost_tag
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "pictures")
 _PART_FOLDERS = (
@@ -90,12 +91,7 @@ def _is_annotation_json(path: Path) -> bool:
 
 def is_annotation_xml(path: Path, *tags: str) -> bool:
     """Whether the outermost element of a file is one of some; by default ``annotation`` (VOC) or CVAT's own."""
-    try:
-        for _, element in ElementTree.iterparse(path, events=("start",)):
-            return element.tag in (tags or ("annotation", "annotations"))
-    except (ElementTree.ParseError, OSError, ValueError, LookupError):
-        pass
-    return False
+    return outermost_tag(path) in (tags or ("annotation", "annotations"))
 
 
 def _text_sign(path: Path, beside: bool, among_images: bool) -> str:
@@ -118,8 +114,4 @@ def _is_number(word: str) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD).replace(b"\0", b"")  # as UTF-16 has it
-    except OSError:
-        return b""
+    return read_head(path, _HEAD).replace(b"\0", b"")  # as UTF-16 has it

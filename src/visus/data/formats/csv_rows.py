@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from visus.data.errors import AnnotationError
+from visus.data.files.content import read_head
+from visus.data.files.listed_files import UTF_16, read_text
 from visus.data.files.splits import ALIASES
 
 COLUMNS = {
@@ -64,20 +66,25 @@ class Row:
 def has_columns(path: Path) -> bool:
     """Whether a file is a table with columns for the image and its label."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            head = file.readline(_LONGEST)
-        return bool(_columns(path, _cells(head)))
-    except (OSError, UnicodeDecodeError, csv.Error, AnnotationError):
+        return bool(_columns(path, heads_of(path)))
+    except AnnotationError:
         return False
+
+
+def heads_of(path: Path) -> list[str]:
+    """The names of the columns of a table; none where it is no text, or cannot be read."""
+    head = read_head(path, _LONGEST)
+    text = head.decode("utf-16" if head.startswith(UTF_16) else "utf-8-sig", "replace")  # which may end in a character
+    line = next(iter(text.splitlines()), "")
+    try:
+        return next(csv.reader([line], delimiter=_delimiter(line), skipinitialspace=True), [])
+    except csv.Error:
+        return []
 
 
 def points_of(path: Path) -> list[str]:
     """The columns of a table that are coordinates of points; none where it has boxes, or is no table of images."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            heads = _cells(file.readline(_LONGEST))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
+    heads = heads_of(path)
     plain = [_plain(head) for head in heads]
     boxed = all(any(name in plain for name in COLUMNS[column]) for column in _BOX)
     known = any(name in plain for name in COLUMNS["image"])
@@ -93,11 +100,7 @@ def read_rows(path: Path) -> list[Row]:
         AnnotationError: no text, no column for the image or the label, or a row that cannot be used; the message has
             the file and the line.
     """
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read as text in UTF-8 ({error})") from error
+    lines = read_text(Path(path)).splitlines()
     if not lines:
         raise AnnotationError(f"{path}: the file is empty; its first line must name the columns")
     reader = csv.reader(lines, delimiter=_delimiter(lines[0]), skipinitialspace=True, strict=True)
@@ -111,10 +114,6 @@ def read_rows(path: Path) -> list[Row]:
 
 def _delimiter(line: str) -> str:
     return max(_DELIMITERS, key=line.count)
-
-
-def _cells(line: str) -> list[str]:
-    return next(csv.reader([line], delimiter=_delimiter(line), skipinitialspace=True), [])
 
 
 def _plain(head: str) -> str:
