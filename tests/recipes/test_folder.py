@@ -30,8 +30,6 @@ def test_the_kind_of_annotation_decides(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(n for n, entry in DATASETS.items() if entry.unseen_classes and entry.recognise))
 def test_unseen_classes_are_for_a_descriptor(tmp_path: Path, name: str) -> None:
-    if name == "cars196":
-        pytest.importorskip("scipy")
     write: Any = DATASETS[name].write_fake
     write(tmp_path / "set")
     recipe = for_folder(tmp_path / "set")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -31,10 +32,10 @@ def read_xml(path: Path) -> Element:
 
 def outermost_tag(path: Path) -> str:
     """The name of the outermost element of a file; empty where it is no XML, or cannot be read."""
-    parser = ElementTree.XMLPullParser(events=("start",))
+    parser: Any = ElementTree.XMLPullParser(events=("start",))
     try:
         parser.feed(_readable(read_head(path, _HEAD), "ignore"))  # the head may end within a character
-        return next((element.tag for _, element in parser.read_events()), "")
+        return next((str(element.tag) for _, element in parser.read_events()), "")
     except (ElementTree.ParseError, LookupError, ValueError):
         return ""
 

@@ -7,6 +7,7 @@ width, height), ``classes.txt`` (class, name). Most results are on whole images,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,8 @@ def _box(sides: Sequence[str]) -> Box:
         x, y, width, height = (float(side) for side in sides)
     except ValueError:
         raise ValueError(f"x, y, width and height must be numbers, not {sides}") from None
+    if not all(map(math.isfinite, (x, y, width, height))):
+        raise ValueError(f"x, y, width and height must be finite, not {sides}")
     return x, y, x + width, y + height
 
 
