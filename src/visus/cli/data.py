@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from visus.data.entry import Void
 from visus.data.errors import DatasetNotFoundError
 from visus.names import counted
 
@@ -33,6 +34,7 @@ class CheckArguments:
         data: a folder in a known layout, or one annotation file of COCO's format.
         dataset: a name of `visus list datasets`; default: recognised by its files.
         images: the folder of the images of an annotation file; default: looked for near it.
+        void: what 255 means in masks of classes: as for `--data.void` of `visus train`.
         decode: decode every image; --no-decode reads only the heads of the files.
         all: list every problem, not only the first of each kind.
     """
@@ -40,6 +42,7 @@ class CheckArguments:
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|JSON")]
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     images: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    void: Void = "auto"
     decode: bool = True
     all: bool = False
 
@@ -53,6 +56,7 @@ class ShowArguments:
         out: the folder to write to.
         dataset: what the folder holds, a name of `visus list datasets`; default: recognised by its files.
         split: train, val or test.
+        void: what 255 means in masks of classes: as for `--data.void` of `visus train`.
         count: how many images, spread evenly over the split.
         keypoints: prefer COCO's annotations with keypoints where there are two files.
     """
@@ -61,6 +65,7 @@ class ShowArguments:
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     split: str = "train"
+    void: Void = "auto"
     count: int = 16
     keypoints: bool = False
 
@@ -111,7 +116,7 @@ def _check(arguments: CheckArguments) -> int:
 
     data = arguments.data.expanduser()
     if data.is_dir() or data.suffix != ".json":
-        report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset)
+        report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset, void=arguments.void)
     else:
         report = check_coco(data, arguments.images, decode=arguments.decode)
     _print_report(report, Console(), everything=arguments.all)
@@ -190,7 +195,8 @@ def _open(arguments: ShowArguments) -> SampleDataset:
         name, root = find_dataset(root)
     if arguments.keypoints and name == "coco":
         name = "coco_keypoints"
-    return find(DATASETS, name, "data set").open(root, arguments.split, for_training=False)
+    entry = find(DATASETS, name, "data set").with_void(arguments.void)
+    return entry.open(root, arguments.split, for_training=False)
 
 
 def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from visus.errors import VisusError
 
 if TYPE_CHECKING:
     from visus.data.check.report import CheckReport
@@ -15,6 +18,12 @@ OF_THE_OWNER = "of the data's owner"
 """The licence of a layout that people fill themselves."""
 OWN_FILES = "your own files"
 """The source of a layout that people fill themselves."""
+
+
+Void = Literal["auto", "255", "none"]
+"""What 255 (65535 in 16 bits) means in masks of classes where no class has this number: that a pixel does not count,
+and an error where it can only be meant as a class; that it does not count, in any case; or the second of two classes.
+"""
 
 
 class OpenSplit(Protocol):
@@ -64,6 +73,7 @@ class DatasetEntry:
         size: how much there is, for training and for testing.
         source: where it comes from: an address or a publication.
         unseen_classes: whether the splits share no class, as retrieval is measured.
+        takes_void: whether ``open`` and ``check`` take an argument ``void``, see `Void` and `with_void`.
         refusal: why a folder that looks much like this layout is not taken for it; empty where it looks otherwise.
 
     A ``~`` in front of a path is the user's own folder, for every reader and every check.
@@ -79,6 +89,7 @@ class DatasetEntry:
     size: str
     source: str
     unseen_classes: bool = False
+    takes_void: bool = False
     refusal: Callable[[Path], str] = lambda root: ""
 
     def __post_init__(self) -> None:
@@ -86,12 +97,25 @@ class DatasetEntry:
         if self.check is not None:
             object.__setattr__(self, "check", _checking(self.check))
 
+    def with_void(self, void: Void) -> Self:
+        """The same data set, where 255 in masks means what ``void`` says.
+
+        Raises:
+            VisusError: it has no masks of classes that could hold 255.
+        """
+        if void == "auto":
+            return self
+        if not self.takes_void:
+            raise VisusError(f"void {void!r} says what 255 means in masks of classes, which this data has not")
+        use: Any = self
+        return replace(self, open=partial(use.open, void=void), check=partial(use.check, void=void))
+
 
 def _opening(use: OpenSplit) -> OpenSplit:
     """The same, for folders with a ``~``."""
 
-    def open_split(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
-        return use(Path(root).expanduser(), split, for_training=for_training)
+    def open_split(root: Path, split: str, *, for_training: bool = False, **more: Any) -> SampleDataset:
+        return use(Path(root).expanduser(), split, for_training=for_training, **more)
 
     return open_split
 
@@ -99,7 +123,7 @@ def _opening(use: OpenSplit) -> OpenSplit:
 def _checking(use: Check) -> Check:
     """The same, for folders with a ``~``."""
 
-    def check(root: Path, *, decode: bool = True) -> CheckReport:
-        return use(Path(root).expanduser(), decode=decode)
+    def check(root: Path, *, decode: bool = True, **more: Any) -> CheckReport:
+        return use(Path(root).expanduser(), decode=decode, **more)
 
     return check

@@ -52,12 +52,12 @@ def find_dataset(root: Path) -> tuple[str, Path]:
         raise DatasetNotFoundError(f"{root}: no such folder")
     marks = "\n".join(f"  {name}: {entry.mark}" for name, entry in DATASETS.items() if entry.recognise)
     refusals = ((name, entry.refusal(root)) for name, entry in DATASETS.items() if root.is_dir())
-    near = "".join(f"\n  no {name}: {reason}" for name, reason in refusals if reason)
+    near = [f"no {name}: {reason}" for name, reason in refusals if reason]
     if not near and root.is_dir() and (signs := annotation_signs(root)):
-        near = f"\n  {', '.join(signs)}: in no format or place that is read; export COCO, VOC or YOLO"
-    there = f"Found\n{inventory(root)}{near}\n" if root.is_dir() else ""
+        near = [f"{', '.join(signs)}: in no format or place that is read; export COCO, VOC or YOLO"]
+    there = f"Found\n{inventory(root)}\n" if root.is_dir() else ""
     raise DatasetNotFoundError(
-        f"{root}: holds no data set of a known layout. {there}Looked for\n{marks}\n"
+        f"{root}: holds no data set of a known layout{': ' * bool(near)}{'; '.join(near)}\n{there}Looked for\n{marks}\n"
         "Where it is one of these nevertheless, say its name: --dataset or --data.dataset NAME"
     )
 

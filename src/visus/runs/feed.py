@@ -26,7 +26,7 @@ def open_split(recipe: Recipe, part: str) -> SampleDataset:
     from visus.training.loaders import first
 
     data, training = recipe.data, part == "train"
-    entry = find(DATASETS, data.dataset, "data set")
+    entry = find(DATASETS, data.dataset, "data set").with_void(data.void)
     dataset = entry.open(Path(data.root), data.train if training else data.val, for_training=training)
     length = data.train_length if training else data.val_length
     return dataset if length is None else first(dataset, length)

@@ -20,6 +20,7 @@ from visus.training.run import RunFolder, is_run, new_run, resumable_run
 if TYPE_CHECKING:
     from torch import nn
 
+    from visus.data.entry import Void
     from visus.types import Schema
 
 SHARED_RUN = "VISUS_RUN_FOLDER"
@@ -188,8 +189,13 @@ def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else own
 
 
-def find_recipe(name: str | Path) -> Recipe:
+def find_recipe(name: str | Path, *, dataset: str = "", void: Void = "auto") -> Recipe:
     """The recipe called ``name``, that of a JSON file or of a run, or the one that suits the folder ``name``.
+
+    Args:
+        name: the name.
+        dataset: what a folder holds, a name of `visus list datasets`; empty recognises it.
+        void: what 255 means in the masks of a folder.
 
     Raises:
         VisusError: neither exists; the message lists the recipes.
@@ -201,7 +207,7 @@ def find_recipe(name: str | Path) -> Recipe:
     if is_run(Path(name)):
         return RunFolder(Path(name)).recipe()
     if Path(name).is_dir():
-        return for_folder(Path(name))
+        return for_folder(Path(name), dataset=dataset, void=void)
     if Path(name).is_file():
         return read_recipe(Path(name))
     raise VisusError(

@@ -32,7 +32,7 @@ def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPair
         except DatasetNotFoundError as error:
             problems.append(Problem.of_error("missing split", root, error, "warning"))
         except AnnotationError as error:
-            return CheckReport((Problem("unusable list of classes", "error", str(root), str(error)),), unit="masks")
+            return CheckReport((Problem.of_error("unusable list of classes", root, error),), unit="masks")
     seen: set[int] = set()  # filled by several threads: an update of a set is one step
 
     def check(item: tuple[SemanticPairs, int]) -> list[Problem]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from visus.data.entry import Void
 from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
 from visus.data.files.label_maps import Colour, LabelTable
@@ -50,14 +51,14 @@ def find_class_list(root: Path) -> Path | None:
     return next((root / name for name in FILES if (root / name).is_file()), None)
 
 
-def read_class_list(path: Path) -> tuple[Schema, LabelTable]:
+def read_class_list(path: Path, void: Void = "auto") -> tuple[Schema, LabelTable]:
     """What the labels mean, and which label each value of a mask has.
 
     Raises:
         AnnotationError: a line that cannot be understood; a name, number or colour that occurs twice; colours for some
             classes only; no class or more than 255.
     """
-    return class_table(path, listed_classes(path))
+    return class_table(path, listed_classes(path), void)
 
 
 def listed_classes(path: Path) -> list[ListedClass]:
@@ -72,12 +73,13 @@ def listed_classes(path: Path) -> list[ListedClass]:
     return listed
 
 
-def class_table(path: Path, listed: list[ListedClass]) -> tuple[Schema, LabelTable]:
+def class_table(path: Path, listed: list[ListedClass], void: Void = "auto") -> tuple[Schema, LabelTable]:
     """What the labels of some listed classes mean, and which label each value of a mask has.
 
     Args:
         path: of the list, for messages.
         listed: from `listed_classes`.
+        void: what 255 means where it is no number of a class.
 
     Raises:
         AnnotationError: no class or more than 255.
@@ -90,7 +92,8 @@ def class_table(path: Path, listed: list[ListedClass]) -> tuple[Schema, LabelTab
     greys = {one.colour[0]: one for one in listed if one.colour and len(set(one.colour)) == 1}
     if len(greys) == len(listed):
         labels |= {grey: labels[one.number] for grey, one in greys.items() if grey not in labels}
-    labels |= {mark: VOID for mark in _MARKS_OF_VOID if mark not in labels}
+    meaning = {"none": 1 if len(real) == 2 else None}.get(void, VOID)
+    labels |= {mark: meaning for mark in _MARKS_OF_VOID if mark not in labels and meaning is not None}
     label_of = {one.name: label for label, one in enumerate(real)}
     colours = {one.colour: label_of.get(one.name, VOID) for one in listed if one.colour}
     schema = Schema(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from PIL import Image
 from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport
 from visus.data.check.semantic import check_semantic
-from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry
+from visus.data.entry import OF_THE_OWNER, OWN_FILES, DatasetEntry, Void
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.images import SUFFIXES
 from visus.data.files.listed_files import FolderListing, read_lines
@@ -54,7 +55,7 @@ class _Folders:
     names: list[str]
 
 
-def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
+def open_mask_folder(root: Path, split: str, *, for_training: bool = False, void: Void = "auto") -> SemanticPairs:
     """Open a split of folders of images and masks."""
     check_split(split)
     root = Path(root)
@@ -62,12 +63,12 @@ def open_mask_folder(root: Path, split: str, *, for_training: bool = False) -> S
     if listing is None:
         missing = f"no list of classes ({', '.join(FILES)})" if root.is_dir() else "no such folder"
         raise DatasetNotFoundError(f"{root}: {missing}")
-    schema, table = read_class_list(listing)
+    schema, table = read_class_list(listing, void)
     found = _find(root, split)
     files, masks = FolderListing(found.images, SUFFIXES), FolderListing(found.masks, _MASK_SUFFIXES)
     images, maps = found.images.relative_to(root), found.masks.relative_to(root)
     pairs = [(f"{images}/{files.name(name)}", f"{maps}/{_mask_name(masks, name)}") for name in found.names]
-    return SemanticPairs(root=root, pairs=pairs, schema=schema, table=table)
+    return SemanticPairs(root=root, pairs=pairs, schema=schema, table=table, void=void)
 
 
 def recognise_mask_folder(root: Path) -> bool:
@@ -101,10 +102,10 @@ def _has_masks(folder: Path) -> bool:
     return any(path.suffix.lower() in _MASK_SUFFIXES for path in visible(folder))
 
 
-def check_mask_folder(root: Path, *, decode: bool = True) -> CheckReport:
+def check_mask_folder(root: Path, *, decode: bool = True, void: Void = "auto") -> CheckReport:
     """Check the list of classes, every image and every mask; arguments as for `check_semantic`."""
     root = Path(root)
-    report = check_semantic(root, open_split=open_mask_folder, decode=decode)
+    report = check_semantic(root, open_split=partial(open_mask_folder, void=void), decode=decode)
     return replace(report, problems=(*report.problems, *_stray_masks(root)))
 
 
@@ -205,6 +206,7 @@ ENTRY = DatasetEntry(
     mark="images/ with masks/ (or labels/ ...) and classes.txt, .csv or .json (semantic segmentation)",
     check=check_mask_folder,
     refusal=refusal,
+    takes_void=True,
     summary="images/ and masks/ (paletted or class-number PNG) and a class list",
     licence=OF_THE_OWNER,
     size="any",
