@@ -178,10 +178,3 @@ def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
     table(tmp_path, "image,label\na.png,owl\n")
     (tmp_path / "results.csv").write_text("epoch,loss\n1,2\n")
     assert open_csv(tmp_path, "train").schema.categories == ("owl",)
-
-
-@pytest.mark.parametrize("columns", ["x,y", "nose_x,nose_y", "x,y,width,height"])
-def test_points_are_refused(tmp_path: Path, columns: str) -> None:
-    row = ",".join("5" for _ in columns.split(","))
-    with pytest.raises(AnnotationError, match=r"labels\.csv: the columns .* are points"):
-        open_csv(table(tmp_path, f"image,label,{columns}\na.png,cat,{row}\n"), "train")
