@@ -5,6 +5,7 @@
 - ``labelmap.txt``, as CVAT writes it: ``name:red,green,blue:parts:actions``;
 - ``classes.csv`` (or ``class_dict.csv``): a table with the columns name, id and r, g, b (or red, green, blue), of which
   only name is needed; without a line of headings the columns are name, r, g, b;
+- ``_classes.csv``, as Roboflow writes it: the same with the columns pixel value and class;
 - ``classes.json``: a list of names, or of objects with "name", "id" and "color" (or "colour").
 
 Classes are numbered from 0 in the order of the list where it says no numbers; where all their colours are greys, the
@@ -30,9 +31,11 @@ from visus.data.files.listed_files import read_lines
 from visus.types import VOID, Schema
 
 FILES = (
-    *("classes.csv", "class_dict.csv", "classes.json", "classes.txt"),
+    *("classes.csv", "class_dict.csv", "_classes.csv", "classes.json", "classes.txt"),
     *("class_names.txt", "labelmap.txt", "label_map.txt", "labels.txt"),
 )
+_HEADS = {"pixelvalue": "id", "class": "name", "classname": "name", "red": "r", "green": "g", "blue": "b"}
+"""Other names of the columns of a table."""
 _VOID_NAMES = ("void", "ignore", "unlabelled", "unlabeled")
 _MARKS_OF_VOID = (255, 65535)
 
@@ -123,13 +126,14 @@ def _from_table(path: Path) -> Iterable[tuple[Any, Any, Any]]:
         raise AnnotationError(f"{path}: line {reader.line_num}: {error}; is there a stray quote?") from error
     if not rows:
         return
-    heads = [head.strip().lower() for head in rows[0]]
+    plain = ["".join(head.lower().split()) for head in rows[0]]
+    heads = [_HEADS.get(head, head) for head in plain]
     if "name" not in heads:
         yield from ((row[0], None, row[1:4] or None) for row in rows)
         return
     for row in rows[1:]:
         cells = dict(zip(heads, row, strict=False))
-        colour = [cells.get(short, cells.get(long)) for short, long in (("r", "red"), ("g", "green"), ("b", "blue"))]
+        colour = [cells.get(channel) for channel in "rgb"]
         yield cells.get("name"), cells.get("id"), None if colour == [None] * 3 else colour
 
 
