@@ -55,8 +55,9 @@ def find_dataset(root: Path) -> tuple[str, Path]:
     place = _innermost(root)
     refusals = ((name, entry.refusal(place)) for name, entry in DATASETS.items() if root.is_dir())
     near = [f"no {name}: {reason}" for name, reason in refusals if reason]
-    if not near and root.is_dir() and (signs := annotation_signs(place)):
-        near = [f"{', '.join(signs)}: in no format or place that is read; export COCO, VOC or YOLO"]
+    signs = annotation_signs(place) if root.is_dir() else []
+    if signs and not any(signs[0] in reason for reason in near):
+        near.append(f"{', '.join(signs)}: in no format or place that is read; COCO, VOC and YOLO are")
     there = f"Found\n{inventory(place)}\n" if root.is_dir() else ""
     raise DatasetNotFoundError(
         f"{root}: holds no data set of a known layout{': ' * bool(near)}{'; '.join(near)}\n{there}Looked for\n{marks}\n"

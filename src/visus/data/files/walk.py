@@ -116,7 +116,9 @@ class ImageFinder:
         """One warning about all that was found by its name."""
         if self.guessed:
             said, found = self.guessed[0]
-            message = f"{source}: {len(self.guessed)} images are not where it says and were found by their names, "
+            many = f"{len(self.guessed)} images are not where it says and were found by their names"
+            one = "1 image is not where it says and was found by its name"
+            message = f"{source}: {one if len(self.guessed) == 1 else many}, "
             warnings.warn(f"{message}such as {said!r} as {found}", stacklevel=3)
 
 

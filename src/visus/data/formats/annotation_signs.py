@@ -23,6 +23,16 @@ _JSON_KEYS = (
     *(b'"result"', b'"regions"', b'"objects"', b'"file_name"', b'"filename"', b'"image"'),
 )
 """Two of them make annotations: of COCO, labelme, Label Studio, VIA, Supervisely."""
+_PROGRAMS = (
+    ("Label Studio's own JSON: export COCO or YOLO instead", (b'"result"', b'"annotations"', b'"data"')),
+    ("Label Studio's short JSON: export COCO or YOLO instead", (b'"original_width"', b'labels"')),
+    ("VIA's own JSON: export COCO instead", (b'"shape_attributes"', b'"regions"')),
+    ("Supervisely's own JSON: export COCO, VOC or YOLO instead", (b'"classTitle"',)),
+    ("CreateML's JSON: export COCO, VOC or YOLO instead", (b'"coordinates"', b'"annotations"')),
+    ("FiftyOne's own JSON: export COCO, VOC or YOLO instead", (b'"labels"', b'"classes"')),
+)
+"""What programs write for themselves, by the keys in it, and what to choose there instead."""
+_CVAT = "CVAT's own XML: export COCO 1.0, Pascal VOC 1.1 or YOLO 1.1 instead"
 _HEAD = 1 << 20  # bytes of a JSON file that are looked at
 _FEW = 3
 _SHOWN = 8
@@ -75,18 +85,28 @@ def _signs_of(folder: Path, names: list[str], root: Path) -> list[str]:
             continue
         path = folder / name
         shown = path.relative_to(root).as_posix()
-        if ending == ".json" and (Path(name).stem in images or _is_annotation_json(path)):
-            found[ending] = f"{shown} (annotations in JSON)"
+        if ending == ".json" and (what := _json_sign(path, Path(name).stem in images)):
+            found[ending] = f"{shown} ({what})"
         elif ending == ".xml" and is_annotation_xml(path):
-            found[ending] = f"{shown} (annotations in XML)"
+            found[ending] = f"{shown} ({_CVAT if is_annotation_xml(path, 'annotations') else 'annotations in XML'})"
         elif ending == ".txt" and (what := _text_sign(path, Path(name).stem in images, bool(images))):
             found[ending] = f"{shown} ({what})"
     return list(found.values())
 
 
-def _is_annotation_json(path: Path) -> bool:
+def _json_sign(path: Path, beside: bool) -> str:
+    """What a JSON file is: of a program, or any annotations; empty for anything else.
+
+    Args:
+        path: the file.
+        beside: whether it has the name of an image beside it.
+    """
     head = _head(path)
-    return sum(key in head for key in _JSON_KEYS) >= 2 or b'"shapes"' in head
+    for program, keys in _PROGRAMS:
+        if all(key in head for key in keys):
+            return program
+    annotates = beside or sum(key in head for key in _JSON_KEYS) >= 2 or b'"shapes"' in head
+    return "annotations in JSON" if annotates else ""
 
 
 def is_annotation_xml(path: Path, *tags: str) -> bool:

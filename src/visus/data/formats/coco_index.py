@@ -36,6 +36,7 @@ from visus.data.formats.coco_values import (
     is_text,
     keypoint_problem,
     leaves_folder,
+    mirror_pairs,
     outline_problem,
     short,
 )
@@ -203,7 +204,8 @@ def schema_of(content: Record, path: Path) -> Schema:
                 f"{path}: category {category['id']} has the name {category['name']!r}, which is no text"
             )
         if not declares_keypoints_well(category):
-            raise AnnotationError(f"{path}: category {category['id']} needs names as 'keypoints', pairs as 'skeleton'")
+            needs = "needs names as 'keypoints', pairs as 'skeleton', and which changes with which as 'flip_idx'"
+            raise AnnotationError(f"{path}: category {category['id']} {needs}")
     categories = sorted(content["categories"], key=lambda category: category["id"])
     identifiers = tuple(category["id"] for category in categories)
     for one, other in pairwise(identifiers):
@@ -235,13 +237,15 @@ def refuse_outside(content: Record, images: Path, path: Path) -> None:
 
 
 def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | None:
-    declared = {tuple(c["keypoints"]): c.get("skeleton") or () for c in categories if c.get("keypoints")}
+    declared = {tuple(c["keypoints"]): c for c in categories if c.get("keypoints")}
     if len(declared) > 1:
         raise AnnotationError(f"{path}: categories declare different keypoints; keep one of them, or split the file")
     carriers = tuple(label for label, category in enumerate(categories) if category.get("keypoints"))
-    for names, skeleton in declared.items():
-        every = len(carriers) == len(categories)
-        return replace(skeleton_meaning(names, skeleton), labels=() if every else carriers)
+    for names, category in declared.items():
+        meaning = skeleton_meaning(names, category.get("skeleton") or ())
+        if "flip_idx" in category:
+            meaning = replace(meaning, flip_pairs=mirror_pairs(category["flip_idx"]))
+        return replace(meaning, labels=() if len(carriers) == len(categories) else carriers)
     return None
 
 

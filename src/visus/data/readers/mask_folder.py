@@ -5,7 +5,7 @@ A list of classes (`visus.data.formats.class_lists`) and
 - ``images/{split}/`` with ``masks/{split}/``, or ``{split}/images/`` with ``{split}/masks/``;
 - ``images/`` with ``masks/`` and ``{split}.txt`` with a name a line;
 - ``images/`` with ``masks/`` alone: 80 % train, 10 % val, 10 % test, the same division every time;
-- ``{split}/``, or the folder itself, with ``NAME.jpg``, ``NAME_mask.png`` and the list of classes, as Roboflow has them.
+- ``{split}/``, or the folder itself, with ``NAME.jpg``, ``NAME_mask.png`` and the list of classes, as of Roboflow.
 
 ``masks`` may be called ``labels``, ``annotations`` or otherwise (`MASKS`) where it holds images that can be masks. A
 mask has the name of its image, or that with ``_mask`` added, and holds numbers of classes (8 or 16 bits, with or
