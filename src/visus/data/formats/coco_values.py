@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 Record = dict[str, Any]
 """An object of a file in COCO's format."""
+_NUMBERS = {int, float}
 _LARGEST = 1e9  # of a coordinate or a number of pixels: far beyond any image, and exact enough in float32 arithmetic
 
 
@@ -148,12 +149,12 @@ def keypoint_problem(keypoints: Any, expected: int) -> tuple[str, str] | None:
 
 def all_finite(values: list[Any]) -> TypeGuard[list[float]]:
     """Whether all values are numbers as in `is_finite`; for long lists, of which a large file has millions."""
-    if not set(map(type, values)) <= {int, float}:
+    if not set(map(type, values)) <= _NUMBERS:
         return False
     if not values:
         return True
     # A NaN can hide from min and max, but never from the sum.
-    return max(values) <= _LARGEST and min(values) >= -_LARGEST and math.isfinite(math.fsum(values))
+    return max(values) <= _LARGEST and min(values) >= -_LARGEST and math.isfinite(sum(values))
 
 
 def leaves_folder(name: str, folder: Path, annotations: Path) -> bool:
