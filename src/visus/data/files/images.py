@@ -21,7 +21,7 @@ from torch import Tensor
 from visus.data.errors import ImageError
 from visus.data.files.content import read_content
 from visus.data.files.depth import Levels, are_small, deep_rawmode, eight_bits, levels_of, lower_bytes
-from visus.data.files.opened import check_pixels, opened
+from visus.data.files.opened import check_pixels, damaged, opened
 from visus.data.files.orientation import load_unturned, orientation_of, turned, upright_size
 
 __all__ = [
@@ -141,7 +141,7 @@ def rgb_pixels(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
     except ImageError:
         raise
     except Exception as error:  # decoders written in Python raise IndexError, struct.error and others
-        raise ImageError(f"{name}: damaged or incomplete image ({str(error) or type(error).__name__})") from error
+        raise damaged(name, error) from error
 
 
 def _read_bytes(path: str | Path) -> bytes:

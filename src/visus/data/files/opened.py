@@ -50,7 +50,12 @@ def opened(source: str | Path | bytes, name: str | Path) -> Iterator[Image.Image
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: has more pixels than the {limit:,} that are allowed; {_REMEDY}") from error
     except Exception as error:  # decoders written in Python raise IndexError, struct.error and others
-        raise ImageError(f"{name}: damaged or incomplete image ({str(error) or type(error).__name__})") from error
+        raise damaged(name, error) from error
+
+
+def damaged(name: str | Path, error: Exception) -> ImageError:
+    """The error about an image over which a decoder raised another, whose message may have several lines or none."""
+    return ImageError(f"{name}: damaged or incomplete image ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 _REMEDY = f"set the variable {LIMIT_VARIABLE} to allow more"
