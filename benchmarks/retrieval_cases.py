@@ -1,6 +1,6 @@
 """Seconds of recall@1, 10, 100 and 1000 on embeddings that are hard to compare, of Stanford Online Products' size.
 
-Run ``OMP_NUM_THREADS=2 python benchmarks/retrieval_cases.py``. Equal embeddings, copies, an offset far from the origin,
+Run ``OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive python benchmarks/retrieval_cases.py``. Equal embeddings, copies, an offset far from the origin,
 tiny and huge lengths, half precision, queries inside a larger gallery: each exactly, see `visus.metrics.recall_at_k`;
 and MAP@R of 10,000 embeddings of 128 dimensions. ``benchmarks/results/retrieval_cases.json`` has the seconds, those of
 the processors, and how busy the machine was.
@@ -83,10 +83,11 @@ def main() -> None:
         }
         print(name, seconds[name], flush=True)
     record = {
-        "command": "OMP_NUM_THREADS=2 python benchmarks/retrieval_cases.py",
+        "command": "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive python benchmarks/retrieval_cases.py",
         "commit": commit(),
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()},
         "threads": torch.get_num_threads(),
+        "settings": {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")},
         "versions": {name: version(name) for name in ("torch", "visus", "numpy")},
         "sizes": {"images": IMAGES, "classes": CLASSES, "dimensions": DIMENSIONS, "K": KS},
         "load is": "processes that wanted a core, on average over a minute: above the number of cores others ran, too",

@@ -17,6 +17,7 @@ from visus.names import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from visus.data.check.records import Problem
     from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
 
@@ -119,7 +120,7 @@ def _check(arguments: CheckArguments) -> int:
         report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset, void=arguments.void)
     else:
         report = check_coco(data, arguments.images, decode=arguments.decode)
-    _print_report(report, Console(), everything=arguments.all)
+    _print_report(report, Console(), data, everything=arguments.all)
     return 1 if report.errors else 0
 
 
@@ -199,20 +200,21 @@ def _open(arguments: ShowArguments) -> SampleDataset:
     return entry.open(root, arguments.split, for_training=False)
 
 
-def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:
-    """A table of the kinds of problem, most frequent first, with examples of each."""
+def _print_report(report: CheckReport, console: Console, data: Path, *, everything: bool) -> None:
+    """A table of the kinds of problem, most frequent first, with examples of each; files as they lie in ``data``."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table("", "problem", "times", "where, and what", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
+    table.columns[3].overflow = "fold"  # a name of a file is never cut
     counts = report.counts
     ordered = sorted(report.problems, key=lambda p: (p.severity != "error", -counts[p.kind], p.kind))
     for (severity, kind), group in groupby(ordered, key=lambda problem: (problem.severity, problem.kind)):
         problems = list(group)
         shown = problems if everything else problems[:_EXAMPLES]
-        lines = [f"{p.file}{_object(p.annotation_id)}: {p.message}" for p in shown]
+        lines = [_line(problem, data) for problem in shown]
         if len(shown) < len(problems):
             lines.append(f"... and {len(problems) - len(shown)} more (--all lists them)")
         colour = "red" if severity == "error" else "yellow"
@@ -228,5 +230,9 @@ def _print_report(report: CheckReport, console: Console, *, everything: bool) ->
     console.print(f"{counted(report.images, 'images')}, {counted(report.objects, report.unit)}: {verdict}")
 
 
-def _object(annotation_id: int | None) -> str:
-    return "" if annotation_id is None else f" annotation {annotation_id}"
+def _line(problem: Problem, data: Path) -> str:
+    """Where something is wrong, below the folder that is checked, and what."""
+    about = "" if problem.annotation_id is None else f" annotation {problem.annotation_id}"
+    file = problem.file.removeprefix(f"{data}/")
+    place = f"{file}{about}: " if file != str(data) or about else ""
+    return f"{place}{problem.message.replace(f'{data}/', '')}"

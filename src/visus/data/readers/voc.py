@@ -159,7 +159,8 @@ def _list_problems(folder: Path) -> Iterator[Problem]:
         try:
             parts[split] = listed_names(folder, split)
         except DatasetNotFoundError as error:
-            yield Problem("missing list", "warning", str(lists / f"{split}.txt"), str(error))
+            listing = lists / f"{split}.txt"
+            yield Problem("missing list", "warning", str(listing), str(error).removeprefix(f"{listing}: "))
     for split, names in parts.items():
         if not names:
             yield Problem("empty split", "error", str(lists / f"{split}.txt"), "names no image")
