@@ -1,9 +1,9 @@
 """Seconds of recall@1, 10, 100 and 1000 on embeddings that are hard to compare, of Stanford Online Products' size.
 
-Run ``OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive python benchmarks/retrieval_cases.py``. Equal embeddings, copies, an offset far from the origin,
-tiny and huge lengths, half precision, queries inside a larger gallery: each exactly, see `visus.metrics.recall_at_k`;
-and MAP@R of 10,000 embeddings of 128 dimensions. ``benchmarks/results/retrieval_cases.json`` has the seconds, those of
-the processors, and how busy the machine was.
+Run ``OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive python benchmarks/retrieval_cases.py``. Equal embeddings, copies, an
+offset far from the origin, tiny and huge lengths, half precision, queries inside a larger gallery: each exactly, see
+`visus.metrics.recall_at_k`; and MAP@R of 10,000 embeddings of 128 dimensions. ``results/retrieval_cases.json`` has the
+seconds, those of the processors, and how busy the machine was.
 """
 
 from __future__ import annotations
