@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
 from visus.errors import VisusError
 
@@ -112,18 +112,20 @@ class DatasetEntry:
 
 
 def _opening(use: OpenSplit) -> OpenSplit:
-    """The same, for folders with a ``~``."""
+    """The same, for folders with a ``~``; ``void`` goes to those who take it."""
 
-    def open_split(root: Path, split: str, *, for_training: bool = False, **more: Any) -> SampleDataset:
-        return use(Path(root).expanduser(), split, for_training=for_training, **more)
+    def open_split(root: Path, split: str, *, for_training: bool = False, void: Void = "auto") -> SampleDataset:
+        chosen: OpenSplit = use if void == "auto" else partial(cast(Any, use), void=void)
+        return chosen(Path(root).expanduser(), split, for_training=for_training)
 
     return open_split
 
 
 def _checking(use: Check) -> Check:
-    """The same, for folders with a ``~``."""
+    """The same, for folders with a ``~``; ``void`` goes to those who take it."""
 
-    def check(root: Path, *, decode: bool = True, **more: Any) -> CheckReport:
-        return use(Path(root).expanduser(), decode=decode, **more)
+    def check(root: Path, *, decode: bool = True, void: Void = "auto") -> CheckReport:
+        chosen: Check = use if void == "auto" else partial(cast(Any, use), void=void)
+        return chosen(Path(root).expanduser(), decode=decode)
 
     return check
