@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 from visus.errors import VisusError
 
+_SHOWN = 200  # letters of a name that is longer than any file's
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -55,7 +57,8 @@ def require_file(path: str | Path, error: type[VisusError]) -> int:
     except FileNotFoundError as cause:
         raise error(f"{path}: no such file") from cause
     except OSError as cause:
-        raise error(f"{path}: cannot be read ({cause.strerror})") from cause
+        shown = str(path) if cause.errno != errno.ENAMETOOLONG else f"{str(path)[:_SHOWN]}..."
+        raise error(f"{shown}: cannot be read ({cause.strerror})") from cause
     except ValueError as cause:
         raise error(f"{str(path)!r}: no file can have this name ({cause})") from cause
     if not stat.S_ISREG(found.st_mode):

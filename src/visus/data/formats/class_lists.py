@@ -28,6 +28,7 @@ from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
 from visus.data.files.label_maps import Colour, LabelTable
 from visus.data.files.listed_files import read_lines
+from visus.data.formats.coco_values import short
 from visus.types import VOID, Schema
 
 FILES = (
@@ -156,12 +157,12 @@ def _listed(path: Path, place: int, name: Any, number: Any, colour: Any) -> List
     where += f" ({name.strip()})"
     identifier = place if number is None else _whole(number, 65535)
     if identifier is None:
-        raise AnnotationError(f"{where} has the id {number!r}; 0 to 65535 are possible")
+        raise AnnotationError(f"{where} has the id {short(number)}; 0 to 65535 are possible")
     if colour is None:
         return ListedClass(name.strip(), identifier, None)
     channels = [_whole(channel, 255) for channel in colour] if isinstance(colour, list | tuple) else []
     if len(channels) != 3 or None in channels:
-        raise AnnotationError(f"{where} has the colour {colour!r}; three numbers from 0 to 255 are needed")
+        raise AnnotationError(f"{where} has the colour {short(colour)}; three numbers from 0 to 255 are needed")
     red, green, blue = (channel or 0 for channel in channels)
     return ListedClass(name.strip(), identifier, (red, green, blue))
 

@@ -14,6 +14,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from visus.data.formats.coco_values import short
+
 KEYPOINT = ("keypoint", "keypointname", "point", "pointname", "landmark", "joint", "bodypart", "part")
 """What the column of a keypoint's name is called in a table with a row for each."""
 OBJECT = ("object", "objectid", "instance", "instanceid", "person", "personid", "face", "faceid", "annotationid")
@@ -119,11 +121,11 @@ def _point(name: str, cells: Sequence[str], place: tuple[int, int, int | None]) 
     try:
         x, y, visible = float(across or "nan"), float(down or "nan"), float(said or "2")
     except ValueError:
-        raise ValueError(f"has the keypoint {name} at {across!r}, {down!r}: numbers are needed") from None
+        raise ValueError(f"has the keypoint {name} at {short(across)}, {short(down)}: numbers are needed") from None
     if visible not in (0, 1, 2):
-        raise ValueError(f"has the keypoint {name} with the visibility {said}, which is none of 0, 1, 2")
+        raise ValueError(f"has the keypoint {name} with the visibility {short(visible)}, which is none of 0, 1, 2")
     if (math.isnan(x) and math.isnan(y)) or (x < 0 and y < 0) or visible == 0:
         return 0.0, 0.0, 0.0
     if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"has the keypoint {name} at {across!r}, {down!r}: two numbers are needed")
+        raise ValueError(f"has the keypoint {name} at {short(across)}, {short(down)}: two numbers are needed")
     return x, y, visible

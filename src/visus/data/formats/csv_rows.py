@@ -14,6 +14,7 @@ from visus.data.errors import AnnotationError
 from visus.data.files.content import read_head
 from visus.data.files.listed_files import UTF_16, read_text
 from visus.data.files.splits import ALIASES
+from visus.data.formats.coco_values import short
 from visus.data.formats.csv_points import KEYPOINT, OBJECT, Point, PointColumns, find_points, plain_name
 
 COLUMNS = {
@@ -281,11 +282,11 @@ def _box(where: str, cells: list[str], columns: Sequence[str]) -> Box | None:
     try:
         x1, y1, x2, y2 = (float(cell) for cell in cells)
     except ValueError:
-        raise AnnotationError(f"{where} has the box {cells}; four numbers in pixels are needed") from None
+        raise AnnotationError(f"{where} has the box {short(cells)}; four numbers in pixels are needed") from None
     if columns == _SIDES:
         x2, y2 = x1 + x2, y1 + y2
     if not all(map(math.isfinite, (x1, y1, x2, y2))) or x2 <= x1 or y2 <= y1:
-        raise AnnotationError(f"{where} has the box {cells}; x2 must be above x1 and y2 above y1")
+        raise AnnotationError(f"{where} has the box {short(cells)}; x2 must be above x1 and y2 above y1")
     return x1, y1, x2, y2
 
 
@@ -296,4 +297,4 @@ def _split(where: str, word: str) -> str:
         if word.lower() in aliases:
             return split
     known = ", ".join(alias for aliases in ALIASES.values() for alias in aliases)
-    raise AnnotationError(f"{where} has the split {word!r}; known are {known}")
+    raise AnnotationError(f"{where} has the split {short(word)}; known are {known}")

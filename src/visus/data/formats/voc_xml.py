@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from visus.data.errors import AnnotationError
 from visus.data.files.xml_file import read_xml
-from visus.data.formats.coco_values import Record
+from visus.data.formats.coco_values import Record, short
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def object_problem(element: Element) -> str:
         return "has no bndbox"
     for edge in ("xmin", "ymin", "xmax", "ymax"):
         if math.isnan(_number(box, edge)):
-            return f"has the {edge} {_text(box, edge)!r}, which is no finite number"
+            return f"has the {edge} {short(_text(box, edge))}, which is no finite number"
     return ""
 
 

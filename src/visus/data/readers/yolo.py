@@ -93,7 +93,7 @@ def _without_labels(images: Sequence[Path], declared: YoloFile) -> str:
     """What is wrong where not one image has a file of labels, nor a folder for it: these have not lost all objects."""
     for image in images:
         path = labels_of(image, declared.roots)
-        if os.path.lexists(path) or (path.parent != image.parent and path.parent.is_dir()):
+        if os.path.lexists(path) or (path.parent != image.parent and os.path.isdir(path.parent)):
             return ""
     if not images:
         return ""
