@@ -13,6 +13,9 @@ from urllib.parse import unquote
 from visus.data.files.images import SUFFIXES
 
 
+_DEEPEST = 32  # folders above an image that are tried
+
+
 def is_left_behind(name: str) -> bool:
     """Whether a file or folder is hidden, or left behind by a system, an archiver or a notebook."""
     return name.startswith((".", "__MACOSX"))
@@ -88,7 +91,7 @@ class ImageFinder:
         plain = name.partition("?")[0] if "://" in name else name
         for text in dict.fromkeys((plain, unquote(plain))):
             parts = [part for part in PureWindowsPath(text.replace("\\", "/")).parts if part not in ("..", ".")]
-            for first in range(len(parts)):
+            for first in range(max(0, len(parts) - _DEEPEST), len(parts)):
                 for folder in self.folders:
                     if os.path.isfile(place := folder.joinpath(*parts[first:])):
                         return place

@@ -27,6 +27,7 @@ _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 CLASS_LISTS = ("classes.txt", "obj.names", "class_names.txt", "labels.txt", "predefined_classes.txt")
 """What a list of classes beside labels may be called."""
 _NOTHING = ("", "~", "null", "Null", "NULL")
+_DEEPEST = 32  # folders of another machine that are seen through
 _SHOWN, _PLACES = 200, 6  # letters of a name, and names, in a message
 _LOOKED_AT = 1000  # images that decide whether a folder has YOLO's labels
 
@@ -294,4 +295,4 @@ def _images(declared: YoloFile, entry: str, finder: ImageFinder) -> list[Path]:
 def _tails(path: str) -> list[str]:
     """A path without its first folders, as another machine had them: "data/train.txt" is "train.txt" here."""
     parts = Path(path).parts
-    return ["/".join(parts[first:]) for first in range(1, len(parts))]
+    return ["/".join(parts[first:]) for first in range(max(1, len(parts) - _DEEPEST), len(parts))]

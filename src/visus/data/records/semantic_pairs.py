@@ -60,8 +60,8 @@ class SemanticPairs(ImageFiles):
         second = f"`--data.void none` (`--void none` of `visus data`) makes it {named}; " if len(others) == 1 else ""
         raise AnnotationError(
             f"{self.folder}: in the masks, such as {self.mask_path(0)}, {lacking}, but some pixels are 255, which do "
-            f"not count (void). Where 255 is a class, {second}a list classes.csv with the lines `name,id`, `background,0` "
-            f"and `{named},255` says it, too; where such pixels do not count, `--data.void 255` does"
+            f"not count (void). Where 255 is a class, {second}a list classes.csv with the lines `name,id`, "
+            f"`background,0` and `{named},255` says it, too; where such pixels do not count, `--data.void 255` does"
         )
 
     def __getitem__(self, index: int) -> Sample:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from visus.data.errors import AnnotationError
 from visus.data.files.images import image_size
-from visus.data.formats.coco_index import Record, coco_content, image_record
+from visus.data.formats.coco_index import coco_content, image_record
+from visus.data.formats.coco_values import Record
 from visus.data.formats.csv_rows import Box, Row
 from visus.data.records.image_files import ImageFiles
 from visus.data.records.indexed import IndexedDataset, indexed
