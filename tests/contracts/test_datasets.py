@@ -101,8 +101,6 @@ LISTS = {
 @pytest.fixture(params=WRITTEN)
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """The name of a data set and a miniature of it."""
-    if request.param == "cars196":
-        pytest.importorskip("scipy")
     write = DATASETS[request.param].write_fake
     assert write is not None
     write(tmp_path / "data")
@@ -171,8 +169,6 @@ def test_a_missing_image_is_reported(written: tuple[str, Path]) -> None:
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("content", ["half", "empty", "noise", "missing"])
 def test_a_damaged_list_is_reported_and_never_raised(name: str, content: str, tmp_path: Path) -> None:
-    if name == "cars196":
-        pytest.importorskip("scipy")
     write = DATASETS[name].write_fake
     assert write is not None
     write(tmp_path)

@@ -279,8 +279,6 @@ def test_what_the_check_passes_is_read(fault: str, whole: Callable[[str], Path],
 def test_damaged_images_are_refused_and_reported(
     name: str, content: bytes | None, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    if name == "cars196":
-        pytest.importorskip("scipy")
     root = tmp_path / "data"
     shutil.copytree(whole(name), root)
     file = Path(DATASETS[name].open(root, "train").path(0))
@@ -291,8 +289,6 @@ def test_damaged_images_are_refused_and_reported(
 
 @pytest.mark.parametrize("name", sorted(name for name, entry in DATASETS.items() if entry.write_fake))
 def test_what_programs_leave_behind_is_no_data(name: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
-    if name == "cars196":
-        pytest.importorskip("scipy")
     root = tmp_path / "data"
     shutil.copytree(whole(name), root)
     before = {split: len(DATASETS[name].open(root, split)) for split in ("train", "val", "test")}
@@ -303,8 +299,6 @@ def test_what_programs_leave_behind_is_no_data(name: str, whole: Callable[[str],
 
 @pytest.mark.parametrize("name", sorted(name for name, entry in DATASETS.items() if entry.write_fake))
 def test_a_link_to_the_folder_itself_adds_nothing(name: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
-    if name == "cars196":
-        pytest.importorskip("scipy")
     root = tmp_path / "data"
     shutil.copytree(whole(name), root)
     before = {split: len(DATASETS[name].open(root, split)) for split in ("train", "val", "test")}

@@ -52,14 +52,14 @@ def damage(root: Path, generator: random.Random) -> str:
     file = generator.choice(lists if lists and generator.random() < 0.6 else files)
     if generator.random() < 0.15:
         way: Callable[[Path, random.Random], str] = generator.choice(
-            (lost, folder, broken_link, circle, renamed, empty)
+            (lost, folder, broken_link, circle, renamed, empty, pipe)
         )
     else:
         way = _WAYS.get(file.suffix, image if file.suffix in IMAGES else flipped)
     try:
         return f"{file.relative_to(root)}: {way(file, generator)}"
     except (ValueError, SyntaxError, UnicodeError, OSError, yaml.YAMLError, RecursionError):  # damaged before
-        return f"{file.relative_to(root)}: {(cut if file.suffix == '.mat' else flipped)(file, generator)}"
+        return f"{file.relative_to(root)}: {flipped(file, generator)}"
 
 
 def written(file: Path, data: bytes | str) -> None:
@@ -90,6 +90,12 @@ def broken_link(file: Path, generator: random.Random) -> str:
     return "a broken link"
 
 
+def pipe(file: Path, generator: random.Random) -> str:
+    file.unlink()
+    os.mkfifo(file)
+    return "a named pipe in its place"
+
+
 def circle(file: Path, generator: random.Random) -> str:
     (file.parent / "again").symlink_to("." if generator.random() < 0.5 else "..", target_is_directory=True)
     return "a link to its folder beside it"
@@ -111,14 +117,6 @@ def flipped(file: Path, generator: random.Random) -> str:
         data[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
     written(file, bytes(data))
     return "flipped bits"
-
-
-def cut(file: Path, generator: random.Random) -> str:
-    """A shorter file. Of MATLAB's only that: wrong bits in them stop scipy together with its process."""
-    data = file.read_bytes()
-    at = generator.randrange(len(data) + 1)
-    written(file, data[:at])
-    return f"cut after {at} bytes"
 
 
 def image(file: Path, generator: random.Random) -> str:
@@ -232,7 +230,6 @@ def text_file(file: Path, generator: random.Random) -> str:
 
 
 _WAYS: dict[str, Callable[[Path, random.Random], str]] = {
-    ".mat": cut,
     ".json": json_file,
     ".yaml": yaml_file,
     ".xml": xml_file,

@@ -250,12 +250,16 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     assert check_folder(tmp_path, dataset="image_folder").counts["single class"] == 1
 
 
-def test_points_in_a_table_are_refused_with_the_reason(tmp_path: Path) -> None:
+def test_tables_that_may_be_meant_in_two_ways_are_refused_with_the_reason(tmp_path: Path) -> None:
     images(tmp_path / "images", 3)
-    (tmp_path / "points.csv").write_text("image,nose_x,nose_y,tail_x,tail_y\n0.png,1,2,3,4\n")
-    no_class_folder(tmp_path, "no csv: the columns nose_x, nose_y, tail_x, tail_y of points.csv are points")
-    (tmp_path / "points.csv").write_text("image,label,x,y\n0.png,cat,1,2\n")
-    no_class_folder(tmp_path, "no csv: the columns x, y of points.csv are points")
+    (tmp_path / "points.csv").write_text("image,label,x,y,width,height\n0.png,cat,1,2,3,4\n")
+    no_class_folder(tmp_path, "no csv: points.csv: x, y, width, height may be a box by its centre or its corner")
+    (tmp_path / "points.csv").write_text("image,x,y\n0.png,1,2\n")
+    no_class_folder(tmp_path, "no csv: points.csv: x and y are points without a column for their names (keypoint,")
+    (tmp_path / "points.csv").write_text("image,x0,y0,x1,y1\n0.png,1,2,3,4\n")
+    no_class_folder(tmp_path, "no csv: points.csv: x0, y0, x1, y1 may be a box or two keypoints")
+    (tmp_path / "points.csv").write_text("image,nose_x,nose_y,tail_x\n0.png,1,2,3\n")
+    no_class_folder(tmp_path, "no csv: points.csv: the keypoint tail has only one of the columns for x and y")
 
 
 def test_masks_without_a_list_of_classes_are_refused_with_the_reason(tmp_path: Path) -> None:
@@ -265,13 +269,32 @@ def test_masks_without_a_list_of_classes_are_refused_with_the_reason(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
-    [("annotations.xml", "<annotations/>"), ("project.json", '[{"annotations": [{"result": []}], "data": {}}]')],
+    ("name", "content", "said"),
+    [
+        ("annotations.xml", "<annotations/>", "CVAT's own XML: export COCO 1.0, Pascal VOC 1.1 or YOLO 1.1 instead"),
+        ("p.json", '[{"annotations": [{"result": []}], "data": {}}]', "Label Studio's own JSON: export COCO or YOLO"),
+        (
+            "p.json",
+            '[{"image": "a", "label": [{"original_width": 9, "rectanglelabels": ["a"]}]}]',
+            "Label Studio's short",
+        ),
+        ("via.json", '{"a.png1": {"regions": [{"shape_attributes": {}}]}}', "VIA's own JSON: export COCO instead"),
+        ("ann.json", '{"objects": [{"classTitle": "a"}]}', "Supervisely's own JSON: export COCO, VOC or YOLO instead"),
+        (
+            "c.json",
+            '[{"image": "a", "annotations": [{"coordinates": {}}]}]',
+            "CreateML's JSON: export COCO, VOC or",
+        ),
+        ("labels.json", '{"classes": ["a"], "labels": {"a": []}}', "FiftyOne's own JSON: export COCO, VOC or YOLO"),
+        ("x.json", '{"objects": [], "bbox": []}', "annotations in JSON): in no format or place that is read"),
+    ],
 )
-def test_annotations_in_a_format_that_is_not_read_are_named(tmp_path: Path, name: str, content: str) -> None:
+def test_annotations_in_a_format_that_is_not_read_are_named(tmp_path: Path, name: str, content: str, said: str) -> None:
     images(tmp_path / "images", 3)
     (tmp_path / name).write_text(content)
-    no_class_folder(tmp_path, "in no format or place that is read; export COCO, VOC or YOLO")
+    no_class_folder(tmp_path, f"{name} ({said}" if not said.startswith("annotations") else said)
+    images(tmp_path / "other", 3)
+    no_class_folder(tmp_path, f"{name} (")
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "voc", "mask_folder", "csv", "image_folder", "cub200", "labelme"])

@@ -70,8 +70,6 @@ def trial(name: str, root: Path) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_data_sets_are_read_or_refused(name: str, tmp_path: Path) -> None:
-    if name == "cars196":
-        pytest.importorskip("scipy")
     write = DATASETS[name].write_fake
     assert write is not None
     write(tmp_path / "whole")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from visus.data.entry import Void
 from visus.data.errors import DatasetNotFoundError
 from visus.names import closest_path, counted
 from visus.new_folder import new_folder
@@ -17,6 +18,7 @@ from visus.new_folder import new_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from visus.data.check.records import Problem
     from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
 
@@ -34,6 +36,7 @@ class CheckArguments:
         data: a folder in a known layout, or one annotation file of COCO's format.
         dataset: a name of `visus list datasets`; default: recognised by its files.
         images: the folder of the images of an annotation file; default: looked for near it.
+        void: what 255 means in masks of classes: as for `--data.void` of `visus train`.
         decode: decode every image; --no-decode reads only the heads of the files.
         all: list every problem, not only the first of each kind.
     """
@@ -41,6 +44,7 @@ class CheckArguments:
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|JSON")]
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     images: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    void: Void = "auto"
     decode: bool = True
     all: bool = False
 
@@ -54,6 +58,7 @@ class ShowArguments:
         out: the folder to write to.
         dataset: what the folder holds, a name of `visus list datasets`; default: recognised by its files.
         split: train, val or test.
+        void: what 255 means in masks of classes: as for `--data.void` of `visus train`.
         count: how many images, spread evenly over the split.
         keypoints: prefer COCO's annotations with keypoints where there are two files.
     """
@@ -62,6 +67,7 @@ class ShowArguments:
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     split: str = "train"
+    void: Void = "auto"
     count: int = 16
     keypoints: bool = False
 
@@ -112,10 +118,10 @@ def _check(arguments: CheckArguments) -> int:
     from visus.terminal import console
 
     if data.is_dir() or data.suffix != ".json":
-        report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset)
+        report = check_folder(data, decode=arguments.decode, dataset=arguments.dataset, void=arguments.void)
     else:
         report = check_coco(data, arguments.images, decode=arguments.decode)
-    _print_report(report, console(), everything=arguments.all)
+    _print_report(report, console(), data, everything=arguments.all)
     return 1 if report.errors else 0
 
 
@@ -208,23 +214,25 @@ def _open(arguments: ShowArguments) -> SampleDataset:
         name, root = find_dataset(root)
     if arguments.keypoints and name == "coco":
         name = "coco_keypoints"
-    return find(DATASETS, name, "data set").open(root, arguments.split, for_training=False)
+    entry = find(DATASETS, name, "data set").with_void(arguments.void)
+    return entry.open(root, arguments.split, for_training=False)
 
 
-def _print_report(report: CheckReport, console: Console, *, everything: bool) -> None:
-    """A table of the kinds of problem, most frequent first, with examples of each."""
+def _print_report(report: CheckReport, console: Console, data: Path, *, everything: bool) -> None:
+    """A table of the kinds of problem, most frequent first, with examples of each; files as they lie in ``data``."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table("", "problem", "times", "where, and what", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
+    table.columns[3].overflow = "fold"  # a name of a file is never cut
     counts = report.counts
     ordered = sorted(report.problems, key=lambda p: (p.severity != "error", -counts[p.kind], p.kind))
     for (severity, kind), group in groupby(ordered, key=lambda problem: (problem.severity, problem.kind)):
         problems = list(group)
         shown = problems if everything else problems[:_EXAMPLES]
-        lines = [f"{p.file}{_object(p.annotation_id)}: {p.message}" for p in shown]
+        lines = [_line(problem, data) for problem in shown]
         if len(shown) < len(problems):
             lines.append(f"... and {len(problems) - len(shown)} more (--all lists them)")
         colour = "red" if severity == "error" else "yellow"
@@ -239,5 +247,9 @@ def _print_report(report: CheckReport, console: Console, *, everything: bool) ->
         console.print(Text.assemble(seen, ("no problems", "green")))
 
 
-def _object(annotation_id: int | None) -> str:
-    return "" if annotation_id is None else f" annotation {annotation_id}"
+def _line(problem: Problem, data: Path) -> str:
+    """Where something is wrong, below the folder that is checked, and what."""
+    about = "" if problem.annotation_id is None else f" annotation {problem.annotation_id}"
+    file = problem.file.removeprefix(f"{data}/")
+    place = f"{file}{about}: " if file != str(data) or about else ""
+    return f"{place}{problem.message.replace(f'{data}/', '')}"

@@ -8,10 +8,11 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import tyro
 
+from visus.data.entry import Void
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
 
@@ -121,18 +122,21 @@ def _recipe(name: str, words: list[str]) -> Recipe:
     if "--resume" in words:
         from visus.runs.train import resumed_recipe, run_to_resume
 
-        return resumed_recipe(name, run_to_resume(name, _run_word(words)))
-    return find_recipe(name)
+        return resumed_recipe(name, run_to_resume(name, _following(words, "--run") or None))
+    # How a folder is read decides which recipe suits it; both are words of the recipe, and checked as such later.
+    void: Any = _following(words, "--data.void")
+    known: Void = void if void in get_args(Void) else "auto"
+    return find_recipe(name, dataset=_following(words, "--data.dataset"), void=known)
 
 
-def _run_word(words: list[str]) -> Path | None:
-    """The folder that follows ``--run``."""
+def _following(words: list[str], option: str) -> str:
+    """The word that follows an option, or stands behind its equals sign; empty where there is none."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word == "--run" and following:
-            return Path(following)
-        if word.startswith("--run="):
-            return Path(word.removeprefix("--run="))
-    return None
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return ""
 
 
 def _recipe_list() -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
+
+from visus.errors import VisusError
 
 if TYPE_CHECKING:
     from visus.data.check.report import CheckReport
@@ -15,6 +18,12 @@ OF_THE_OWNER = "of the data's owner"
 """The licence of a layout that people fill themselves."""
 OWN_FILES = "your own files"
 """The source of a layout that people fill themselves."""
+
+
+Void = Literal["auto", "255", "none"]
+"""What 255 (65535 in 16 bits) means in masks of classes where no class has this number: that a pixel does not count,
+and an error where it can only be meant as a class; that it does not count, in any case; or the second of two classes.
+"""
 
 
 class OpenSplit(Protocol):
@@ -66,6 +75,7 @@ class DatasetEntry:
         unseen_classes: whether the splits share no class, as retrieval is measured.
         beside: which annotations of a folder and a split are read where it has others too, and how to read those; empty
             where it has not.
+        takes_void: whether ``open`` and ``check`` take an argument ``void``, see `Void` and `with_void`.
         refusal: why a folder that looks much like this layout is not taken for it; empty where it looks otherwise.
 
     A ``~`` in front of a path is the user's own folder, for every reader and every check.
@@ -82,6 +92,7 @@ class DatasetEntry:
     source: str
     unseen_classes: bool = False
     beside: Callable[[Path, str], str] = lambda root, split: ""
+    takes_void: bool = False
     refusal: Callable[[Path], str] = lambda root: ""
 
     def __post_init__(self) -> None:
@@ -89,20 +100,35 @@ class DatasetEntry:
         if self.check is not None:
             object.__setattr__(self, "check", _checking(self.check))
 
+    def with_void(self, void: Void) -> Self:
+        """The same data set, where 255 in masks means what ``void`` says.
+
+        Raises:
+            VisusError: it has no masks of classes that could hold 255.
+        """
+        if void == "auto":
+            return self
+        if not self.takes_void:
+            raise VisusError(f"void {void!r} says what 255 means in masks of classes, which this data has not")
+        use: Any = self
+        return replace(self, open=partial(use.open, void=void), check=partial(use.check, void=void))
+
 
 def _opening(use: OpenSplit) -> OpenSplit:
-    """The same, for folders with a ``~``."""
+    """The same, for folders with a ``~``; ``void`` goes to those who take it."""
 
-    def open_split(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
-        return use(Path(root).expanduser(), split, for_training=for_training)
+    def open_split(root: Path, split: str, *, for_training: bool = False, void: Void = "auto") -> SampleDataset:
+        chosen: OpenSplit = use if void == "auto" else partial(cast(Any, use), void=void)
+        return chosen(Path(root).expanduser(), split, for_training=for_training)
 
     return open_split
 
 
 def _checking(use: Check) -> Check:
-    """The same, for folders with a ``~``."""
+    """The same, for folders with a ``~``; ``void`` goes to those who take it."""
 
-    def check(root: Path, *, decode: bool = True) -> CheckReport:
-        return use(Path(root).expanduser(), decode=decode)
+    def check(root: Path, *, decode: bool = True, void: Void = "auto") -> CheckReport:
+        chosen: Check = use if void == "auto" else partial(cast(Any, use), void=void)
+        return chosen(Path(root).expanduser(), decode=decode)
 
     return check

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from visus.data.datasets import DATASETS
 from visus.data.errors import DatasetNotFoundError
+from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import visible
 from visus.data.formats.annotation_signs import annotation_signs, inventory
 
@@ -51,13 +52,15 @@ def find_dataset(root: Path) -> tuple[str, Path]:
     if not root.exists():
         raise DatasetNotFoundError(f"{root}: no such folder")
     marks = "\n".join(f"  {name}: {entry.mark}" for name, entry in DATASETS.items() if entry.recognise)
-    refusals = ((name, entry.refusal(root)) for name, entry in DATASETS.items() if root.is_dir())
-    near = "".join(f"\n  no {name}: {reason}" for name, reason in refusals if reason)
-    if not near and root.is_dir() and (signs := annotation_signs(root)):
-        near = f"\n  {', '.join(signs)}: in no format or place that is read; export COCO, VOC or YOLO"
-    there = f"Found\n{inventory(root)}{near}\n" if root.is_dir() else ""
+    place = _innermost(root)
+    refusals = ((name, entry.refusal(place)) for name, entry in DATASETS.items() if root.is_dir())
+    near = [f"no {name}: {reason}" for name, reason in refusals if reason]
+    signs = annotation_signs(place) if root.is_dir() else []
+    if signs and not any(signs[0] in reason for reason in near):
+        near.append(f"{', '.join(signs)}: in no format or place that is read; COCO, VOC and YOLO are")
+    there = f"Found\n{inventory(place)}\n" if root.is_dir() else ""
     raise DatasetNotFoundError(
-        f"{root}: holds no data set of a known layout. {there}Looked for\n{marks}\n"
+        f"{root}: holds no data set of a known layout{': ' * bool(near)}{'; '.join(near)}\n{there}Looked for\n{marks}\n"
         "Where it is one of these nevertheless, say its name: --dataset or --data.dataset NAME"
     )
 
@@ -66,15 +69,25 @@ def _found(root: Path, levels: int) -> tuple[str, Path] | None:
     for name, entry in DATASETS.items():
         if entry.recognise is not None and entry.recognise(root):
             return name, root
-    inner = [path for path in visible(root) if path.is_dir()] if root.is_dir() else []
-    if len(inner) != 1 or levels == 0 or _holds_images(root):
+    inner = _only_folder(root)
+    if inner is None or levels == 0:
         return None
-    found = _found(inner[0], levels - 1)
+    found = _found(inner, levels - 1)
     # What lies beside the folder may be what its images mean.
     return None if found and found[0] in _BY_FOLDERS and annotation_signs(root) else found
 
 
-def _holds_images(root: Path) -> bool:
-    from visus.data.files.suffixes import SUFFIXES
+def _only_folder(root: Path) -> Path | None:
+    """The only folder in a folder that has no image itself, as archives unpack."""
+    found = visible(root)
+    inner = [path for path in found if path.is_dir()]
+    return inner[0] if len(inner) == 1 and not any(path.suffix.lower() in SUFFIXES for path in found) else None
 
-    return any(path.suffix.lower() in SUFFIXES for path in visible(root))
+
+def _innermost(root: Path) -> Path:
+    """Where in a folder something lies that may be a data set."""
+    for _ in range(_LEVELS):
+        inner = _only_folder(root)
+        if inner is not None and any(path.is_dir() for path in visible(inner)):
+            root = inner
+    return root

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from visus.errors import VisusError
 from visus.names import closest_path, suggestion
@@ -14,13 +15,21 @@ from visus.recipes import RECIPES
 from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder, is_run
 
+if TYPE_CHECKING:
+    from visus.data.entry import Void
+
 _OF_A_RUN = (".safetensors", ".ckpt", ".csv", ".html")
 _DESCRIBES_DATA = (".yaml", ".yml")
 _ANNOTATION_KEYS = {"images", "annotations", "categories", "shapes", "features"}
 
 
-def find_recipe(name: str | Path) -> Recipe:
+def find_recipe(name: str | Path, *, dataset: str = "", void: Void = "auto") -> Recipe:
     """The recipe called ``name``, that of a JSON file or of a run, or the one that suits the folder ``name``.
+
+    Args:
+        name: the name.
+        dataset: what a folder holds, a name of `visus list datasets`; empty recognises it.
+        void: what 255 means in the masks of a folder.
 
     Raises:
         VisusError: neither exists; the message says what was probably meant.
@@ -29,7 +38,7 @@ def find_recipe(name: str | Path) -> Recipe:
     if text in RECIPES:
         return RECIPES[text]()
     if text and path.is_dir():
-        return _of_folder(path)
+        return _of_folder(path, dataset, void)
     if path.is_file():
         return _of_file(text, path)
     raise VisusError(_unknown(text))
@@ -56,12 +65,12 @@ def read_recipe(file: Path) -> Recipe:
         raise RecipeError(f"{file}: {error}") from error
 
 
-def _of_folder(folder: Path) -> Recipe:
+def _of_folder(folder: Path, dataset: str, void: Void) -> Recipe:
     if is_run(folder):  # to be repeated
         return RunFolder(folder).recipe()
     from visus.recipes import for_folder  # the readers import torch
 
-    return for_folder(folder)
+    return for_folder(folder, dataset=dataset, void=void)
 
 
 def _of_file(text: str, file: Path) -> Recipe:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from visus.data.datasets import DATASETS
+from visus.data.entry import Void
 from visus.data.feed.loader import SampleDataset
 from visus.data.recognise import find_dataset
 from visus.data.records.chosen import first_readable
+from visus.names import find
 from visus.recipes.classification import classifier_lite0
 from visus.recipes.metric_learning import descriptor_lite0_sop
 from visus.recipes.objects import suited
@@ -21,28 +23,34 @@ from visus.types import ClassTarget, InstanceTarget, SemanticTarget, row
 STEPS_OF_A_SHORT_RUN = 2000
 
 
-def for_folder(folder: str | Path) -> Recipe:
+def for_folder(folder: str | Path, *, dataset: str = "", void: Void = "auto") -> Recipe:
     """The small recipe that suits a folder: what it can teach, and enough epochs for a small data set.
 
     Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, the class of each pixel by DeepLabv3
     and the class of each image by a classifier; where the classes of the test are unseen in training, a descriptor is.
 
+    Args:
+        folder: the folder.
+        dataset: what it holds, a name of `DATASETS`; empty recognises it.
+        void: what 255 means in masks, see `Void`.
+
     Raises:
+        UnknownNameError: there is no such data set.
         FileNotFoundError: the folder holds no annotations in a layout that is known.
     """
-    layout, root = find_dataset(Path(folder))
-    entry = DATASETS[layout]
-    dataset = entry.open(root, "train", for_training=True)
+    layout, root = (dataset, Path(folder).expanduser()) if dataset else find_dataset(Path(folder))
+    entry = find(DATASETS, layout, "data set").with_void(void)
+    train = entry.open(root, "train", for_training=True)
     if entry.unseen_classes:
         return _descriptor(layout, root)
-    recipe = row(SUITABLE, first_readable(dataset).target, "choosing a recipe")(dataset)
-    batch_size = min(recipe.data.batch_size, max(1, len(dataset)))
-    steps = max(1, len(dataset) // batch_size)
+    recipe = row(SUITABLE, first_readable(train).target, "choosing a recipe")(train)
+    batch_size = min(recipe.data.batch_size, max(1, len(train)))
+    steps = max(1, len(train) // batch_size)
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))
     return replace(
         recipe,
         name=root.resolve().name or "folder",
-        data=replace(recipe.data, dataset=layout, root=str(root), batch_size=batch_size),
+        data=replace(recipe.data, dataset=layout, root=str(root), void=void, batch_size=batch_size),
         fit=replace(recipe.fit, epochs=epochs, val_every_epochs=max(1, epochs // 20)),
     )
 

@@ -27,7 +27,7 @@ def open_split(recipe: Recipe, part: str) -> SampleDataset:
     from visus.names import find
 
     data, training = recipe.data, part == "train"
-    entry = find(DATASETS, data.dataset, "data set")
+    entry = find(DATASETS, data.dataset, "data set").with_void(data.void)
     if not data.root and entry.write_fake is not None:  # generated data has no folder
         raise RecipeError(f"data.root is empty, but {data.dataset} needs the folder of the data: --data.root FOLDER")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from visus.data.feed.loader import end_workers
 from visus.types import Batch
 
 
@@ -43,11 +44,8 @@ class EpochLoader:
             yield batch
 
     def close(self) -> None:
-        """Ends the workers now; left to the garbage collector, each waits five seconds for a message that is lost."""
-        iterator: Any = getattr(self.loader, "_iterator", None)
-        if iterator is not None:
-            iterator._shutdown_workers()
-            self.loader._iterator = None
+        """Ends the workers now (see `end_workers`)."""
+        end_workers(self.loader)
 
     def state_dict(self) -> dict[str, int]:
         """The batches of the epoch that were handed out."""

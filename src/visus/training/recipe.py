@@ -7,8 +7,9 @@ written into its run folder as JSON. Nothing here imports the training engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_args
 
+from visus.data.entry import Void
 from visus.dataclass_json import WrongKindError, from_json, to_json
 from visus.errors import VisusError
 
@@ -81,6 +82,8 @@ class DataRecipe:
         root: folder of the data set; empty for generated data.
         train: name of the split that is learned from.
         val: name of the split that is measured on.
+        void: what 255 means in masks of classes where no class has this number: auto (the pixel does not count; an
+            error where it can only be meant as a class), 255 (it does not count) or none (the second of two classes).
         train_length: use only this many training images; all when None.
         val_length: use only this many validation images; all when None.
         batch_size: images in a batch, on each device.
@@ -97,6 +100,7 @@ class DataRecipe:
     root: str = ""
     train: str = "train"
     val: str = "val"
+    void: Void = "auto"
     train_length: int | None = None
     val_length: int | None = None
     batch_size: int = 8
@@ -110,6 +114,7 @@ class DataRecipe:
         _require(bool(self.dataset), "data.dataset", self.dataset, "the name of a data set")
         _require(bool(self.train), "data.train", self.train, "the name of a split")
         _require(bool(self.val), "data.val", self.val, "the name of a split")
+        _require(self.void in get_args(Void), "data.void", self.void, f"one of {', '.join(get_args(Void))}")
         for name in ("train_length", "val_length"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"data.{name}", value, "at least 1, or None for all")

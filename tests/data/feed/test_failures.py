@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,9 +149,12 @@ def test_defects_keep_their_traceback_and_name_the_file(workers: int) -> None:
 
 def test_a_loader_can_be_used_again_after_an_error() -> None:
     loader = make_loader(Failing(image_error), collate=Collate(), batch_size=2, workers=1)
+    begin, others = time.monotonic(), set(multiprocessing.active_children())
     for _ in range(2):
         with pytest.raises(ImageError):
             list(loader)
+    assert time.monotonic() - begin < 5  # which each worker that is not told takes to end
+    assert set(multiprocessing.active_children()) <= others
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

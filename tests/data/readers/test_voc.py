@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
+from visus.data.check.folder import check_folder
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.feed.loader import SampleDataset
 from visus.data.formats.voc_fake import write_fake
 from visus.data.formats.voc_names import VOC_NAMES
 from visus.data.readers.voc import open_voc
 from visus.data.readers.voc_semantic import open_voc_semantic
+from visus.data.recognise import layout_of
 from visus.types import VOID, InstanceTarget, SemanticTarget
 
 REAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "bccd"
@@ -166,6 +168,30 @@ def test_without_lists_the_pictures_are_divided(tmp_path: Path) -> None:
     assert {split: len(part) for split, part in parts.items()} == {"train": 16, "val": 2, "test": 2, "trainval": 18}
     paths = [part.path(i) for split, part in parts.items() if split != "trainval" for i in range(len(part))]
     assert len(set(paths)) == 20
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16", "GBK", "gb18030", "Shift_JIS", "Big5", "euc-kr"])
+def test_xml_in_the_encoding_that_it_declares(tmp_path: Path, code: str) -> None:
+    root = written(tmp_path, thing("犬" if code != "euc-kr" else "개", (2, 2, 5, 5)))
+    for file in (root / "Annotations").iterdir():
+        file.write_bytes(f'<?xml version="1.0" encoding="{code}"?>\n{file.read_text("utf-8")}'.encode(code))
+    assert layout_of(root) == "voc"
+    assert "犬" in open_voc(root, "train").schema.categories or code == "euc-kr"
+    assert check_folder(root).errors == 0
+
+
+def test_xml_in_latin_1(tmp_path: Path) -> None:
+    root = written(tmp_path, thing("Käfer", (2, 2, 5, 5)))
+    (file,) = (root / "Annotations").iterdir()
+    text = file.read_text("utf-8")
+    for code in ("iso-8859-1", "latin1", "windows-1252"):
+        file.write_bytes(f'<?xml version="1.0" encoding="{code}"?>{text}'.encode(code))
+        assert open_voc(root, "train").schema.categories == ("Käfer",)
+    for wrong in (f'<?xml version="1.0" encoding="klingon"?>{text}'.encode("latin-1"), text.encode("latin-1")):
+        file.write_bytes(wrong)
+        with pytest.raises(AnnotationError, match=rf"{file.name}: no XML \("):
+            open_voc(root, "train")
+        assert check_folder(root, dataset="voc").errors
 
 
 def test_masks_in_colour_mean_the_same(fake_voc: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import torch
 from PIL import Image
 
 from visus.data.check.folder import check_folder
+from visus.data.convert.convert import convert
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.formats.yolo_yaml import labels_of
 from visus.data.readers.yolo import open_yolo
-from visus.data.recognise import find_dataset, layout_of
+from visus.data.recognise import find_dataset, layout_of, open_folder
 
 BOX = "0 0.5 0.5 0.25 0.5"  # (15, 5, 25, 15) in an image of 20 x 40
 
@@ -52,6 +54,40 @@ def test_keypoints_with_visibility(tmp_path: Path) -> None:
     assert dataset.schema.keypoints.names == ("keypoint 1", "keypoint 2", "keypoint 3")
     assert layout_of(root) == "yolo"
     assert check_folder(root).errors == 0
+
+
+@pytest.mark.parametrize("flip", ["[1, 0, 2]", "[0, 1, 2]", ""])
+def test_what_changes_in_a_mirror_survives_in_cocos_format(tmp_path: Path, flip: str) -> None:
+    yaml = "names: [cat]\nkpt_shape: [3, 3]\nkpt_names: {0: [left ear, right ear, tail]}\n"
+    root = whole(tmp_path / "yolo", f"{BOX} 0.25 0.5 2 0.5 0.75 1 0 0 0", yaml + (f"flip_idx: {flip}" if flip else ""))
+    left_out = convert(root, tmp_path / "coco", to="coco").left_out
+    assert left_out == {}
+    again, before = open_folder(tmp_path / "coco", "train").schema, open_yolo(root, "train").schema
+    assert again.keypoints is not None
+    assert before.keypoints is not None
+    assert again.keypoints.flip_pairs == before.keypoints.flip_pairs == (((0, 1),) if flip != "[0, 1, 2]" else ())
+    assert again.keypoints.names == before.keypoints.names
+    assert check_folder(tmp_path / "coco").errors == 0
+    assert convert(root, tmp_path / "voc", to="voc").left_out["flip_idx of categories"] == 1
+
+
+@pytest.mark.parametrize("flip", [[1, 0], [1, 2, 0], [0, 0, 1], "left", {"a": 1}, [0.5, 1, 2], None])
+def test_a_mirror_that_is_none_is_refused_by_reader_and_check(tmp_path: Path, flip: object) -> None:
+    root = whole(tmp_path / "yolo", f"{BOX} 0.25 0.5 2 0.5 0.75 1 0 0 0", "names: [cat]\nkpt_shape: [3, 3]")
+    convert(root, tmp_path / "coco", to="coco")
+    for file in (tmp_path / "coco" / "annotations").iterdir():
+        content = json.loads(file.read_text())
+        content["categories"][0]["flip_idx"] = flip
+        file.write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match=r"instances_train\.json: category 1 needs .* 'flip_idx'"):
+        open_folder(tmp_path / "coco", "train")
+    assert check_folder(tmp_path / "coco").counts["malformed category"] == 2
+    if flip is not None:
+        (root / "data.yaml").write_text(
+            f"train: images/train\nval: images/val\nnames: [cat]\nkpt_shape: [3, 3]\nflip_idx: {flip}"
+        )
+        with pytest.raises(AnnotationError, match=r"data\.yaml: flip_idx is"):
+            open_yolo(root, "train")
 
 
 def test_keypoints_without_visibility_and_boxes_without_keypoints(tmp_path: Path) -> None:
@@ -179,7 +215,7 @@ def test_lists_of_another_machine_are_found_with_one_warning(tmp_path: Path) -> 
     for line in ("/mnt/me/set/images/train/a.png", "images\\train\\a.png", "images/train/A.PNG"):
         (root / "train.txt").write_text(f"{line}\n")
         (root / "data.yaml").write_text("train: train.txt\nnames: [cat]\n")
-        with pytest.warns(UserWarning, match=r"data\.yaml: 1 images are not where it says"):
+        with pytest.warns(UserWarning, match=r"data\.yaml: 1 image is not where it says"):
             dataset = open_yolo(root, "train")
         assert torch.equal(dataset.target(0).boxes_xyxy, torch.tensor([[15.0, 5, 25, 15]]))
 

@@ -10,7 +10,7 @@ from typing import Any
 from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, no_data
 from visus.data.datasets import DATASETS
-from visus.data.entry import DatasetEntry
+from visus.data.entry import DatasetEntry, Void
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.splits import SPLITS
 from visus.data.recognise import find_dataset
@@ -19,7 +19,7 @@ from visus.errors import VisusError
 from visus.names import find
 
 
-def check_folder(root: Path, *, decode: bool = True, dataset: str | None = None) -> CheckReport:
+def check_folder(root: Path, *, decode: bool = True, dataset: str | None = None, void: Void = "auto") -> CheckReport:
     """Check every annotation file and every image of a data set.
 
     Where the check of the layout finds no error, the reader itself opens every split and reads all targets, so what
@@ -29,16 +29,18 @@ def check_folder(root: Path, *, decode: bool = True, dataset: str | None = None)
         root: the folder.
         decode: read every image completely; otherwise only the heads of the files.
         dataset: the name of the data set or layout; None recognises it.
+        void: what 255 means in masks of classes.
 
     Raises:
         ValueError: there is no such data set, or it is generated and has no folder.
+        VisusError: ``void`` for data without masks of classes.
     """
     root = Path(root).expanduser()
     try:
         name, root = (dataset, root) if dataset else find_dataset(root)
     except DatasetNotFoundError as error:
         return no_data(root, error)
-    entry = find(DATASETS, name, "data set")
+    entry = find(DATASETS, name, "data set").with_void(void)
     if entry.check is None:
         raise ValueError(f"{name} is generated: there is nothing to check")
     try:

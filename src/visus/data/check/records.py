@@ -104,7 +104,7 @@ def _category_problems(records: list[Any], file: str) -> Iterator[Problem]:
         elif not is_text(str(record.get("name"))):
             yield Problem("malformed category", "error", file, f"the name of category {record['id']} is no text")
         elif not declares_keypoints_well(record):
-            message = f"category {record['id']} needs names as keypoints, and pairs of their numbers as skeleton"
+            message = f"category {record['id']} needs names as keypoints, pairs of numbers as skeleton, and a flip_idx"
             yield Problem("malformed category", "error", file, message)
         elif first_of_skeleton(record.get("skeleton") or []) == 0:
             message = f"the skeleton of category {record['id']} counts from 0, COCO's from 1: read as it is meant"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ def check_semantic(root: Path, *, open_split: Callable[[Path, str], SemanticPair
         except DatasetNotFoundError as error:
             problems.append(Problem.of_error("missing split", root, error, "warning"))
         except AnnotationError as error:
-            return CheckReport((Problem("unusable list of classes", "error", str(root), str(error)),), unit="masks")
+            return CheckReport((Problem.of_error("unusable list of classes", root, error),), unit="masks")
     seen: set[int] = set()  # filled by several threads: an update of a set is one step
 
     def check(item: tuple[SemanticPairs, int]) -> list[Problem]:
@@ -50,7 +51,7 @@ def _pair_problems(pairs: SemanticPairs, index: int, decode: bool, seen: set[int
     try:
         target = pairs.target(index)
     except (ImageError, AnnotationError) as error:
-        missing = "unreadable mask" if Path(mask).exists() else "missing mask"
+        missing = "unreadable mask" if os.path.exists(mask) else "missing mask"
         kind = "unknown class" if isinstance(error, AnnotationError) else missing
         problem = Problem.of_error(kind, mask, error)
         return [problem, *image_problems(image.parent, image_record(image.name, None), decode=decode)]

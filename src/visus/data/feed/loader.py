@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -152,7 +152,7 @@ def load_batches(
     """
     batches.on_epoch = dataset.set_epoch if isinstance(dataset, Transformed) else None
     count = _worker_count() if workers < 0 else workers
-    return DataLoader(
+    return BatchLoader(
         Guarded(dataset),
         batch_sampler=batches,
         num_workers=count,
@@ -160,6 +160,25 @@ def load_batches(
         persistent_workers=count > 0,
         worker_init_fn=be_worker,
     )
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A loader whose workers end with the first error: left to the garbage collector, each takes five seconds more."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except Exception:
+            end_workers(self)
+            raise
+
+
+def end_workers(loader: DataLoader[Batch]) -> None:
+    """Ends the processes of a loader now, while they still hear it; the next iteration starts others."""
+    iterator: Any = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        loader._iterator = None
+        iterator._shutdown_workers()
 
 
 def _shapes(dataset: SampleDataset, factor: int) -> list[int]:

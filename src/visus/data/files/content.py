@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 from visus.errors import VisusError
 
+_SHOWN = 200  # letters of a name that is longer than any file's
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -34,6 +36,16 @@ def read_content(path: str | Path, error: type[VisusError]) -> bytes:
         raise error(f"{path}: cannot be read ({cause.strerror})") from cause
 
 
+def read_head(path: str | Path, size: int) -> bytes:
+    """The first ``size`` bytes of a regular file, for a look at what it is; none of anything that cannot be read."""
+    try:
+        require_file(path, VisusError)
+        with open(path, "rb") as file:
+            return file.read(size)
+    except (VisusError, OSError):
+        return b""
+
+
 def require_file(path: str | Path, error: type[VisusError]) -> int:
     """The size in bytes of a regular file. Anything else is refused before it is opened: a pipe would wait for ever.
 
@@ -45,7 +57,8 @@ def require_file(path: str | Path, error: type[VisusError]) -> int:
     except FileNotFoundError as cause:
         raise error(f"{path}: no such file") from cause
     except OSError as cause:
-        raise error(f"{path}: cannot be read ({cause.strerror})") from cause
+        shown = str(path) if cause.errno != errno.ENAMETOOLONG else f"{str(path)[:_SHOWN]}..."
+        raise error(f"{shown}: cannot be read ({cause.strerror})") from cause
     except ValueError as cause:
         raise error(f"{str(path)!r}: no file can have this name ({cause})") from cause
     if not stat.S_ISREG(found.st_mode):

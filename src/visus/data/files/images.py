@@ -22,7 +22,7 @@ from visus.data.errors import ImageError
 from visus.data.files.content import read_content
 from visus.data.files.depth import Levels, are_small, deep_rawmode, eight_bits, levels_of, lower_bytes
 from visus.data.files.of_pillow import holds_fewer_bits, unread_content
-from visus.data.files.opened import check_pixels, opened
+from visus.data.files.opened import check_pixels, damaged, opened
 from visus.data.files.orientation import load_unturned, orientation_of, turned, upright_size
 
 __all__ = [
@@ -158,7 +158,7 @@ def current_pixels(image: Image.Image, name: str | Path) -> UInt8[Tensor, "3 h w
     except ImageError:
         raise
     except Exception as error:  # decoders written in Python raise IndexError, struct.error and others
-        raise ImageError(f"{name}: damaged or incomplete image ({str(error) or type(error).__name__})") from error
+        raise damaged(name, error) from error
 
 
 def _read_bytes(path: str | Path) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,18 @@ _HALF = re.compile(
 )
 _SIGNS = (b"\\ud", b"\\uD", b"\xed")
 _LONG_NUMBER = re.compile("[0-9]{4000}")
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """No search for reference cycles while millions of objects are made that have none: a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -40,7 +54,8 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
     try:
         text = data.decode(json.detect_encoding(data), "surrogatepass")
         del data  # a large file need not be in memory twice
-        content = json.loads(text, object_hook=hook)
+        with collector_paused():
+            content = json.loads(text, object_hook=hook)
     except RecursionError as error:
         raise AnnotationError(f"{path}: not valid JSON (lists or objects are nested too deeply)") from error
     except ValueError as error:

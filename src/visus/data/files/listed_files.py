@@ -10,6 +10,26 @@ from visus.data.errors import AnnotationError
 from visus.data.files.content import read_content
 from visus.data.files.walk import folded, visible
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""The byte order marks in front of what Windows calls Unicode."""
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file in UTF-8, or in UTF-16 with a byte order mark.
+
+    Raises:
+        AnnotationError: the file is no text, or there is none.
+    """
+    data = read_content(path, AnnotationError)
+    code = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    try:
+        return data.decode(code)
+    except UnicodeDecodeError as error:
+        message = (
+            f"not a text file in {'UTF-16' if code == 'utf-16' else 'UTF-8'} ({error.reason} at byte {error.start})"
+        )
+        raise AnnotationError(f"{path}: {message}") from error
+
 
 def read_lines(path: Path, *, blank: bool = False) -> list[str]:
     """The lines of a text file, stripped.
@@ -21,11 +41,7 @@ def read_lines(path: Path, *, blank: bool = False) -> list[str]:
     Raises:
         AnnotationError: the file is no text, or there is none.
     """
-    try:
-        text = read_content(path, AnnotationError).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
-    return [line.strip() for line in text.splitlines() if blank or line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if blank or line.strip()]
 
 
 class FolderListing:

@@ -12,7 +12,7 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from visus.data.errors import ImageError
-from visus.data.files.content import require_file
+from visus.data.files.content import read_head, require_file
 from visus.errors import VisusError
 
 FORMATS: Final = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
@@ -50,7 +50,12 @@ def opened(source: str | Path | bytes, name: str | Path) -> Iterator[Image.Image
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: has more pixels than the {limit:,} that are allowed; {_REMEDY}") from error
     except Exception as error:  # decoders written in Python raise IndexError, struct.error and others
-        raise ImageError(f"{name}: damaged or incomplete image ({str(error) or type(error).__name__})") from error
+        raise damaged(name, error) from error
+
+
+def damaged(name: str | Path, error: Exception) -> ImageError:
+    """The error about an image over which a decoder raised another, whose message may have several lines or none."""
+    return ImageError(f"{name}: damaged or incomplete image ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 _REMEDY = f"set the variable {LIMIT_VARIABLE} to allow more"
@@ -97,13 +102,7 @@ def _formats(source: str | Path | bytes) -> list[str]:
 
 
 def _head(source: str | Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source[:12]
-    try:
-        with Path(source).open("rb") as file:
-            return file.read(12)
-    except OSError:
-        return b""
+    return source[:12] if isinstance(source, bytes) else read_head(source, 12)
 
 
 def _is_heif(source: str | Path | bytes) -> bool:

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from visus.data.files.suffixes import SUFFIXES
 
+_DEEPEST = 32  # folders above an image that are tried
+
 
 def is_left_behind(name: str) -> bool:
     """Whether a file or folder is hidden, or left behind by a system, an archiver or a notebook."""
@@ -88,7 +90,7 @@ class ImageFinder:
         plain = name.partition("?")[0] if "://" in name else name
         for text in dict.fromkeys((plain, unquote(plain))):
             parts = [part for part in PureWindowsPath(text.replace("\\", "/")).parts if part not in ("..", ".")]
-            for first in range(len(parts)):
+            for first in range(max(0, len(parts) - _DEEPEST), len(parts)):
                 for folder in self.folders:
                     if os.path.isfile(place := folder.joinpath(*parts[first:])):
                         return place
@@ -116,7 +118,9 @@ class ImageFinder:
         """One warning about all that was found by its name."""
         if self.guessed:
             said, found = self.guessed[0]
-            message = f"{source}: {len(self.guessed)} images are not where it says and were found by their names, "
+            many = f"{len(self.guessed)} images are not where it says and were found by their names"
+            one = "1 image is not where it says and was found by its name"
+            message = f"{source}: {one if len(self.guessed) == 1 else many}, "
             warnings.warn(f"{message}such as {said!r} as {found}", stacklevel=3)
 
 

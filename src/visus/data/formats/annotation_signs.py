@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from xml.etree import ElementTree
 
+from visus.data.files.content import read_head
 from visus.data.files.suffixes import SUFFIXES
 from visus.data.files.walk import is_left_behind, visible
+from visus.data.files.xml_file import outermost_tag
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "pictures")
 _PART_FOLDERS = (
@@ -22,6 +23,16 @@ _JSON_KEYS = (
     *(b'"result"', b'"regions"', b'"objects"', b'"file_name"', b'"filename"', b'"image"'),
 )
 """Two of them make annotations: of COCO, labelme, Label Studio, VIA, Supervisely."""
+_PROGRAMS = (
+    ("Label Studio's own JSON: export COCO or YOLO instead", (b'"result"', b'"annotations"', b'"data"')),
+    ("Label Studio's short JSON: export COCO or YOLO instead", (b'"original_width"', b'labels"')),
+    ("VIA's own JSON: export COCO instead", (b'"shape_attributes"', b'"regions"')),
+    ("Supervisely's own JSON: export COCO, VOC or YOLO instead", (b'"classTitle"',)),
+    ("CreateML's JSON: export COCO, VOC or YOLO instead", (b'"coordinates"', b'"annotations"')),
+    ("FiftyOne's own JSON: export COCO, VOC or YOLO instead", (b'"labels"', b'"classes"')),
+)
+"""What programs write for themselves, by the keys in it, and what to choose there instead."""
+_CVAT = "CVAT's own XML: export COCO 1.0, Pascal VOC 1.1 or YOLO 1.1 instead"
 _HEAD = 1 << 20  # bytes of a JSON file that are looked at
 _FEW = 3
 _SHOWN = 8
@@ -74,28 +85,33 @@ def _signs_of(folder: Path, names: list[str], root: Path) -> list[str]:
             continue
         path = folder / name
         shown = path.relative_to(root).as_posix()
-        if ending == ".json" and (Path(name).stem in images or _is_annotation_json(path)):
-            found[ending] = f"{shown} (annotations in JSON)"
+        if ending == ".json" and (what := _json_sign(path, Path(name).stem in images)):
+            found[ending] = f"{shown} ({what})"
         elif ending == ".xml" and is_annotation_xml(path):
-            found[ending] = f"{shown} (annotations in XML)"
+            found[ending] = f"{shown} ({_CVAT if is_annotation_xml(path, 'annotations') else 'annotations in XML'})"
         elif ending == ".txt" and (what := _text_sign(path, Path(name).stem in images, bool(images))):
             found[ending] = f"{shown} ({what})"
     return list(found.values())
 
 
-def _is_annotation_json(path: Path) -> bool:
+def _json_sign(path: Path, beside: bool) -> str:
+    """What a JSON file is: of a program, or any annotations; empty for anything else.
+
+    Args:
+        path: the file.
+        beside: whether it has the name of an image beside it.
+    """
     head = _head(path)
-    return sum(key in head for key in _JSON_KEYS) >= 2 or b'"shapes"' in head
+    for program, keys in _PROGRAMS:
+        if all(key in head for key in keys):
+            return program
+    annotates = beside or sum(key in head for key in _JSON_KEYS) >= 2 or b'"shapes"' in head
+    return "annotations in JSON" if annotates else ""
 
 
 def is_annotation_xml(path: Path, *tags: str) -> bool:
     """Whether the outermost element of a file is one of some; by default ``annotation`` (VOC) or CVAT's own."""
-    try:
-        for _, element in ElementTree.iterparse(path, events=("start",)):
-            return element.tag in (tags or ("annotation", "annotations"))
-    except (ElementTree.ParseError, OSError, ValueError, LookupError):
-        pass
-    return False
+    return outermost_tag(path) in (tags or ("annotation", "annotations"))
 
 
 def _text_sign(path: Path, beside: bool, among_images: bool) -> str:
@@ -118,8 +134,4 @@ def _is_number(word: str) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD).replace(b"\0", b"")  # as UTF-16 has it
-    except OSError:
-        return b""
+    return read_head(path, _HEAD).replace(b"\0", b"")  # as UTF-16 has it

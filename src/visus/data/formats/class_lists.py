@@ -5,6 +5,7 @@
 - ``labelmap.txt``, as CVAT writes it: ``name:red,green,blue:parts:actions``;
 - ``classes.csv`` (or ``class_dict.csv``): a table with the columns name, id and r, g, b (or red, green, blue), of which
   only name is needed; without a line of headings the columns are name, r, g, b;
+- ``_classes.csv``, as Roboflow writes it: the same with the columns pixel value and class;
 - ``classes.json``: a list of names, or of objects with "name", "id" and "color" (or "colour").
 
 Classes are numbered from 0 in the order of the list where it says no numbers; where all their colours are greys, the
@@ -22,16 +23,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from visus.data.entry import Void
 from visus.data.errors import AnnotationError
 from visus.data.files.json_file import read_json
 from visus.data.files.label_maps import Colour, LabelTable
 from visus.data.files.listed_files import read_lines
+from visus.data.formats.coco_values import short
 from visus.types import VOID, Schema
 
 FILES = (
-    *("classes.csv", "class_dict.csv", "classes.json", "classes.txt"),
+    *("classes.csv", "class_dict.csv", "_classes.csv", "classes.json", "classes.txt"),
     *("class_names.txt", "labelmap.txt", "label_map.txt", "labels.txt"),
 )
+_HEADS = {"pixelvalue": "id", "class": "name", "classname": "name", "red": "r", "green": "g", "blue": "b"}
+"""Other names of the columns of a table."""
 _VOID_NAMES = ("void", "ignore", "unlabelled", "unlabeled")
 _MARKS_OF_VOID = (255, 65535)
 
@@ -50,14 +55,14 @@ def find_class_list(root: Path) -> Path | None:
     return next((root / name for name in FILES if (root / name).is_file()), None)
 
 
-def read_class_list(path: Path) -> tuple[Schema, LabelTable]:
+def read_class_list(path: Path, void: Void = "auto") -> tuple[Schema, LabelTable]:
     """What the labels mean, and which label each value of a mask has.
 
     Raises:
         AnnotationError: a line that cannot be understood; a name, number or colour that occurs twice; colours for some
             classes only; no class or more than 255.
     """
-    return class_table(path, listed_classes(path))
+    return class_table(path, listed_classes(path), void)
 
 
 def listed_classes(path: Path) -> list[ListedClass]:
@@ -72,12 +77,13 @@ def listed_classes(path: Path) -> list[ListedClass]:
     return listed
 
 
-def class_table(path: Path, listed: list[ListedClass]) -> tuple[Schema, LabelTable]:
+def class_table(path: Path, listed: list[ListedClass], void: Void = "auto") -> tuple[Schema, LabelTable]:
     """What the labels of some listed classes mean, and which label each value of a mask has.
 
     Args:
         path: of the list, for messages.
         listed: from `listed_classes`.
+        void: what 255 means where it is no number of a class.
 
     Raises:
         AnnotationError: no class or more than 255.
@@ -90,7 +96,8 @@ def class_table(path: Path, listed: list[ListedClass]) -> tuple[Schema, LabelTab
     greys = {one.colour[0]: one for one in listed if one.colour and len(set(one.colour)) == 1}
     if len(greys) == len(listed):
         labels |= {grey: labels[one.number] for grey, one in greys.items() if grey not in labels}
-    labels |= {mark: VOID for mark in _MARKS_OF_VOID if mark not in labels}
+    meaning = {"none": 1 if len(real) == 2 else None}.get(void, VOID)
+    labels |= {mark: meaning for mark in _MARKS_OF_VOID if mark not in labels and meaning is not None}
     label_of = {one.name: label for label, one in enumerate(real)}
     colours = {one.colour: label_of.get(one.name, VOID) for one in listed if one.colour}
     schema = Schema(
@@ -120,13 +127,14 @@ def _from_table(path: Path) -> Iterable[tuple[Any, Any, Any]]:
         raise AnnotationError(f"{path}: line {reader.line_num}: {error}; is there a stray quote?") from error
     if not rows:
         return
-    heads = [head.strip().lower() for head in rows[0]]
+    plain = ["".join(head.lower().split()) for head in rows[0]]
+    heads = [_HEADS.get(head, head) for head in plain]
     if "name" not in heads:
         yield from ((row[0], None, row[1:4] or None) for row in rows)
         return
     for row in rows[1:]:
         cells = dict(zip(heads, row, strict=False))
-        colour = [cells.get(short, cells.get(long)) for short, long in (("r", "red"), ("g", "green"), ("b", "blue"))]
+        colour = [cells.get(channel) for channel in "rgb"]
         yield cells.get("name"), cells.get("id"), None if colour == [None] * 3 else colour
 
 
@@ -149,12 +157,12 @@ def _listed(path: Path, place: int, name: Any, number: Any, colour: Any) -> List
     where += f" ({name.strip()})"
     identifier = place if number is None else _whole(number, 65535)
     if identifier is None:
-        raise AnnotationError(f"{where} has the id {number!r}; 0 to 65535 are possible")
+        raise AnnotationError(f"{where} has the id {short(number)}; 0 to 65535 are possible")
     if colour is None:
         return ListedClass(name.strip(), identifier, None)
     channels = [_whole(channel, 255) for channel in colour] if isinstance(colour, list | tuple) else []
     if len(channels) != 3 or None in channels:
-        raise AnnotationError(f"{where} has the colour {colour!r}; three numbers from 0 to 255 are needed")
+        raise AnnotationError(f"{where} has the colour {short(colour)}; three numbers from 0 to 255 are needed")
     red, green, blue = (channel or 0 for channel in channels)
     return ListedClass(name.strip(), identifier, (red, green, blue))
 

@@ -20,11 +20,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from visus.data.errors import AnnotationError
-from visus.data.files.json_file import read_json
+from visus.data.files.json_file import collector_paused, read_json
 from visus.data.formats.coco_names import skeleton_meaning
 from visus.data.formats.coco_segments import pack_polygons, packed, segmentation_of
 from visus.data.formats.coco_values import (
     Record,
+    all_finite,
     are_numbers,
     declares_keypoints_well,
     is_area,
@@ -36,6 +37,7 @@ from visus.data.formats.coco_values import (
     is_text,
     keypoint_problem,
     leaves_folder,
+    mirror_pairs,
     outline_problem,
     short,
 )
@@ -130,7 +132,18 @@ def build_index(
     Raises:
         AnnotationError: a record that cannot be used.
     """
-    schema = schema or schema_of(content, path)
+    with collector_paused():
+        return _built(content, path, size_of, for_training, schema or schema_of(content, path), keep)
+
+
+def _built(
+    content: Record,
+    path: Path,
+    size_of: Callable[[str], tuple[int, int]],
+    for_training: bool,
+    schema: Schema,
+    keep: Collection[int] | None,
+) -> CocoIndex:
     label_of = {category: label for label, category in enumerate(schema.category_ids)}
     images = _images(content["images"], path, keep)
     sizes = [_size(image, path) or size_of(image["file_name"]) for image in images]
@@ -203,7 +216,8 @@ def schema_of(content: Record, path: Path) -> Schema:
                 f"{path}: category {category['id']} has the name {category['name']!r}, which is no text"
             )
         if not declares_keypoints_well(category):
-            raise AnnotationError(f"{path}: category {category['id']} needs names as 'keypoints', pairs as 'skeleton'")
+            needs = "needs names as 'keypoints', pairs as 'skeleton', and which changes with which as 'flip_idx'"
+            raise AnnotationError(f"{path}: category {category['id']} {needs}")
     categories = sorted(content["categories"], key=lambda category: category["id"])
     identifiers = tuple(category["id"] for category in categories)
     for one, other in pairwise(identifiers):
@@ -235,13 +249,15 @@ def refuse_outside(content: Record, images: Path, path: Path) -> None:
 
 
 def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | None:
-    declared = {tuple(c["keypoints"]): c.get("skeleton") or () for c in categories if c.get("keypoints")}
+    declared = {tuple(c["keypoints"]): c for c in categories if c.get("keypoints")}
     if len(declared) > 1:
         raise AnnotationError(f"{path}: categories declare different keypoints; keep one of them, or split the file")
     carriers = tuple(label for label, category in enumerate(categories) if category.get("keypoints"))
-    for names, skeleton in declared.items():
-        every = len(carriers) == len(categories)
-        return replace(skeleton_meaning(names, skeleton), labels=() if every else carriers)
+    for names, category in declared.items():
+        meaning = skeleton_meaning(names, category.get("skeleton") or ())
+        if "flip_idx" in category:
+            meaning = replace(meaning, flip_pairs=mirror_pairs(category["flip_idx"]))
+        return replace(meaning, labels=() if len(carriers) == len(categories) else carriers)
     return None
 
 
@@ -270,10 +286,11 @@ def _size(image: Record, path: Path) -> tuple[int, int] | None:
 def _box(annotation: Record, path: Path, clip_to: tuple[int, int] | None) -> list[float] | None:
     """The box as xyxy, or None where it has no area."""
     box = annotation.get("bbox")
-    if not are_numbers(box, 4):
-        raise _bad(path, annotation, f"has the bbox {short(box)}; four numbers (x, y, width, height) are needed")
-    if not all(map(is_finite, box)):
-        raise _bad(path, annotation, f"has the bbox {box}: every number must be finite")
+    if not (isinstance(box, list) and len(box) == 4 and all_finite(box)):  # the usual one takes the fast way
+        if not are_numbers(box, 4):
+            raise _bad(path, annotation, f"has the bbox {short(box)}; four numbers (x, y, width, height) are needed")
+        if not all(map(is_finite, box)):
+            raise _bad(path, annotation, f"has the bbox {box}: every number must be finite")
     left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
     if clip_to:
         left, right = (min(max(x, 0.0), clip_to[1]) for x in (left, right))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visus.data.errors import DatasetNotFoundError
+from visus.data.files.content import read_head
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_called
 from visus.data.files.walk import ImageFinder, visible, walk_files
 from visus.data.formats.coco_index import read_coco_json
@@ -191,15 +192,12 @@ def _images_of(root: Path, found: _Found) -> Path:
 
 def _first_names(file: Path) -> list[str]:
     """The names of the first images in a file, without parsing all of it."""
-    with suppress(OSError):
-        with file.open("rb") as opened:
-            head = opened.read(_HEAD).replace(b"\0", b"").decode("utf-8", "replace")
-        names = []
-        for match in re.findall(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', head)[:_NAMED]:
-            with suppress(ValueError):
-                names.append(json.loads(match))
-        return [name for name in names if "\0" not in name]
-    return []
+    head = read_head(file, _HEAD).replace(b"\0", b"").decode("utf-8", "replace")
+    names = []
+    for match in re.findall(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', head)[:_NAMED]:
+        with suppress(ValueError):
+            names.append(json.loads(match))
+    return [name for name in names if "\0" not in name]
 
 
 def find_images(content: Record, images: Path) -> ImageFinder:

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 Record = dict[str, Any]
 """An object of a file in COCO's format."""
+_NUMBERS = {int, float}
 _LARGEST = 1e9  # of a coordinate or a number of pixels: far beyond any image, and exact enough in float32 arithmetic
 
 
@@ -57,14 +58,31 @@ def are_numbers(value: Any, count: int) -> TypeGuard[list[float]]:
 
 
 def declares_keypoints_well(category: dict[str, Any]) -> bool:
-    """Whether the keypoints of a category, if any, are names, and its skeleton joins pairs of them."""
+    """Whether the keypoints of a category, if any, are names, its skeleton joins pairs of them and a mirror swaps some.
+
+    ``flip_idx``, as the YOLO format has it and `visus data convert` writes it, says which keypoint each is in a mirror.
+    """
     names, skeleton = category.get("keypoints") or [], category.get("skeleton") or []
     if not isinstance(names, list) or not all(map(is_text, names)):
         return False
     if not isinstance(skeleton, list) or not all(are_numbers(pair, 2) for pair in skeleton):
         return False
+    if "flip_idx" in category and not is_mirror(category["flip_idx"], len(names)):
+        return False
     first = first_of_skeleton(skeleton)
     return all(isinstance(end, int) and 0 <= end - first < len(names) for end in chain.from_iterable(skeleton))
+
+
+def is_mirror(places: Any, count: int) -> TypeGuard[list[int]]:
+    """Whether a value is a list of the numbers from 0 to ``count - 1`` in which each place and its number swap."""
+    if not isinstance(places, list) or not all(map(is_identifier, places)) or sorted(places) != list(range(count)):
+        return False
+    return all(places[places[place]] == place for place in places)
+
+
+def mirror_pairs(places: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The places that change with another in a mirror, of a list in which `is_mirror`."""
+    return tuple((place, other) for place, other in enumerate(places) if place < other)
 
 
 def first_of_skeleton(skeleton: Sequence[Sequence[int]]) -> int:
@@ -131,12 +149,12 @@ def keypoint_problem(keypoints: Any, expected: int) -> tuple[str, str] | None:
 
 def all_finite(values: list[Any]) -> TypeGuard[list[float]]:
     """Whether all values are numbers as in `is_finite`; for long lists, of which a large file has millions."""
-    if not set(map(type, values)) <= {int, float}:
+    if not set(map(type, values)) <= _NUMBERS:
         return False
     if not values:
         return True
     # A NaN can hide from min and max, but never from the sum.
-    return max(values) <= _LARGEST and min(values) >= -_LARGEST and math.isfinite(math.fsum(values))
+    return max(values) <= _LARGEST and min(values) >= -_LARGEST and math.isfinite(sum(values))
 
 
 def leaves_folder(name: str, folder: Path, annotations: Path) -> bool:

@@ -157,9 +157,8 @@ def listed_names(folder: Path, split: str, kind: str = "Main") -> list[str]:
     if split == "trainval" and there.keys() >= {"train", "val"}:
         return list(dict.fromkeys(name for part in ("train", "val") for name in _read(there[part], known)))
     if lists.is_dir() and (len(there) != 1 or set(there) & set(VOC_SPLITS)):
-        has = f"{lists} has {', '.join(file.stem for file in files) or 'no list'}"
-        said = missing_split(split, [name for name in SPLITS if name in there])
-        raise DatasetNotFoundError(f"{lists / f'{split}.txt'}: no such file; {has}: {said}")
+        said = missing_split(split, sorted(there, key=lambda name: (*SPLITS, name).index(name)))
+        raise DatasetNotFoundError(f"{lists / f'{split}.txt'}: no such file: {lists} {said}")
     wanted = ("train", "val") if split == "trainval" else (split,)
     names = _read(files[0], known) if files else sorted(known)
     parts = {

@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from visus.data.errors import AnnotationError
-from visus.data.formats.coco_values import Record
+from visus.data.files.xml_file import read_xml
+from visus.data.formats.coco_values import Record, short
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def read_voc_xml(path: Path) -> VocRecord:
     Raises:
         AnnotationError: missing, no XML, or an object without a usable name or box.
     """
-    tree = read_tree(path)
+    tree = read_xml(path)
     objects = []
     for number, element in enumerate(tree.iter("object"), start=1):
         problem = object_problem(element)
@@ -44,21 +45,6 @@ def read_voc_xml(path: Path) -> VocRecord:
             raise AnnotationError(f"{path}: object {number} {problem} (`visus data check` lists all problems)")
         objects.append(object_record(element))
     return replace(record_of(tree), objects=tuple(objects))
-
-
-def read_tree(path: Path) -> Element:
-    """The outermost element of an annotation file.
-
-    Raises:
-        AnnotationError: missing, or no XML.
-    """
-    try:
-        return ElementTree.fromstring(path.read_bytes())
-    except FileNotFoundError as error:
-        raise AnnotationError(f"{path}: no such file") from error
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        empty = path.stat().st_size == 0
-        raise AnnotationError(f"{path}: {'the file is empty (0 bytes)' if empty else f'no XML ({error})'}") from error
 
 
 def record_of(tree: Element) -> VocRecord:
@@ -75,7 +61,7 @@ def object_problem(element: Element) -> str:
         return "has no bndbox"
     for edge in ("xmin", "ymin", "xmax", "ymax"):
         if math.isnan(_number(box, edge)):
-            return f"has the {edge} {_text(box, edge)!r}, which is no finite number"
+            return f"has the {edge} {short(_text(box, edge))}, which is no finite number"
     return ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from visus.data.errors import AnnotationError
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS, skeleton_meaning
+from visus.data.formats.coco_values import is_mirror, mirror_pairs
 from visus.types import Keypoints
 
 
@@ -27,6 +28,14 @@ class YoloPose:
 
     meaning: Keypoints
     channels: int
+
+    @property
+    def flip_idx(self) -> list[int]:
+        """Which keypoint each one is in a mirror."""
+        places = list(range(len(self.meaning)))
+        for one, other in self.meaning.flip_pairs:
+            places[one], places[other] = other, one
+        return places
 
     @property
     def numbers(self) -> int:
@@ -74,7 +83,7 @@ def pose_of(path: Path, content: dict[str, Any]) -> YoloPose | None:
         raise AnnotationError(f"{path}: kpt_shape is {said!r}; the number of keypoints and 2 or 3 are needed")
     count, channels = shape
     flip = _numbers(content.get("flip_idx", []))
-    if flip and (sorted(flip) != list(range(count)) or any(flip[flip[place]] != place for place in flip)):
+    if content.get("flip_idx") not in (None, "", "~", "null", []) and not is_mirror(flip, count):
         raise AnnotationError(
             f"{path}: flip_idx is {content['flip_idx']!r}; each of 0 to {count - 1} and back is needed"
         )
@@ -87,8 +96,7 @@ def pose_of(path: Path, content: dict[str, Any]) -> YoloPose | None:
         names = list(COCO_PERSON_KEYPOINTS.names)
     meaning = skeleton_meaning(names or [f"keypoint {number}" for number in range(1, count + 1)], ())
     if "flip_idx" in content:
-        pairs = tuple((place, other) for place, other in enumerate(flip) if place < other)
-        meaning = replace(meaning, flip_pairs=pairs)
+        meaning = replace(meaning, flip_pairs=mirror_pairs(flip))
     return YoloPose(meaning, channels)
 
 

@@ -27,6 +27,8 @@ _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 CLASS_LISTS = ("classes.txt", "obj.names", "class_names.txt", "labels.txt", "predefined_classes.txt")
 """What a list of classes beside labels may be called."""
 _NOTHING = ("", "~", "null", "Null", "NULL")
+_DEEPEST = 32  # folders of another machine that are seen through
+_SHOWN, _PLACES = 200, 6  # letters of a name, and names, in a message
 _LOOKED_AT = 1000  # images that decide whether a folder has YOLO's labels
 
 
@@ -232,9 +234,11 @@ def _of_darknet(path: Path) -> YoloFile:
     if not said.get("names"):
         raise AnnotationError(f"{path}: has no line names = FILE with the names of the classes")
     places = (path.parent / said["names"], path.parent / Path(said["names"]).name)
-    listing = next((place for place in places if place.is_file()), None)
+    listing = next((place for place in places if os.path.isfile(place)), None)
     if listing is None:
-        raise AnnotationError(f"{path}: names {said['names']}, which is not there; it lists the names of the classes")
+        raise AnnotationError(
+            f"{path}: names {said['names'][:_SHOWN]}, which is not there; it lists the names of the classes"
+        )
     splits = {split: tuple(said[alias] for alias in ALIASES[split] if said.get(alias))[:1] for split in SPLITS}
     if splits["train"] and not splits["val"] and not splits["test"]:  # one list of all images
         return YoloFile(path, _listed(listing), (path.parent,), dict.fromkeys(SPLITS, splits["train"]), undivided=True)
@@ -274,8 +278,8 @@ def _images(declared: YoloFile, entry: str, finder: ImageFinder) -> list[Path]:
     places = [root / name for name in names for root in declared.roots]
     place = next((place for place in places if os.path.exists(place)), None)
     if place is None:
-        looked = ", ".join(str(place) for place in dict.fromkeys(places))
-        raise DatasetNotFoundError(f"{declared.file}: names {entry}, which is not there; looked for {looked}")
+        looked = ", ".join(str(place)[:_SHOWN] for place in list(dict.fromkeys(places))[:_PLACES])
+        raise DatasetNotFoundError(f"{declared.file}: names {entry[:_SHOWN]}, which is not there; looked for {looked}")
     if place.is_dir():
         return files_below(place)
     if place.suffix.lower() in SUFFIXES:
@@ -291,4 +295,4 @@ def _images(declared: YoloFile, entry: str, finder: ImageFinder) -> list[Path]:
 def _tails(path: str) -> list[str]:
     """A path without its first folders, as another machine had them: "data/train.txt" is "train.txt" here."""
     parts = Path(path).parts
-    return ["/".join(parts[first:]) for first in range(1, len(parts))]
+    return ["/".join(parts[first:]) for first in range(max(1, len(parts) - _DEEPEST), len(parts))]

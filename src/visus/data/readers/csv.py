@@ -8,8 +8,11 @@ are in pixels or, where none in the table goes beyond 1, in fractions of the ima
 Layouts: one CSV file in the folder (several need the names of splits: ``train.csv``, ``labels_val.csv``), one in each
 folder of a split, or the file itself for a folder. Without a column or files for the splits, 80, 10 and 10 % of the
 images go to each, the same every time. File names are relative to the table's folder, or to ``images/`` in it; others
-are found by their names where only one image has it, endings may be missing. Columns of points are refused: keypoints
-have other formats.
+are found by their names where only one image has it, endings may be missing.
+
+Columns of keypoints (`visus.data.formats.csv_points`) make it a table of objects with keypoints: an object a row, or a
+keypoint a row. An object without a box gets that of its keypoints, a pixel wider on each side; all are called "object"
+where there are no labels.
 """
 
 from __future__ import annotations
@@ -35,24 +38,27 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import ALIASES, SPLITS, check_split, divided, missing_split, split_called
 from visus.data.files.walk import ImageFinder, visible
+from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.formats.coco_values import Record
-from visus.data.formats.csv_rows import Row, has_columns, points_of, read_rows
+from visus.data.formats.csv_rows import Row, has_columns, read_rows, refusal_of
 from visus.data.records.fake_images import SHAPES, draw_shape
+from visus.data.records.indexed import IndexedDataset
 from visus.data.records.labelled import LabelledImages, label_numbers, label_tensor
-from visus.data.records.table import TableOfObjects
+from visus.data.records.table import TableOfObjects, keypoint_table
 from visus.types import Schema
 
-Kind = Literal["auto", "classes", "objects"]
+Kind = Literal["auto", "classes", "objects", "keypoints"]
 
 
 def open_csv(
     root: Path, split: str, *, for_training: bool = False, kind: Kind = "auto"
-) -> LabelledImages | TableOfObjects:
+) -> LabelledImages | TableOfObjects | IndexedDataset:
     """Open a split of a table. All splits have the labels of the whole table.
 
     Args:
         root: the CSV file, or the folder with it.
-        kind: "classes" for one class of each image, "objects" for boxes, "auto" decides by the table.
+        kind: "classes" for one class of each image, "objects" for boxes, "keypoints" for objects with keypoints, "auto"
+            decides by the table.
 
     Raises:
         AnnotationError: a row cannot be used, or the table does not hold what ``kind`` asks for.
@@ -77,10 +83,21 @@ def open_csv(
         raise DatasetNotFoundError(f"{root}: no table for the split {split!r}: {missing_split(split, tables)}")
     folder = image_root(table, next(of_table for (file, _), of_table in named.items() if file == table) or rows)
     chosen = _in_pixels(folder, _found(table, folder, chosen))
+    if kind == "keypoints" or (kind == "auto" and any(row.points for row in rows)):
+        names = _point_names(table, rows)
+        return keypoint_table(table, folder, chosen, categories, names, for_training=for_training)
     if kind == "objects" or (kind == "auto" and several):
         _check_objects(table, chosen)
         return TableOfObjects(folder=folder, rows=chosen, categories=categories)
     return _classes(table, folder, chosen, categories)
+
+
+def _point_names(table: Path, rows: Sequence[Row]) -> list[str]:
+    """The keypoints of all tables: in the order of COCO's person where they are its, else in the tables' own."""
+    names = list(dict.fromkeys(name for row in rows for name, *_ in row.points or ()))
+    if not names:
+        raise AnnotationError(f"{table}: has no columns of keypoints")
+    return list(COCO_PERSON_KEYPOINTS.names) if set(names) == set(COCO_PERSON_KEYPOINTS.names) else names
 
 
 def _found(table: Path, folder: Path, groups: Sequence[Sequence[Row]]) -> list[list[Row]]:
@@ -101,10 +118,7 @@ def _in_pixels(folder: Path, groups: list[list[Row]]) -> list[list[Row]]:
         return groups
     with ThreadPoolExecutor() as pool:
         sizes = list(pool.map(image_size, [folder / of_image[0].image for of_image in groups]))
-    return [
-        [replace(row, box=row.pixels(size), in_fractions=False) for row in of_image]
-        for of_image, size in zip(groups, sizes, strict=True)
-    ]
+    return [[row.in_pixels(size) for row in of_image] for of_image, size in zip(groups, sizes, strict=True)]
 
 
 def find_tables(root: Path) -> dict[str, Path]:
@@ -227,15 +241,10 @@ def recognise_csv(root: Path) -> bool:
 
 
 def refusal(root: Path) -> str:
-    """Why a folder with a table of points, or without labels, is not read; empty where there is none."""
+    """Why a folder with a table that lacks columns is not read; empty where there is none."""
     for file in _tables_in(root):
-        if points := points_of(file):
-            return (
-                f"the columns {', '.join(points[:6])} of {file.name} are points: a table gives classes or boxes "
-                "(x1, y1, x2, y2); write keypoints in COCO's format, in YOLO's (kpt_shape) or with labelme"
-            )
-        if not has_columns(file):
-            return f"{file.name} has no columns for the image and its label that are called so (image, label)"
+        if reason := refusal_of(file):
+            return f"{file.name}: {reason}"
     return ""
 
 
@@ -267,26 +276,29 @@ def _check_table(table: Path, decode: bool) -> CheckReport:
         Problem("image found by its name", "warning", str(found), f"is not where the table says ({said!r})")
         for said, found in finder.guessed
     ]
-    for (image, label, box), times in Counter((row.image, row.label, row.box) for row in rows).items():
+    for (image, label, box, _), times in Counter((row.image, row.label, row.box, row.points) for row in rows).items():
         if times > 1:
             message = f"{image} has {times} equal rows ({label}{f', {box}' if box else ''})"
             problems.append(Problem("duplicate row", "warning", str(table), message))
     records: list[Record] = [{"file_name": image} for image in dict.fromkeys(row.image for row in rows)]
     problems += in_parallel(partial(image_problems, folder, decode=decode), records)
-    problems += in_parallel(partial(_box_problems, table, folder), [row for row in rows if row.box])
+    problems += in_parallel(partial(_box_problems, table, folder), [row for row in rows if row.box or row.points])
     return CheckReport(tuple(problems), len(records), sum(bool(row.label) for row in rows))
 
 
 def _box_problems(table: Path, folder: Path, row: Row) -> list[Problem]:
-    """What is wrong with the box of a row."""
-    assert row.box is not None
+    """What is wrong with the box and the keypoints of a row."""
     try:
         size = image_size(folder / row.image)
     except ImageError:
         return []  # the image has been reported
-    box = row.pixels(size)
-    assert box is not None
-    return border_problems(box, size, str(table), f"line {row.line}: {row.image}")
+    row, where = row.in_pixels(size), f"line {row.line}: {row.image}"
+    problems = border_problems(row.box, size, str(table), where) if row.box else []
+    for name, x, y, seen in row.points or ():
+        if seen and not (0 <= x <= size[1] and 0 <= y <= size[0]):
+            message = f"{where}: {name} at ({x:g}, {y:g}), (h, w) = {size}"
+            problems.append(Problem("keypoint outside the image", "warning", str(table), message))
+    return problems
 
 
 def write_fake(root: Path, *, images: int = 10, seed: int = 0, boxes: bool = True) -> None:

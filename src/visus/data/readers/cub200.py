@@ -7,6 +7,7 @@ width, height), ``classes.txt`` (class, name). Most results are on whole images,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from visus.data.check.listed import check_listed
 from visus.data.entry import DatasetEntry
+from visus.data.formats.coco_values import short
 from visus.data.records.class_splits import open_halves
 from visus.data.records.fake_images import save_class
 from visus.data.records.image_records import (
@@ -71,7 +73,9 @@ def _box(sides: Sequence[str]) -> Box:
     try:
         x, y, width, height = (float(side) for side in sides)
     except ValueError:
-        raise ValueError(f"x, y, width and height must be numbers, not {sides}") from None
+        raise ValueError(f"x, y, width and height must be numbers, not {short(sides)}") from None
+    if not all(map(math.isfinite, (x, y, width, height))):
+        raise ValueError(f"x, y, width and height must be finite, not {short(sides)}")
     return x, y, x + width, y + height
 
 

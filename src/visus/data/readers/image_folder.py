@@ -138,7 +138,11 @@ def _refused(root: Path, classes: dict[str, list[str]]) -> str:
     if signs := annotation_signs(root):
         return f"{what}, but it holds {', '.join(signs)} too, which would not be read"
     if nested := _nested(classes):
-        return f"{what} that hold folders again, such as {nested}: which of them are the classes?"
+        outer = nested.split("/")[0]
+        return (
+            f"{what} that hold folders again, such as {nested}: which of them are the classes? Give {root / outer} "
+            f"where the inner ones are, say `--data.dataset image_folder` where {outer} is one"
+        )
     return ""
 
 

@@ -27,6 +27,7 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import image_size
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split
+from visus.data.files.xml_file import read_xml
 from visus.data.formats.class_lists import find_class_list, listed_classes
 from visus.data.formats.coco_index import coco_content, image_record
 from visus.data.formats.coco_values import Record
@@ -41,7 +42,7 @@ from visus.data.formats.voc_layout import (
     xml_folder,
 )
 from visus.data.formats.voc_names import VOC_NAMES
-from visus.data.formats.voc_xml import VocRecord, object_problem, object_record, read_tree, read_voc_xml, record_of
+from visus.data.formats.voc_xml import VocRecord, object_problem, object_record, read_voc_xml, record_of
 from visus.data.readers.voc_semantic import open_voc_semantic
 from visus.data.records.indexed import IndexedDataset, indexed
 
@@ -158,7 +159,8 @@ def _list_problems(folder: Path) -> Iterator[Problem]:
         try:
             parts[split] = listed_names(folder, split)
         except DatasetNotFoundError as error:
-            yield Problem("missing list", "warning", str(lists / f"{split}.txt"), str(error))
+            listing = lists / f"{split}.txt"
+            yield Problem("missing list", "warning", str(listing), str(error).removeprefix(f"{listing}: "))
     for split, names in parts.items():
         if not names:
             yield Problem("empty split", "error", str(lists / f"{split}.txt"), "names no image")
@@ -184,7 +186,7 @@ def _file_problems(
     name, path = item
     file = str(path)
     try:
-        tree = read_tree(path)
+        tree = read_xml(path)
     except AnnotationError as error:
         return [Problem.of_error("unreadable annotations", file, error)]
     record = record_of(tree)

@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from visus.data.check.report import CheckReport
 from visus.data.check.semantic import check_semantic
-from visus.data.entry import DatasetEntry
+from visus.data.entry import DatasetEntry, Void
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.label_maps import LabelTable
 from visus.data.files.listed_files import FolderListing
@@ -27,7 +28,7 @@ from visus.types import VOID, Schema
 _BACKGROUND = ("background", "_background_", "bg")
 
 
-def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> SemanticPairs:
+def open_voc_semantic(root: Path, split: str, *, for_training: bool = False, void: Void = "auto") -> SemanticPairs:
     """Open a split of a data set in VOC's format for the class of every pixel.
 
     The categories are the background and VOC's 20; a list of classes (`visus.data.formats.class_lists`, such as
@@ -36,6 +37,7 @@ def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> 
 
     Args:
         split: "train", "val", "test" or "trainval".
+        void: what 255 means where no class has this number.
     """
     check_split(split, VOC_SPLITS)
     folder = find_voc(Path(root))
@@ -45,11 +47,11 @@ def open_voc_semantic(root: Path, split: str, *, for_training: bool = False) -> 
     masks = FolderListing(folder / "SegmentationClass", (".png",))
     names = listed_names(folder, split, kind="Segmentation")
     pairs = [(images.find(name), f"SegmentationClass/{masks.name(name)}") for name in names]
-    schema, table = _classes(folder)
-    return SemanticPairs(root=folder, pairs=pairs, schema=schema, table=table)
+    schema, table = _classes(folder, void)
+    return SemanticPairs(root=folder, pairs=pairs, schema=schema, table=table, void=void)
 
 
-def _classes(folder: Path) -> tuple[Schema, LabelTable]:
+def _classes(folder: Path, void: Void) -> tuple[Schema, LabelTable]:
     """The background and the classes, in the colours of their list or of VOC's palette."""
     listing = find_class_list(folder)
     listed = listed_classes(listing) if listing else [ListedClass(name, n, None) for n, name in enumerate(VOC_NAMES)]
@@ -59,9 +61,14 @@ def _classes(folder: Path) -> tuple[Schema, LabelTable]:
         listed = [ListedClass("background", 0, colour), *(replace(one, number=one.number + 1) for one in listed)]
     if not any(one.colour for one in listed):
         listed = [replace(one, colour=voc_colour(one.number)) for one in listed]
-    if not any(one.colour == voc_colour(VOID) or one.number == VOID for one in listed):
+    if void != "none" and not any(one.colour == voc_colour(VOID) or one.number == VOID for one in listed):
         listed = [*listed, ListedClass("void", VOID, voc_colour(VOID))]
-    return class_table(listing or folder, listed)
+    return class_table(listing or folder, listed, void)
+
+
+def check_voc_semantic(root: Path, *, decode: bool = True, void: Void = "auto") -> CheckReport:
+    """Check every image and every mask; arguments as for `check_semantic`."""
+    return check_semantic(root, open_split=partial(open_voc_semantic, void=void), decode=decode)
 
 
 ENTRY = DatasetEntry(
@@ -69,7 +76,8 @@ ENTRY = DatasetEntry(
     write_fake=write_fake,
     recognise=partial(has_voc, part="SegmentationClass"),
     mark="JPEGImages/ with SegmentationClass/ (semantic segmentation)",
-    check=partial(check_semantic, open_split=open_voc_semantic),
+    check=check_voc_semantic,
+    takes_void=True,
     summary="Pascal VOC's layout: semantic segmentation in SegmentationClass/*.png",
     licence="photographs under Flickr's terms of use; annotations: unknown",
     size="2012: 1,464 + 1,449 images, 20 classes and the background",

@@ -79,14 +79,12 @@ def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
         raise DatasetNotFoundError(f"{declared.file}: {unlabelled}")
     with ThreadPoolExecutor() as pool:
         sizes = list(pool.map(image_size, files))
+    pose = declared.pose
     images = (
-        (
-            image_record(str(path), size),
-            read_labels(labels_of(path, declared.roots), len(declared.names), size, declared.pose),
-        )
+        (image_record(str(path), size), read_labels(labels_of(path, declared.roots), len(declared.names), size, pose))
         for path, size in zip(files, sizes, strict=True)
     )
-    points = {"keypoints": list(declared.pose.meaning.names)} if declared.pose else {}
+    points = {"keypoints": list(pose.meaning.names), "flip_idx": pose.flip_idx} if pose else {}
     categories = [{"id": number, "name": name, **points} for number, name in sorted(declared.names.items())]
     return coco_content(images, categories)
 
@@ -95,7 +93,7 @@ def _without_labels(images: Sequence[Path], declared: YoloFile) -> str:
     """What is wrong where not one image has a file of labels, nor a folder for it: these have not lost all objects."""
     for image in images:
         path = labels_of(image, declared.roots)
-        if os.path.lexists(path) or (path.parent != image.parent and path.parent.is_dir()):
+        if os.path.lexists(path) or (path.parent != image.parent and os.path.isdir(path.parent)):
             return ""
     if not images:
         return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from visus.data.entry import Void
 from visus.data.errors import AnnotationError
 from visus.data.files.images import ImageError
 from visus.data.files.label_maps import LabelTable
@@ -14,6 +15,7 @@ from visus.data.records.image_files import ImageFiles
 from visus.types import VOID, Sample, Schema, SemanticTarget
 
 _LOOKED_AT = 100  # masks at most, spread over a split
+_NAMED = 5
 
 
 class SemanticPairs(ImageFiles):
@@ -24,37 +26,43 @@ class SemanticPairs(ImageFiles):
         pairs: the image and the mask of each sample.
         schema: what the labels mean.
         table: which label the values of a mask have.
+        void: "auto" refuses masks in which 255 can only be meant as a class, see `Void`.
 
     Raises:
-        AnnotationError: one class of two is in no mask, but pixels that do not count are: what was painted with 255 is
-            meant to be the second class.
+        AnnotationError: the masks show the first class and pixels that do not count, and nothing else: what was painted
+            with 255 is meant to be a class.
     """
 
-    def __init__(self, *, root: Path, pairs: Iterable[tuple[str, str]], schema: Schema, table: LabelTable) -> None:
+    def __init__(
+        self, *, root: Path, pairs: Iterable[tuple[str, str]], schema: Schema, table: LabelTable, void: Void = "auto"
+    ) -> None:
         listed = list(pairs)
         super().__init__(folder=root, names=(image for image, _ in listed), schema=schema)
         self._table = table
         self._masks = NameTable(mask for _, mask in listed)
-        if self.schema.num_classes <= 2:
+        if void == "auto":
             self._refuse_void_for_a_class()
 
     def _refuse_void_for_a_class(self) -> None:
-        """Look at masks until one shows the last class; unreadable ones are left to whoever reads them."""
+        """Look at masks until one shows another class than the first; unreadable ones are left to who reads them."""
         present: set[int] = set()
         step = max(1, len(self) // _LOOKED_AT)
         for index in range(0, len(self), step):
             with suppress(ImageError, AnnotationError):
                 present.update(self.target(index).labels.flatten().bincount().nonzero().flatten().tolist())
-            if self.schema.num_classes - 1 in present - {0}:
+            if present - {0, VOID}:
                 return
-        if VOID in present and present <= {0, VOID}:
-            named = self.schema.categories[-1]
-            missing = f"no pixel is {named!r}" if self.schema.num_classes == 2 else "there is one class"
-            raise AnnotationError(
-                f"{self.folder}: in the masks, such as {self.mask_path(0)}, {missing}, but some pixels are 255, which "
-                "do not count (void). Where 255 is the class, say so in a list classes.csv with the lines `name,id`, "
-                f"`background,0` and `{named},255`"
-            )
+        if VOID not in present:
+            return
+        first, *others = self.schema.categories
+        named = others[-1] if others else first
+        lacking = f"no pixel is {' or '.join(map(repr, others[:_NAMED]))}" if others else "there is one class"
+        second = f"`--data.void none` (`--void none` of `visus data`) makes it {named}; " if len(others) == 1 else ""
+        raise AnnotationError(
+            f"{self.folder}: in the masks, such as {self.mask_path(0)}, {lacking}, but some pixels are 255, which do "
+            f"not count (void). Where 255 is a class, {second}a list classes.csv with the lines `name,id`, "
+            f"`background,0` and `{named},255` says it, too; where such pixels do not count, `--data.void 255` does"
+        )
 
     def __getitem__(self, index: int) -> Sample:
         path = self.path(index)
