@@ -12,7 +12,15 @@ from rich.console import Console
 
 from visus.errors import VisusError
 from visus.names import suggestion
-from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, train_loader, val_loader
+from visus.runs.feed import (
+    as_learned,
+    check_machine,
+    check_recipe,
+    open_split,
+    train_loader,
+    val_loader,
+    why_unmirrored,
+)
 from visus.runs.results import as_json, measure_weights, print_metrics, write_results
 from visus.training.recipe import Recipe, RecipeError, differences
 from visus.training.run import RunFolder, is_run, new_run, resumable_run
@@ -275,3 +283,5 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
     )
     if recipe.about:
         console.print(f"Chosen for this data: {recipe.about}", soft_wrap=True, highlight=False, markup=False)
+    if unmirrored := why_unmirrored(recipe, schema):
+        console.print(unmirrored, soft_wrap=True, highlight=False, markup=False)
