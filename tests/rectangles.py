@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from visus.types import InstanceTarget, Keypoints, Sample
+from visus.data.augment.mirror import Mirror
+from visus.types import InstanceTarget, Sample
 
-PAIR = Keypoints(names=("left_hand", "right_hand", "nose"), flip_pairs=((0, 1),), sigmas=(0.05, 0.05, 0.05))
+MIRROR = Mirror(flip_pairs=((0, 1),))
+"""Of the keypoints of `rectangles`: the left hand, the right hand and the nose."""
 
 
 def rectangles(size: tuple[int, int], boxes: list[tuple[int, int, int, int]], *, masks: bool = True) -> Sample:

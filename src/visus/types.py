@@ -43,14 +43,15 @@ class Keypoints:
 
     Args:
         names: one name per keypoint.
-        flip_pairs: pairs of indices that change places when an image is mirrored.
+        flip_pairs: pairs of indices that change places when an image is mirrored, () where none do; None where nobody
+            knows, so that nothing with these keypoints may be mirrored.
         sigmas: the spread of each keypoint in COCO's object keypoint similarity.
         skeleton: pairs of indices that a drawing connects.
         labels: the labels of the categories that carry keypoints; empty means every category.
     """
 
     names: tuple[str, ...]
-    flip_pairs: tuple[tuple[int, int], ...]
+    flip_pairs: tuple[tuple[int, int], ...] | None
     sigmas: tuple[float, ...]
     skeleton: tuple[tuple[int, int], ...] = ()
     labels: tuple[int, ...] = ()

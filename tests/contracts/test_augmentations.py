@@ -14,7 +14,7 @@ import torch
 from contracts.fakes import learnable, quick_model
 from visus import catalog
 from visus.cli import main
-from visus.data.augment import AUGMENTATIONS
+from visus.data.augment import AUGMENTATIONS, mirror_of
 from visus.problem import Problem
 from visus.runs.feed import _augmentation, check_recipe
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
@@ -148,7 +148,7 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
         return
     known = inspect.signature(AUGMENTATIONS[kind]).parameters
     asked = {name: getattr(OTHER, name) for name in OPTIONS if name in known}
-    vary = AUGMENTATIONS[kind](**asked, keypoints=data.schema.keypoints)
+    vary = AUGMENTATIONS[kind](**asked, mirror=mirror_of(data.schema))
     before = sample.input.clone()
     first, again, other = (vary(sample, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert type(first.target) is type(sample.target)

@@ -10,6 +10,7 @@ import torch
 import visus.data.readers
 from visus.catalog import DATASETS
 from visus.data.augment.augment import Augment
+from visus.data.augment.mirror import mirror_of
 from visus.data.check.folder import check_folder
 from visus.data.feed.collate import Collate
 from visus.data.recognise import layout_of
@@ -63,7 +64,7 @@ def check(sample: Sample, schema: Schema) -> None:
 
 def test_samples_can_be_varied_and_collected(name: str, root: Path) -> None:
     dataset = DATASETS[name].open(root, "train", for_training=True)
-    vary = Augment(size=(48, 64), scale=(0.8, 1.2), rotate=5, colour=0.2, keypoints=dataset.schema.keypoints)
+    vary = Augment(size=(48, 64), scale=(0.8, 1.2), rotate=5, colour=0.2, mirror=mirror_of(dataset.schema))
     generator = torch.Generator().manual_seed(0)
     varied = [vary(dataset[index], generator) for index in range(min(len(dataset), 3))]
     batch = Collate()(varied)

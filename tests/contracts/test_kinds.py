@@ -20,6 +20,7 @@ import visus
 from contracts.fakes import EXAMPLES, SCHEMA, SIZE, as_batch, example, kind_measured, target_example
 from visus import catalog
 from visus.cli.tables import prediction_table, target_words
+from visus.data.augment.mirror import MIRRORED, Mirror, mirror_of
 from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
 from visus.data.records.given import LABELS, PARTS
@@ -88,7 +89,7 @@ def told(thing: Any, folder: Path) -> None:
 
 def warped(thing: Any, folder: Path) -> None:
     mirrored = place(SIZE, (20, 30), 0.5, (0.0, 0.0))
-    target = warp_target(thing, mirrored, keypoints=SCHEMA.keypoints)
+    target = warp_target(thing, mirrored, mirror=mirror_of(SCHEMA))
     assert type(target) is type(thing)
     assert target.size == (20, 30)
 
@@ -112,6 +113,18 @@ def within(thing: Any, folder: Path) -> None:
 
 def detailed(thing: Any, folder: Path) -> None:
     assert set(row(PARTS, thing, "making a schema")(thing)) <= {"masks", "keypoints"}
+
+
+def side_changed(thing: Any, folder: Path) -> None:
+    """Every number that has a counterpart becomes it, and twice gives what was there."""
+    swap = tuple(reversed(range(SCHEMA.num_classes)))
+    mirror = Mirror(((0, 1),), categories=swap)
+    change = row(MIRRORED, thing, "mirroring")
+    once, twice = change(thing, mirror), change(change(thing, mirror), mirror)
+    for name in ("label", "labels"):
+        if hasattr(thing, name):
+            assert torch.equal(getattr(twice, name), getattr(thing, name))
+            assert not torch.equal(getattr(once, name), getattr(thing, name))
 
 
 def ranked(thing: Any, folder: Path) -> None:
@@ -149,6 +162,7 @@ OPERATIONS = {
     "RELABELLED": Operation(TARGETS, relabelled),
     "LABELS": Operation(TARGETS, within),
     "PARTS": Operation(TARGETS, detailed),
+    "MIRRORED": Operation(TARGETS, side_changed),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
 

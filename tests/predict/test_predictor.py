@@ -155,11 +155,29 @@ class TestAveraged:
         model = Brightness(num_classes=2, threshold=0.5)
         predictor = Predictor(model, SCHEMA, device="cpu", averaged=averaged)
         several = predictor.averaged(scales=(0.5, 1.0), window=(64, 96))
-        assert asked == {"model": model, "scales": (0.5, 1.0), "flip": False, "window": (64, 96)}
+        looks = {"scales": (0.5, 1.0), "flip": False, "window": (64, 96), "counterparts": ()}
+        assert asked == {"model": model, **looks}
         assert several.schema == SCHEMA
         assert several.model.threshold == 0.1
         assert not several.model.training
         assert predictor.model is model
+
+    def test_classes_with_a_side_have_a_counterpart_in_the_mirror(self):
+        asked = {}
+
+        def averaged(model, **options):
+            asked.update(options)
+            return model
+
+        def of(*categories):
+            schema = Schema(categories, tuple(range(len(categories))))
+            return Predictor(Brightness(num_classes=3, threshold=0.5), schema, device="cpu", averaged=averaged)
+
+        of("road", "left lane", "right lane").averaged(flip=True)
+        assert asked["counterparts"] == (0, 2, 1)
+        of("road", "left lane").averaged(scales=(0.5,))
+        with pytest.raises(VisusError, match="--flip would mirror images, but the category 'left lane' has no counter"):
+            of("road", "left lane").averaged(flip=True)
 
     def test_of_a_segmentation_model_is_the_mean_of_its_looks(self, tmp_path, monkeypatch):
         torch.manual_seed(0)

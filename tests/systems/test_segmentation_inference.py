@@ -38,9 +38,18 @@ class Channels(nn.Module):
         return stages[-1] + self.tilt * torch.arange(frame.size[1])
 
 
-def network(tilt: float = 0.0) -> Segmenter:
+class Halves(nn.Module):
+    """Finds class 1 in the left half of whatever it looks at, class 2 in the right one."""
+
+    def forward(self, stages: list[torch.Tensor], frame: Frame) -> torch.Tensor:
+        left = torch.arange(frame.size[1]) < frame.size[1] / 2
+        logits = torch.stack((torch.zeros_like(left), left, ~left)).float() * 5
+        return logits[None, :, None].expand(len(stages[-1]), -1, frame.size[0], -1)
+
+
+def network(tilt: float = 0.0, classifier: nn.Module | None = None) -> Segmenter:
     transform = ImageTransform(min_size=None, max_size=None, divisor=1)
-    return Segmenter(transform=transform, backbone=Pixels(), classifier=Channels(tilt)).eval()
+    return Segmenter(transform=transform, backbone=Pixels(), classifier=classifier or Channels(tilt)).eval()
 
 
 def images() -> ImageBatch:
@@ -76,6 +85,14 @@ def test_the_mirrored_look_comes_back_mirrored() -> None:
     once = mirror(same)
     assert torch.equal(once.pixels[1, :, :, :4], same.pixels[1, :, :, :4].flip(2))
     assert torch.equal(mirror_maps(once.pixels, same.sizes), same.pixels)
+
+
+def test_classes_with_a_side_change_in_the_mirrored_look() -> None:
+    batch = ImageBatch(torch.zeros(1, 3, 2, 6), torch.tensor([[2, 6]]))
+    model = network(classifier=Halves())
+    alone = AveragedSegmenter(model)(batch).logits
+    torch.testing.assert_close(AveragedSegmenter(model, flip=True, counterparts=(0, 2, 1))(batch).logits, alone)
+    assert not torch.allclose(AveragedSegmenter(model, flip=True)(batch).logits, alone, atol=0.1)
 
 
 def test_windows_cover_everything_and_overlap() -> None:

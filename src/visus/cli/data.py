@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,15 +13,18 @@ import tyro
 
 from visus.data.entry import Void
 from visus.data.errors import DatasetNotFoundError
+from visus.errors import VisusError
 from visus.names import closest_path, counted
 from visus.new_folder import new_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from visus.cli.flip_pairs import ShownPairs
     from visus.data.check.records import Problem
     from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
+    from visus.types import Schema
 
 _EXAMPLES = 3
 _PATIENCE = 2.0  # seconds without a bar
@@ -55,21 +59,24 @@ class ShowArguments:
 
     Args:
         data: a folder in a known layout, or the name of a generated data set such as vignettes.
-        out: the folder to write to.
+        out: the folder to write to; may be left out beside --write-flip-pairs.
         dataset: what the folder holds, a name of `visus list datasets`; default: recognised by its files.
         split: train, val or test.
         void: what 255 means in masks of classes: as for `--data.void` of `visus train`.
         count: how many images, spread evenly over the split.
         keypoints: prefer COCO's annotations with keypoints where there are two files.
+        write_flip_pairs: write which keypoints change places in a mirror, as the data says or else as their mean
+            positions suggest, into flip_pairs.json in the data's folder; a file that exists stays as it is.
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|NAME")]
-    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     split: str = "train"
     void: Void = "auto"
     count: int = 16
     keypoints: bool = False
+    write_flip_pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,29 +133,50 @@ def _check(arguments: CheckArguments) -> int:
 
 
 def _show(arguments: ShowArguments) -> int:
-    """Draw the annotations of a data set on its images."""
+    """Draw the annotations of a data set on its images, and write which keypoints change places in a mirror."""
+    from visus.cli.flip_pairs import shown_pairs
     from visus.terminal import console
 
+    if arguments.out is None and not arguments.write_flip_pairs:
+        raise VisusError("--out FOLDER is needed: the folder to write the drawings to")
+    if arguments.out is None:
+        root, dataset = _open(arguments)
+        console().print(_written(shown_pairs(dataset), root, arguments.data), soft_wrap=True)
+        return 0
     out = arguments.out.expanduser()
     with new_folder(out):  # first: what is not free is refused before anything heavy is imported
-        dataset = _open(arguments)
+        root, dataset = _open(arguments)
+        pairs = shown_pairs(dataset)
+        if arguments.write_flip_pairs:
+            console().print(_written(pairs, root, arguments.data), soft_wrap=True)
         count = min(arguments.count, len(dataset))
-        _draw_some(dataset, count, out)
+        shown = [turn * len(dataset) // count for turn in range(count)]
+        _draw_samples(dataset, shown, out, pairs.schema(dataset.schema) if pairs else dataset.schema)
+        if pairs and not arguments.write_flip_pairs:
+            drawing = pairs.draw((dataset[index] for index in shown), out / "flip_pairs.png")
+            if line := pairs.line(root, drawing):
+                console().print(line, soft_wrap=True)
     console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {out / 'sheet.png'}", soft_wrap=True)
     return 0
 
 
-def _draw_some(dataset: SampleDataset, count: int, out: Path) -> None:
-    """Writes drawings of so many samples, spread evenly, and a sheet of them."""
+def _written(pairs: ShownPairs | None, root: Path, data: Path | str) -> str:
+    """Writes the pairs of keypoints beside the data, and says so."""
+    if pairs is None or not root.exists():
+        raise VisusError(f"{data}: no files with keypoints, so there are no pairs to write")
+    return pairs.write(root)
+
+
+def _draw_samples(dataset: SampleDataset, shown: Sequence[int], out: Path, schema: Schema) -> None:
+    """Draw some samples of a data set, each by itself and all on a sheet."""
     from visus.cli.tables import target_words
     from visus.draw.draw import draw
     from visus.draw.sheet import contact_sheet
 
     images, captions = [], []
-    for turn in range(count):
-        index = turn * len(dataset) // count
+    for index in shown:
         sample = dataset[index]
-        image = draw(sample.input, sample.target, dataset.schema)
+        image = draw(sample.input, sample.target, schema)
         name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
         image.save(out / f"{name}.png")
         images.append(image)
@@ -199,8 +227,8 @@ def _refuse_missing(path: Path) -> None:
         raise DatasetNotFoundError(f"{path}: no such file or folder{f'; did you mean {near}?' if near else ''}")
 
 
-def _open(arguments: ShowArguments) -> SampleDataset:
-    """The split of a folder, or of a generated data set of the catalog."""
+def _open(arguments: ShowArguments) -> tuple[Path, SampleDataset]:
+    """Where the data lies, and the split of it; or of a generated data set of the catalog."""
     from visus.data.datasets import DATASETS
     from visus.data.recognise import find_dataset
     from visus.names import find
@@ -215,7 +243,7 @@ def _open(arguments: ShowArguments) -> SampleDataset:
     if arguments.keypoints and name == "coco":
         name = "coco_keypoints"
     entry = find(DATASETS, name, "data set").with_void(arguments.void)
-    return entry.open(root, arguments.split, for_training=False)
+    return root, entry.open(root, arguments.split, for_training=False)
 
 
 def _print_report(report: CheckReport, console: Console, data: Path, *, everything: bool) -> None:

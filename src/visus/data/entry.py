@@ -13,6 +13,7 @@ from visus.errors import VisusError
 if TYPE_CHECKING:
     from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
+    from visus.types import Keypoints
 
 OF_THE_OWNER = "of the data's owner"
 """The licence of a layout that people fill themselves."""
@@ -43,6 +44,13 @@ class OpenSplit(Protocol):
             AnnotationError: annotations that cannot be used; names the file and the cause.
             ImageError: an image that has to be read and cannot be.
         """
+
+
+class WithKeypoints(Protocol):
+    """What a data set with keypoints offers that is read from files."""
+
+    def with_keypoints(self, meaning: Keypoints) -> SampleDataset:
+        """The same data, whose keypoints mean this."""
 
 
 class Check(Protocol):
@@ -78,7 +86,8 @@ class DatasetEntry:
         takes_void: whether ``open`` and ``check`` take an argument ``void``, see `Void` and `with_void`.
         refusal: why a folder that looks much like this layout is not taken for it; empty where it looks otherwise.
 
-    A ``~`` in front of a path is the user's own folder, for every reader and every check.
+    A ``~`` in front of a path is the user's own folder, for every reader and every check. Where keypoints are read from
+    files, ``flip_pairs.json`` beside these says which change places in a mirror (`visus.data.formats.flip_pairs`).
     """
 
     open: OpenSplit
@@ -96,7 +105,7 @@ class DatasetEntry:
     refusal: Callable[[Path], str] = lambda root: ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "open", _opening(self.open))
+        object.__setattr__(self, "open", _opening(self.open, from_files=self.write_fake is not None))
         if self.check is not None:
             object.__setattr__(self, "check", _checking(self.check))
 
@@ -114,12 +123,26 @@ class DatasetEntry:
         return replace(self, open=partial(use.open, void=void), check=partial(use.check, void=void))
 
 
-def _opening(use: OpenSplit) -> OpenSplit:
-    """The same, for folders with a ``~``; ``void`` goes to those who take it."""
+def _opening(use: OpenSplit, *, from_files: bool) -> OpenSplit:
+    """The same, for folders with a ``~``, and with the pairs of keypoints that lie beside files.
+
+    ``void`` goes to those who take it.
+    """
 
     def open_split(root: Path, split: str, *, for_training: bool = False, void: Void = "auto") -> SampleDataset:
         chosen: OpenSplit = use if void == "auto" else partial(cast(Any, use), void=void)
-        return chosen(Path(root).expanduser(), split, for_training=for_training)
+        root = Path(root).expanduser()
+        dataset = chosen(root, split, for_training=for_training)
+        meaning = dataset.schema.keypoints
+        if meaning is None or not from_files:
+            return dataset
+        from visus.data.formats.flip_pairs import read_flip_pairs
+
+        pairs = read_flip_pairs(root, meaning.names)
+        if pairs is None:
+            return dataset
+        keyed: WithKeypoints = cast(Any, dataset)
+        return keyed.with_keypoints(replace(meaning, flip_pairs=pairs))
 
     return open_split
 

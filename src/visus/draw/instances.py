@@ -15,6 +15,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
+from visus.data.sides import sides_of
 from visus.draw.canvas import Style, letter_size, line_unit
 from visus.draw.palette import CROWD, INK, LEFT, MIDDLE, PAPER, RIGHT, Colour, category_colour
 from visus.draw.tags import Rectangle, Tag, write_tags
@@ -202,7 +203,8 @@ def _limb_colour(first: Colour, second: Colour) -> Colour:
 def side_colours(keypoints: Keypoints) -> list[Colour]:
     """The colour of each keypoint: of the two members of a flip pair, the one named left is blue, the other orange."""
     colours = [MIDDLE] * len(keypoints)
-    for first, second in keypoints.flip_pairs:
-        swapped = "right" in keypoints.names[first].lower()
+    named = {pair[::-1] for pair in sides_of(keypoints.names, initials=True).pairs}
+    for first, second in keypoints.flip_pairs or ():
+        swapped = (first, second) in named
         colours[first], colours[second] = (RIGHT, LEFT) if swapped else (LEFT, RIGHT)
     return colours

@@ -140,12 +140,18 @@ class Predictor:
             window: rows and columns of a sliding window for large images; None looks at the whole.
 
         Raises:
-            VisusError: the model's problem has no such average.
+            VisusError: the model's problem has no such average, or a class has a side and no counterpart in a mirror.
         """
         if self._averaged is None:
             names = [problem.name for problem in catalog.PROBLEMS.values() if problem.averaged]
             raise VisusError(f"--scales, --flip and --window need a {' or '.join(names)} model")
-        model = self._averaged(self.model, scales=scales, flip=flip, window=window)
+        from visus.data.augment.mirror import mirror_of
+
+        mirror = mirror_of(self.schema)
+        if flip and not mirror.allowed:
+            raise VisusError(f"--flip would mirror images, but {'; '.join(mirror.refusals)}")
+        looks = {"scales": scales, "flip": flip, "window": window}
+        model = self._averaged(self.model, **looks, counterparts=mirror.categories)
         return Predictor(model, self.schema, device=str(self.device))
 
     def _groups(self, images: Iterable[tuple[Item, Pixels]], batch_size: int) -> Iterator[list[Ready]]:

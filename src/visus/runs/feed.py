@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 
+    from visus.data.augment import Mirror
     from visus.data.errors import DatasetNotFoundError
     from visus.data.feed.loader import SampleDataset, Transform
     from visus.problem import Problem
@@ -226,13 +228,38 @@ def _augment_options(recipe: Recipe) -> dict[str, Any]:
     return {field.name: getattr(asked, field.name) for field in fields(AugmentRecipe) if field.name in known}
 
 
+def why_unmirrored(recipe: Recipe, schema: Schema) -> str:
+    """One line where the recipe asks for mirrored images and the data allows none: why, and what helps; else empty."""
+    from visus.data.augment.mirror import unknown_pairs
+    from visus.data.formats.flip_pairs import flip_pairs_file
+
+    data, asked = recipe.data, _augment_options(recipe).get("flip", 0.0)
+    refusals, points = _mirror(recipe, schema).refusals, schema.keypoints
+    if not asked or not refusals:
+        return ""
+    advice = "; rename it where no side is meant"
+    if points is not None and unknown_pairs(points.names) in refusals:
+        command = f"visus data show {shlex.quote(data.root)} --dataset {data.dataset} --write-flip-pairs"
+        advice = f". Write the pairs into {flip_pairs_file(Path(data.root))}, or let `{command}` write a guess"
+    elif data.batches != "shuffled":
+        advice = ""
+    return f"Images are not mirrored (data.augment.flip {asked:g}): {'; '.join(refusals)}{advice}."
+
+
+def _mirror(recipe: Recipe, schema: Schema) -> Mirror:
+    """What the data becomes in a mirror."""
+    from visus.data.augment.mirror import mirror_of
+
+    return mirror_of(schema, by_class=recipe.data.batches != "shuffled")
+
+
 def _augmentation(recipe: Recipe, dataset: SampleDataset) -> Transform:
     """How the recipe changes training samples."""
     from visus.data.augment import AUGMENTATIONS
     from visus.names import build
 
     asked = recipe.data.augment
-    facts = {**_augment_options(recipe), "keypoints": dataset.schema.keypoints}
+    facts = {**_augment_options(recipe), "mirror": _mirror(recipe, dataset.schema)}
     made: Transform = build(
         AUGMENTATIONS[asked.kind], asked.options, what=f"the augmentation {asked.kind}", facts=facts
     )

@@ -16,7 +16,16 @@ from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.recipes.find import find_recipe
-from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, shortened, train_loader, val_loader
+from visus.runs.feed import (
+    as_learned,
+    check_machine,
+    check_recipe,
+    open_split,
+    shortened,
+    train_loader,
+    val_loader,
+    why_unmirrored,
+)
 from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
 from visus.runs.readable import advice, only_readable
 from visus.runs.results import Measured, as_json, measure_weights, print_metrics, write_results
@@ -346,3 +355,5 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
     )
     if recipe.about:
         console.print(f"Chosen for this data: {recipe.about}", soft_wrap=True, highlight=False, markup=False)
+    if unmirrored := why_unmirrored(recipe, schema):
+        console.print(unmirrored, soft_wrap=True, highlight=False, markup=False)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from rectangles import PAIR, rectangles
+from rectangles import MIRROR, rectangles
 from visus.data.augment import AUGMENTATIONS, Augment
 from visus.data.augment.warp import Warp, place
 from visus.data.feed.loader import generator_for
@@ -16,7 +16,7 @@ BOXES = [(4, 6, 30, 20), (40, 2, 60, 44)]
 
 
 def test_augment_is_a_function_of_the_generator() -> None:
-    augment = Augment(size=(40, 40), scale=(0.5, 2), translate=0.2, rotate=20, colour=1, keypoints=PAIR)
+    augment = Augment(size=(40, 40), scale=(0.5, 2), translate=0.2, rotate=20, colour=1, mirror=MIRROR)
     augment.min_visible = 0
     sample = rectangles(SIZE, BOXES)
     one, same, other = (augment(sample, generator_for(seed)) for seed in (1, 1, 2))
@@ -28,7 +28,7 @@ def test_augment_is_a_function_of_the_generator() -> None:
 def test_augment_leaves_its_input_alone() -> None:
     sample = rectangles(SIZE, BOXES)
     copy = rectangles(SIZE, BOXES)
-    Augment(scale=(1, 3), flip=1, rotate=9, colour=1, keypoints=PAIR)(sample, generator_for(0))
+    Augment(scale=(1, 3), flip=1, rotate=9, colour=1, mirror=MIRROR)(sample, generator_for(0))
     assert torch.equal(sample.input, copy.input)
     assert torch.equal(sample.target.boxes_xyxy, copy.target.boxes_xyxy)
 
@@ -50,7 +50,7 @@ def test_image_is_fitted_into_the_canvas() -> None:
 
 @pytest.mark.parametrize("zoom", [0.5, 2.0])
 def test_scale_and_position_vary(zoom: float) -> None:
-    augment = Augment(size=(48, 64), scale=(zoom, zoom), flip=0, keypoints=PAIR)
+    augment = Augment(size=(48, 64), scale=(zoom, zoom), flip=0, mirror=MIRROR)
     augment.min_visible = 0
     offsets = [augment.draw(SIZE, generator_for(seed)).matrix()[:, 2].tolist() for seed in range(200)]
     x, y = torch.tensor(offsets).unbind(1)
@@ -71,7 +71,7 @@ def test_scales_are_even_on_a_logarithmic_scale() -> None:
 def test_flip_has_its_probability() -> None:
     augment = Augment(flip=0.3)
     assert 0.2 < sum(augment.draw(SIZE, generator_for(seed)).mirrored for seed in range(400)) / 400 < 0.4
-    mirrored = Augment(flip=1.0, keypoints=PAIR)(rectangles(SIZE, BOXES), generator_for(0))
+    mirrored = Augment(flip=1.0, mirror=MIRROR)(rectangles(SIZE, BOXES), generator_for(0))
     assert mirrored.target.boxes_xyxy[0].tolist() == [34, 6, 60, 20]
 
 
@@ -108,7 +108,7 @@ class Beside(Augment):
 @pytest.mark.parametrize("masks", [True, False])
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_attributes_and_relationships_of_dropped_objects_go_with_them(flip: float, masks: bool) -> None:
-    varied = Beside(flip=flip, keypoints=PAIR)(related(masks), generator_for(0)).target
+    varied = Beside(flip=flip, mirror=MIRROR)(related(masks), generator_for(0)).target
     assert varied.labels.tolist() == [1, 2]
     assert varied.relationships is not None
     assert varied.relationships.tolist() == [[0, 4, 1], [1, 5, 0], [1, 7, 1]]
@@ -117,14 +117,14 @@ def test_attributes_and_relationships_of_dropped_objects_go_with_them(flip: floa
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_what_stays_keeps_what_is_said_of_it(flip: float) -> None:
-    varied = Augment(flip=flip, keypoints=PAIR)(related(), generator_for(0)).target
+    varied = Augment(flip=flip, mirror=MIRROR)(related(), generator_for(0)).target
     assert consistent(varied) == WORDS
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_attributes_and_relationships_follow_any_variation(kind: str) -> None:
     options = {"warp": {"size": SIZE, "scale": (0.5, 3.0), "translate": 0.5, "rotate": 20.0}, "ssd": {"size": (40, 40)}}
-    augment = AUGMENTATIONS[kind](**options.get(kind, {}), keypoints=PAIR)
+    augment = AUGMENTATIONS[kind](**options.get(kind, {}), mirror=MIRROR)
     left = set()
     for seed in range(60):
         varied = augment(related(), generator_for(seed)).target

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rectangles import PAIR, rectangles
+from rectangles import MIRROR, rectangles
 from visus.data.augment.ssd import (
     MIN_IOUS,
     SSDAugment,
@@ -26,7 +26,7 @@ CALM = {"flip": 0.0, "distort": 0.0, "zoom_out": 0.0, "min_ious": (None,)}
 
 
 def test_it_is_a_transform_and_a_function_of_the_generator() -> None:
-    augment = SSDAugment(size=(40, 40), keypoints=PAIR)
+    augment = SSDAugment(size=(40, 40), mirror=MIRROR)
     assert isinstance(augment, Transform)
     sample, copy = rectangles(SIZE, BOXES), rectangles(SIZE, BOXES)
     one, same, other = (augment(sample, generator_for(seed)) for seed in (1, 1, 3))
@@ -47,7 +47,7 @@ def test_calm_settings_change_nothing() -> None:
 
 
 def test_stretching_and_mirroring_move_boxes_by_the_ratio_of_each_axis() -> None:
-    varied = SSDAugment(**CALM | {"size": (96, 32), "flip": 1.0}, keypoints=PAIR)(
+    varied = SSDAugment(**CALM | {"size": (96, 32), "flip": 1.0}, mirror=MIRROR)(
         rectangles(SIZE, BOXES), generator_for(0)
     )
     assert varied.target.boxes_xyxy.tolist() == [[17, 12, 30, 40], [2, 4, 12, 88]]
@@ -59,7 +59,7 @@ def test_stretching_and_mirroring_move_boxes_by_the_ratio_of_each_axis() -> None
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("size", [(64, 64), None])
 def test_masks_boxes_keypoints_and_pixels_stay_together(seed: int, size: tuple[int, int] | None) -> None:
-    augment = SSDAugment(size=size, distort=0.0, keypoints=PAIR)
+    augment = SSDAugment(size=size, distort=0.0, mirror=MIRROR)
     varied = augment(rectangles(SIZE, BOXES), generator_for(seed)).target
     image = augment(rectangles(SIZE, BOXES), generator_for(seed)).input
     assert image.shape[1:] == varied.size == varied.masks.shape[1:]

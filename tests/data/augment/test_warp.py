@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rectangles import PAIR, rectangles
+from rectangles import MIRROR, rectangles
 from visus.data.augment.warp import PADDING_COLOUR, Span, Warp, place, warp_image, warp_maps
 from visus.data.augment.warp_targets import warp_sample, warp_target
 from visus.ops.masks import mask_iou, masks_to_boxes
@@ -70,7 +70,7 @@ def test_image_and_masks_agree(warp: Warp) -> None:
 @given(warp=warps, with_masks=st.booleans())
 def test_boxes_and_areas_bound_what_is_drawn(warp: Warp, with_masks: bool) -> None:
     sample = rectangles(SIZE, BOXES, masks=with_masks)
-    target = warp_target(sample.target, warp, keypoints=PAIR)
+    target = warp_target(sample.target, warp, mirror=MIRROR)
     height, width = warp.canvas
     assert target.size == warp.canvas
     for box, label, area in zip(target.boxes_xyxy, target.labels.tolist(), target.areas.tolist(), strict=True):
@@ -91,7 +91,7 @@ def test_boxes_and_areas_bound_what_is_drawn(warp: Warp, with_masks: bool) -> No
 @given(warp=warps)
 def test_keypoints_follow_the_matrix_or_are_lost(warp: Warp) -> None:
     sample = rectangles(SIZE, BOXES)
-    target = warp_target(sample.target, warp, keypoints=PAIR)
+    target = warp_target(sample.target, warp, mirror=MIRROR)
     assert target.keypoints_xyv is not None
     assert sample.target.keypoints_xyv is not None
     height, width = warp.canvas
@@ -119,8 +119,8 @@ def test_mirroring_twice_is_the_identity() -> None:
     sample = rectangles(SIZE, [*BOXES, (0, 0, 64, 48), (63, 47, 64, 48)])
     image = torch.randint(0, 255, (3, *SIZE), dtype=torch.uint8)
     sample = dataclasses.replace(sample, input=image)
-    once = warp_sample(sample, mirror(SIZE), keypoints=PAIR)
-    twice = warp_sample(once, mirror(SIZE), keypoints=PAIR)
+    once = warp_sample(sample, mirror(SIZE), mirror=MIRROR)
+    twice = warp_sample(once, mirror(SIZE), mirror=MIRROR)
     assert not torch.equal(once.input, image)
     assert torch.equal(twice.input, image)
     for name in ("boxes_xyxy", "labels", "areas", "is_crowd", "masks", "keypoints_xyv"):
@@ -128,14 +128,14 @@ def test_mirroring_twice_is_the_identity() -> None:
 
 
 def test_left_and_right_change_places() -> None:
-    target = warp_target(rectangles(SIZE, [(4, 6, 30, 20)]).target, mirror(SIZE), keypoints=PAIR)
+    target = warp_target(rectangles(SIZE, [(4, 6, 30, 20)]).target, mirror(SIZE), mirror=MIRROR)
     assert target.keypoints_xyv is not None
     assert target.keypoints_xyv[0].tolist() == [[34, 20, 1], [60, 6, 2], [0, 0, 0]]
     assert target.boxes_xyxy.tolist() == [[34, 6, 60, 20]]
 
 
-def test_mirroring_keypoints_needs_their_meaning() -> None:
-    with pytest.raises(ValueError, match=r"keypoints=schema\.keypoints"):
+def test_mirroring_keypoints_needs_their_pairs() -> None:
+    with pytest.raises(ValueError, match=r"mirror=mirror_of\(schema\)"):
         warp_target(rectangles(SIZE, BOXES).target, mirror(SIZE))
 
 
@@ -183,7 +183,7 @@ def test_no_objects() -> None:
     sample = rectangles(SIZE, [])
     for degrees in (0.0, 20.0):
         warp = dataclasses.replace(place(SIZE, (30, 30), 0.5, (2, 2)), degrees=degrees)
-        target = warp_sample(sample, warp, keypoints=PAIR).target
+        target = warp_sample(sample, warp, mirror=MIRROR).target
         assert target.masks is not None
         assert target.masks.shape == (0, 30, 30)
 
@@ -212,7 +212,7 @@ def test_quarter_turns_move_whole_pixels(degrees: float) -> None:
 @pytest.mark.parametrize("offset", [(31.0, 0.0), (-31.0, 0.0), (0.0, 45.0), (0.0, -45.0)])
 def test_an_image_beyond_the_canvas_leaves_padding(offset: tuple[float, float]) -> None:
     sample = rectangles((10, 10), [(0, 0, 10, 10)])
-    warped = warp_sample(sample, place((10, 10), (30, 40), 3.0, offset), keypoints=PAIR)
+    warped = warp_sample(sample, place((10, 10), (30, 40), 3.0, offset), mirror=MIRROR)
     assert (warped.input == torch.tensor(PADDING_COLOUR)[:, None, None]).all()
     assert len(warped.target) == 0
 
@@ -233,4 +233,4 @@ def test_extreme_sizes(size: tuple[int, int], offset: tuple[float, float]) -> No
     for scale in (0.01, 1.0, 50.0):
         for degrees in (0.0, 30.0):
             warp = dataclasses.replace(place(size, (16, 24), scale, offset), degrees=degrees)
-            assert warp_sample(sample, warp, keypoints=PAIR).input.shape == (3, 16, 24)
+            assert warp_sample(sample, warp, mirror=MIRROR).input.shape == (3, 16, 24)

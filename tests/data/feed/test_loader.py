@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rectangles import PAIR, rectangles
+from rectangles import MIRROR, rectangles
 from visus.data.augment.augment import Augment
 from visus.data.feed.collate import Collate
 from visus.data.feed.loader import Transformed, generator_for, make_loader
@@ -19,7 +19,7 @@ from visus.types import Batch, Sample, Schema
 class Rectangles:
     """Ten samples whose images lie in memory."""
 
-    schema = Schema(categories=("a", "b", "c"), category_ids=(1, 2, 3), has_masks=True, keypoints=PAIR)
+    schema = Schema(categories=("a", "b", "c"), category_ids=(1, 2, 3), has_masks=True)
 
     def __init__(self, count: int = 10) -> None:
         self.count = count
@@ -39,7 +39,7 @@ class Rectangles:
 
 
 def augmented(seed: int = 0) -> Transformed:
-    augment = Augment(size=(32, 32), scale=(0.5, 2.0), colour=0.5, translate=0.1, keypoints=PAIR)
+    augment = Augment(size=(32, 32), scale=(0.5, 2.0), colour=0.5, translate=0.1, mirror=MIRROR)
     return Transformed(Rectangles(), augment, seed=seed)
 
 

@@ -94,7 +94,7 @@ def test_keypoints(fake_coco: Path) -> None:
 
 
 def test_meaning_of_own_keypoints(tmp_path: Path) -> None:
-    names = ["nose", "left_hand", "right_hand", "left_foot"]
+    names = ["nose", "left_hand", "right_hand", "tail"]
     category = {"id": 9, "name": "robot", "keypoints": names, "skeleton": [[1, 2], [1, 3]]}
     data = one(tmp_path, {"keypoints": [1, 2, 2] * 4}, categories=[category, {"id": 2, "name": "cat"}])
     points = data.schema.keypoints

@@ -67,7 +67,7 @@ def test_a_row_for_each_image(tmp_path: Path, head: str, names: list[str]) -> No
     assert target.keypoints_xyv is not None
     assert target.keypoints_xyv.tolist() == [[[5, 6, 2], [25, 7.5, 2], [15, 12, 2]]]
     assert [len(open_folder(root, split)) for split in ("train", "val", "test")] == [8, 1, 1]
-    assert meaning.flip_pairs == (((0, 1),) if "left" in names[0] else ())
+    assert meaning.flip_pairs == (((0, 1),) if "left" in names[0] else None)
     assert for_folder(root).model == "maskrcnn_lite0_fpn"
 
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 import torch
 
 from visus.data.augment.colour import jitter_colour
+from visus.data.augment.mirror import UNKNOWN, Mirror
 from visus.data.augment.warp import Warp, place
 from visus.data.augment.warp_targets import warp_sample
-from visus.types import Keypoints, Sample
+from visus.types import Sample
 
 
 class Augment:
@@ -30,7 +31,8 @@ class Augment:
         translate: extra shift, up to this fraction of the size either way.
         rotate: rotation by up to this many degrees either way.
         colour: strength of the colour variation, 0 to 1.
-        keypoints: what keypoints mean, ``schema.keypoints``; needed to mirror samples that have them.
+        mirror: what labels and keypoints become in a mirror, `mirror_of` the schema; where it does not allow to mirror
+            the data, nothing is mirrored, whatever ``flip`` says.
 
     Objects of which less than ``min_visible``, a fraction of the area, is left are dropped.
     """
@@ -47,7 +49,7 @@ class Augment:
         translate: float = 0.0,
         rotate: float = 0.0,
         colour: float = 0.0,
-        keypoints: Keypoints | None = None,
+        mirror: Mirror = UNKNOWN,
     ) -> None:
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be two factors, the smaller first, not {scale}")
@@ -63,12 +65,12 @@ class Augment:
         self.translate = translate
         self.rotate = rotate
         self.colour = colour
-        self.keypoints = keypoints
+        self.mirror = mirror
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
         """A variation of ``sample``."""
         warp = self.draw(sample.target.size, generator)
-        varied = warp_sample(sample, warp, keypoints=self.keypoints, min_visible=self.min_visible)
+        varied = warp_sample(sample, warp, mirror=self.mirror, min_visible=self.min_visible)
         return replace(varied, input=jitter_colour(varied.input, self.colour, generator))
 
     def draw(self, size: tuple[int, int], generator: torch.Generator) -> Warp:
@@ -85,4 +87,4 @@ class Augment:
             for axis, (part, shift) in enumerate(((y, shift_y), (x, shift_x)))
         ]
         warp = place(size, canvas, scales, (offset[0], offset[1]))
-        return replace(warp, degrees=(2 * turn - 1) * self.rotate, mirrored=mirror < self.flip)
+        return replace(warp, degrees=(2 * turn - 1) * self.rotate, mirrored=mirror < self.flip and self.mirror.allowed)

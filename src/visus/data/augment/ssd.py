@@ -16,10 +16,11 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from visus.data.augment.colour import chroma_matrix as chroma_matrix
+from visus.data.augment.mirror import UNKNOWN, Mirror
 from visus.data.augment.warp import Warp, place
 from visus.data.augment.warp_targets import warp_sample
 from visus.ops.boxes import box_iou
-from visus.types import InstanceTarget, Keypoints, Sample, row
+from visus.types import InstanceTarget, Sample, row
 
 MIN_IOUS: tuple[float | None, ...] = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """What a crop must overlap some object by; None takes the whole image."""
@@ -70,7 +71,8 @@ class SSDAugment:
         zoom_out: the probability of an image that is laid on a larger canvas of the mean colour.
         largest_zoom: how many times longer the sides of that canvas may be.
         min_ious: the overlaps that a crop is asked for, one of them each time.
-        keypoints: what keypoints mean, ``schema.keypoints``; needed to mirror samples that have them.
+        mirror: what labels and keypoints become in a mirror, `mirror_of` the schema; where it does not allow to mirror
+            the data, nothing is mirrored, whatever ``flip`` says.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class SSDAugment:
         zoom_out: float = 0.5,
         largest_zoom: float = 4.0,
         min_ious: Sequence[float | None] = MIN_IOUS,
-        keypoints: Keypoints | None = None,
+        mirror: Mirror = UNKNOWN,
     ) -> None:
         for name, value in (("flip", flip), ("distort", distort), ("zoom_out", zoom_out)):
             if not 0 <= value <= 1:
@@ -94,7 +96,7 @@ class SSDAugment:
         self.size, self.flip, self.distort = size, flip, distort
         self.zoom_out, self.largest_zoom = zoom_out, largest_zoom
         self.min_ious = tuple(min_ious)
-        self.keypoints = keypoints
+        self.mirror = mirror
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
         """A variation of ``sample``.
@@ -107,10 +109,10 @@ class SSDAugment:
         image = distort_colours(sample.input, self.distort, generator)
         canvas = self._zoomed_out(target.size, generator)
         window = draw_crop(objects, canvas, self.min_ious, generator)
-        mirrored = _draw(generator) < self.flip
+        mirrored = _draw(generator) < self.flip and self.mirror.allowed
         inside = centres_inside(target.boxes_xyxy, window.box_xyxy()[None])[:, 0]
         kept = replace(sample, input=image, target=target if bool(inside.all()) else target[inside])
-        return warp_sample(kept, self._warp(target.size, window, mirrored), keypoints=self.keypoints)
+        return warp_sample(kept, self._warp(target.size, window, mirrored), mirror=self.mirror)
 
     def _zoomed_out(self, size: tuple[int, int], generator: torch.Generator) -> Window:
         """The image, or a canvas of its shape that it lies somewhere on."""

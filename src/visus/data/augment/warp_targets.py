@@ -10,32 +10,38 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from visus.data.augment.mirror import UNKNOWN, Mirror, mirrored_meaning
 from visus.data.augment.warp import Warp, warp_image, warp_maps
 from visus.ops.boxes import box_area, clip_boxes, large_boxes
-from visus.ops.keypoints import flip_keypoints
 from visus.ops.masks import masks_to_boxes
-from visus.types import VOID, ClassTarget, InstanceTarget, Keypoints, Sample, SemanticTarget, row
+from visus.types import VOID, ClassTarget, InstanceTarget, Sample, SemanticTarget, row
 
 
-def warp_sample(sample: Sample, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0) -> Sample:
+def warp_sample(sample: Sample, warp: Warp, *, mirror: Mirror = UNKNOWN, min_visible: float = 0.0) -> Sample:
     """Draw a sample through ``warp``; see `warp_objects` for what happens to objects that the canvas cuts."""
-    target = warp_target(sample.target, warp, keypoints=keypoints, min_visible=min_visible)
+    target = warp_target(sample.target, warp, mirror=mirror, min_visible=min_visible)
     return replace(sample, input=warp_image(sample.input, warp), target=target)
 
 
-def warp_target(target: Any, warp: Warp, *, keypoints: Keypoints | None = None, min_visible: float = 0.0) -> Any:
+def warp_target(target: Any, warp: Warp, *, mirror: Mirror = UNKNOWN, min_visible: float = 0.0) -> Any:
     """Draw whatever is known of an image through ``warp``: objects, the classes of pixels, or a class and its box.
+
+    Args:
+        target: the annotations.
+        warp: the map.
+        mirror: what labels and keypoints become where ``warp`` mirrors; targets with keypoints need it.
+        min_visible: the least fraction of its area that an object keeps.
 
     Raises:
         NoRowError: a kind of target that `WARPED` does not know.
+        ValueError: ``warp`` mirrors keypoints of which nobody knows which change places.
     """
-    return row(WARPED, target, "warping")(target, warp, keypoints, min_visible)
+    warped = row(WARPED, target, "warping")(target, warp, min_visible)
+    return mirrored_meaning(warped, mirror) if warp.mirrored else warped
 
 
-def warp_objects(
-    target: InstanceTarget, warp: Warp, keypoints: Keypoints | None = None, min_visible: float = 0.0
-) -> InstanceTarget:
-    """Draw annotations through ``warp``.
+def warp_objects(target: InstanceTarget, warp: Warp, min_visible: float = 0.0) -> InstanceTarget:
+    """Draw annotations through ``warp``; labels and the order of keypoints stay as they are.
 
     Boxes of objects that the canvas cuts, or that are turned, are drawn anew around what is left of their masks;
     without masks they are the clipped bounds of the warped corners. Areas scale with the map and with the part that is
@@ -45,7 +51,6 @@ def warp_objects(
     Args:
         target: the annotations.
         warp: the map.
-        keypoints: which keypoints change places in a mirror; needed where ``warp`` mirrors a target with keypoints.
         min_visible: the least fraction of its area that an object keeps.
     """
     matrix = warp.matrix()
@@ -60,7 +65,7 @@ def warp_objects(
         boxes, visible = _around_masks(boxes, visible, target.masks, masks, cut, magnified)
     points = target.keypoints_xyv
     if points is not None:
-        points = _warped_keypoints(points, warp, keypoints)
+        points = _warped_keypoints(points, warp)
     became_thin = ~large_boxes(boxes, 1.0) & large_boxes(target.boxes_xyxy, 1.0)
     keep = (visible >= min_visible) & (visible > 0) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1) & ~became_thin
     warped = replace(
@@ -74,16 +79,12 @@ def warp_objects(
     return warped if bool(keep.all()) else warped[keep]
 
 
-def warp_pixels(
-    target: SemanticTarget, warp: Warp, keypoints: Keypoints | None = None, min_visible: float = 0.0
-) -> SemanticTarget:
+def warp_pixels(target: SemanticTarget, warp: Warp, min_visible: float = 0.0) -> SemanticTarget:
     """Draw the classes of pixels through ``warp``; what comes from outside of the image is `VOID`."""
     return replace(target, labels=warp_maps(target.labels[None], warp, outside=VOID)[0], size=warp.canvas)
 
 
-def warp_class(
-    target: ClassTarget, warp: Warp, keypoints: Keypoints | None = None, min_visible: float = 0.0
-) -> ClassTarget:
+def warp_class(target: ClassTarget, warp: Warp, min_visible: float = 0.0) -> ClassTarget:
     """The class stays; its box is clipped to the canvas, and none where nothing of it is left."""
     if target.box_xyxy is None:
         return replace(target, size=warp.canvas)
@@ -118,22 +119,18 @@ def _around_masks(
     return boxes, visible
 
 
-def _warped_keypoints(points: Float[Tensor, "n k 3"], warp: Warp, meaning: Keypoints | None) -> Float[Tensor, "n k 3"]:
-    matrix = replace(warp, mirrored=False).matrix()
+def _warped_keypoints(points: Float[Tensor, "n k 3"], warp: Warp) -> Float[Tensor, "n k 3"]:
+    matrix = warp.matrix()
     height, width = warp.canvas
     xy = (points[..., :2].double() @ matrix[:, :2].T + matrix[:, 2]).to(points.dtype)
     inside = (xy >= 0).all(dim=-1) & (xy[..., 0] <= width) & (xy[..., 1] <= height) & (points[..., 2] > 0)
-    moved = torch.cat((xy, points[..., 2:]), dim=-1) * inside[..., None]
-    if not warp.mirrored:
-        return moved
-    if meaning is None:
-        raise ValueError("mirroring keypoints needs their meaning: pass keypoints=schema.keypoints")
-    return flip_keypoints(moved, width, meaning.flip_pairs)
+    moved: Tensor = torch.cat((xy, points[..., 2:]), dim=-1) * inside[..., None]
+    return moved
 
 
-WARPED: dict[type, Callable[[Any, Warp, Keypoints | None, float], Any]] = {
+WARPED: dict[type, Callable[[Any, Warp, float], Any]] = {
     InstanceTarget: warp_objects,
     SemanticTarget: warp_pixels,
     ClassTarget: warp_class,
 }
-"""How each kind of target goes through a warp."""
+"""How each kind of target goes through a warp; what its numbers mean in a mirror is `MIRRORED`'s to say."""

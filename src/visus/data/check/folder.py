@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from visus.data.augment.mirror import mirror_of, unknown_pairs
+from visus.data.check.mirror_guess import guess_flip_pairs, offer
 from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, no_data
 from visus.data.datasets import DATASETS
 from visus.data.entry import DatasetEntry, Void
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.splits import SPLITS
+from visus.data.formats.flip_pairs import FlipPairsError, flip_pairs_file
 from visus.data.recognise import find_dataset
 from visus.data.records.relabelled import label_table
 from visus.errors import VisusError
@@ -65,12 +68,30 @@ def _refused(root: Path, entry: DatasetEntry) -> Iterator[Problem]:
             yield from _unreadable(root, opened[split])
         except DatasetNotFoundError as error:
             absent.append(str(error))
+        except FlipPairsError as error:  # the same for every split
+            file = flip_pairs_file(root)
+            yield Problem("unusable flip pairs", "error", str(file), str(error).removeprefix(f"{file}: "))
+            return
         except VisusError as error:
             yield Problem("unreadable split", "error", str(root), f"the split {split!r}: {error}")
     if not opened and absent:
         yield Problem.of_error("missing split", root, absent[0])
     if not entry.unseen_classes:
         yield from _differences(root, opened)
+    if opened:
+        yield from _unmirrored(root, next(iter(opened.values())))
+
+
+def _unmirrored(root: Path, dataset: Any) -> Iterator[Problem]:
+    """Why images of a data set will not be mirrored, with pairs of keypoints to look at."""
+    schema = dataset.schema
+    unknown = schema.keypoints is not None and schema.keypoints.flip_pairs is None
+    for refusal in mirror_of(schema).refusals[unknown:]:
+        yield Problem("side without counterpart", "warning", str(root), f"{refusal}: images will not be mirrored")
+    if unknown:
+        names, guess = schema.keypoints.names, guess_flip_pairs(dataset)
+        message = f"{unknown_pairs(names)}: images will not be mirrored. {offer(names, guess, root)}"
+        yield Problem("unknown flip pairs", "warning", str(root), message)
 
 
 def _unreadable(root: Path, dataset: Any) -> Iterator[Problem]:

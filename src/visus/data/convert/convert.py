@@ -21,7 +21,8 @@ from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import build_index, read_coco_json, refuse_outside
 from visus.data.formats.coco_layouts import find_coco, find_images
-from visus.data.formats.coco_values import Record
+from visus.data.formats.coco_values import Record, mirror_places
+from visus.data.formats.flip_pairs import read_flip_pairs
 from visus.data.formats.voc_layout import find_voc, listed_names
 from visus.data.formats.yolo_yaml import find_yaml, read_yaml, split_files
 from visus.data.readers.voc import voc_content
@@ -156,7 +157,14 @@ def _categories(source: Path, contents: dict[str, tuple[Path, Record]]) -> list[
             known = found.setdefault(name, {**category, "name": name})
             if (known.get("keypoints") or []) != (category.get("keypoints") or []):
                 raise AnnotationError(f"{source}: the category {name} has other keypoints in another split")
-    return list(found.values())
+    return [_with_pairs(source, category) for category in found.values()]
+
+
+def _with_pairs(source: Path, category: Record) -> Record:
+    """A category with the pairs of keypoints that a file beside the data gives."""
+    names = category.get("keypoints") or []
+    pairs = read_flip_pairs(source, names) if names else None
+    return category if pairs is None else {**category, "flip_idx": mirror_places(pairs, len(names))}
 
 
 def _name(category: Record) -> str:

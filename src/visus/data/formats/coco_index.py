@@ -255,8 +255,9 @@ def _keypoint_meaning(categories: Sequence[Record], path: Path) -> Keypoints | N
     carriers = tuple(label for label, category in enumerate(categories) if category.get("keypoints"))
     for names, category in declared.items():
         meaning = skeleton_meaning(names, category.get("skeleton") or ())
-        if "flip_idx" in category:
-            meaning = replace(meaning, flip_pairs=mirror_pairs(category["flip_idx"]))
+        said = [c["flip_idx"] for c in categories if c.get("keypoints") and "flip_idx" in c]
+        if said:
+            meaning = replace(meaning, flip_pairs=mirror_pairs(said[0]))
         return replace(meaning, labels=() if len(carriers) == len(categories) else carriers)
     return None
 

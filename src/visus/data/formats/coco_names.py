@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from visus.data.formats.coco_values import first_of_skeleton
+from visus.data.formats.coco_values import Record, first_of_skeleton, mirror_places
+from visus.data.sides import flip_pairs_of
 from visus.types import Keypoints, Schema
 
 _NAMES_BY_FIRST_ID: Final = {
@@ -62,7 +63,7 @@ COCO_PERSON_SCHEMA: Final = Schema(categories=("person",), category_ids=(1,), ke
 
 
 def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) -> Keypoints:
-    """What keypoints mean by their names: "left_x" and "right_x" change places in a mirror.
+    """What keypoints mean by their names; `visus.data.sides` says which of them change places in a mirror.
 
     Sigmas are COCO's where the names are those of COCO's person, otherwise 0.05 each, the order of COCO's mean.
 
@@ -73,15 +74,17 @@ def skeleton_meaning(names: Sequence[str], skeleton: Sequence[Sequence[int]]) ->
     if tuple(names) == COCO_PERSON_KEYPOINTS.names:
         return COCO_PERSON_KEYPOINTS
     first = first_of_skeleton(skeleton)
-    position = {name: index for index, name in enumerate(names)}
-    pairs = (
-        (index, position[name.replace("left", "right", 1)])
-        for name, index in position.items()
-        if "left" in name and name.replace("left", "right", 1) in position
-    )
     return Keypoints(
         names=tuple(names),
-        flip_pairs=tuple(pairs),
+        flip_pairs=flip_pairs_of(names),
         sigmas=(0.05,) * len(names),
         skeleton=tuple((start - first, end - first) for start, end in skeleton),
     )
+
+
+def keypoint_fields(meaning: Keypoints) -> Record:
+    """What a category says of its keypoints: their names and, where that is known, which each one is in a mirror."""
+    fields: Record = {"keypoints": list(meaning.names)}
+    if meaning.flip_pairs is not None:
+        fields["flip_idx"] = mirror_places(meaning.flip_pairs, len(meaning))
+    return fields

@@ -85,6 +85,14 @@ def mirror_pairs(places: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple((place, other) for place, other in enumerate(places) if place < other)
 
 
+def mirror_places(pairs: Sequence[tuple[int, int]], count: int) -> list[int]:
+    """Which of ``count`` places each one is in a mirror: `mirror_pairs` the other way round."""
+    places = list(range(count))
+    for one, other in pairs:
+        places[one], places[other] = other, one
+    return places
+
+
 def first_of_skeleton(skeleton: Sequence[Sequence[int]]) -> int:
     """From which number a skeleton counts its keypoints: 1, as COCO's files do, or 0 where it has a 0."""
     return 0 if any(end == 0 for pair in skeleton for end in pair) else 1

@@ -30,14 +30,6 @@ class YoloPose:
     channels: int
 
     @property
-    def flip_idx(self) -> list[int]:
-        """Which keypoint each one is in a mirror."""
-        places = list(range(len(self.meaning)))
-        for one, other in self.meaning.flip_pairs:
-            places[one], places[other] = other, one
-        return places
-
-    @property
     def numbers(self) -> int:
         """How many numbers the keypoints of an object take."""
         return len(self.meaning) * self.channels
@@ -83,19 +75,16 @@ def pose_of(path: Path, content: dict[str, Any]) -> YoloPose | None:
         raise AnnotationError(f"{path}: kpt_shape is {said!r}; the number of keypoints and 2 or 3 are needed")
     count, channels = shape
     flip = _numbers(content.get("flip_idx", []))
-    if content.get("flip_idx") not in (None, "", "~", "null", []) and not is_mirror(flip, count):
+    declared = content.get("flip_idx") not in (None, "", "~", "null", [])
+    if declared and not is_mirror(flip, count):
         raise AnnotationError(
             f"{path}: flip_idx is {content['flip_idx']!r}; each of 0 to {count - 1} and back is needed"
         )
-    person = [*range(count)]
-    for one, other in COCO_PERSON_KEYPOINTS.flip_pairs:
-        if count == len(COCO_PERSON_KEYPOINTS):
-            person[one], person[other] = other, one
     names = _point_names(path, content, count)
-    if names is None and count == len(COCO_PERSON_KEYPOINTS) and flip == person:
+    if names is None and count == len(COCO_PERSON_KEYPOINTS) and mirror_pairs(flip) == COCO_PERSON_KEYPOINTS.flip_pairs:
         names = list(COCO_PERSON_KEYPOINTS.names)
     meaning = skeleton_meaning(names or [f"keypoint {number}" for number in range(1, count + 1)], ())
-    if "flip_idx" in content:
+    if declared:
         meaning = replace(meaning, flip_pairs=mirror_pairs(flip))
     return YoloPose(meaning, channels)
 

@@ -45,6 +45,7 @@ from visus.data.files.walk import visible, walk_files
 from visus.data.formats.coco_index import coco_content, image_record
 from visus.data.formats.coco_names import COCO_PERSON_KEYPOINTS
 from visus.data.formats.coco_values import Record
+from visus.data.formats.flip_pairs import FLIP_PAIRS
 from visus.data.formats.labelme_fake import write_fake
 from visus.data.formats.labelme_json import (
     NO_CATEGORY,
@@ -126,8 +127,8 @@ def _survey(root: Path) -> _Survey:
 
 
 def _json_files(root: Path) -> Iterator[Path]:
-    """The JSON files below a folder, in the same order every time, without hidden ones."""
-    return walk_files(root, (".json",))
+    """The JSON files below a folder, in the same order every time, without hidden ones and our own."""
+    return (path for path in walk_files(root, (".json",)) if path.name != FLIP_PAIRS)
 
 
 def _name(root: Path, found: _Survey) -> None:

@@ -28,6 +28,7 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.formats.coco_index import coco_content, image_record, schema_of
+from visus.data.formats.coco_names import keypoint_fields
 from visus.data.formats.yolo_files import label_lines, parse_label, read_labels, write_label
 from visus.data.formats.yolo_yaml import (
     CLASS_LISTS,
@@ -84,7 +85,7 @@ def yolo_content(paths: Iterable[Path], declared: YoloFile) -> dict[str, Any]:
         (image_record(str(path), size), read_labels(labels_of(path, declared.roots), len(declared.names), size, pose))
         for path, size in zip(files, sizes, strict=True)
     )
-    points = {"keypoints": list(pose.meaning.names), "flip_idx": pose.flip_idx} if pose else {}
+    points = keypoint_fields(pose.meaning) if pose else {}
     categories = [{"id": number, "name": name, **points} for number, name in sorted(declared.names.items())]
     return coco_content(images, categories)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +20,7 @@ from visus.data.formats.coco_index import CocoIndex, build_index
 from visus.data.formats.coco_segments import draw_segments, unpacked
 from visus.data.formats.coco_values import Record
 from visus.names import counted
-from visus.types import InstanceTarget, Sample, Schema
+from visus.types import InstanceTarget, Keypoints, Sample, Schema
 
 
 class IndexedDataset(Dataset[Sample]):
@@ -64,6 +66,12 @@ class IndexedDataset(Dataset[Sample]):
                 "iscrowd to 0"
             )
         return self
+
+    def with_keypoints(self, meaning: Keypoints) -> Self:
+        """The same images and objects, whose keypoints mean this."""
+        changed = copy(self)
+        changed._index = replace(self._index, schema=replace(self.schema, keypoints=meaning))
+        return changed
 
     @property
     def schema(self) -> Schema:

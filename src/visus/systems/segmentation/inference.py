@@ -33,6 +33,7 @@ class AveragedSegmenter(nn.Module):
         flip: whether it looks at each of them mirrored, too.
         window: rows and columns of a sliding window in pixels of the resized image; None looks at the whole.
         overlap: the least share of a window that its neighbour sees, too.
+        counterparts: the class that each one is in a mirror, where some have a side; empty where none has.
 
     Raises:
         ValueError: no scale, a scale that is not above 0, a window without pixels, or an overlap outside of [0, 1).
@@ -49,6 +50,7 @@ class AveragedSegmenter(nn.Module):
         flip: bool = False,
         window: tuple[int, int] | None = None,
         overlap: float = 0.25,
+        counterparts: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if not scales or min(scales) <= 0:
@@ -58,7 +60,7 @@ class AveragedSegmenter(nn.Module):
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be a share from 0 to below 1, not {overlap}")
         self.model, self.scales, self.flip = model, tuple(scales), flip
-        self.window, self.overlap = window, overlap
+        self.window, self.overlap, self.counterparts = window, overlap, list(counterparts)
 
     @property
     def transform(self) -> ImageTransform:
@@ -75,6 +77,7 @@ class AveragedSegmenter(nn.Module):
                 logits = self._look(mirror(scaled) if mirrored else scaled)
                 if mirrored:
                     logits = mirror_maps(logits, scaled.sizes)
+                    logits = logits[:, self.counterparts] if self.counterparts else logits
                 probabilities = enlarge(logits, frame).softmax(1)
                 total = probabilities if total is None else total + probabilities
         assert total is not None
