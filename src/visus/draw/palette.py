@@ -40,7 +40,17 @@ def category_colour(label: int, turn: int = 0) -> Colour:
 
 def schema_colour(schema: Schema, label: int) -> Colour:
     """The colour that the data set gives to a category, else that of `category_colour`."""
-    return schema.colours[label] if schema.colours else category_colour(label)
+    return schema.colours[label] if 0 <= label < len(schema.colours) else category_colour(label)
+
+
+def schema_name(schema: Schema, label: int) -> str:
+    """The name of a category as it is drawn, on one line; the number of one that has none."""
+    return drawable(schema.categories[label]) if 0 <= label < len(schema.categories) else f"label {label}"
+
+
+def drawable(text: str) -> str:
+    """A text without what no font can draw on one line: line ends, and bytes of a name that is no UTF-8."""
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def text_colour(background: Colour) -> Colour:
