@@ -12,6 +12,7 @@ from torch import nn
 
 from visus.data.datasets import DATASETS
 from visus.metrics import ClassificationMetric, CocoMetric, Metric, RetrievalMetric, SemanticMetric, VocMetric
+from visus.metrics.objects import ObjectMetric
 from visus.names import build, find
 from visus.problem import Problem
 from visus.systems import classification, detection, instances, metric_learning, segmentation
@@ -40,6 +41,7 @@ LOSSES: dict[str, Callable[..., Any]] = {
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
     "voc": VocMetric,
+    "objects": ObjectMetric,
     "semantic": SemanticMetric,
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,

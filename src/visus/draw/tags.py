@@ -18,8 +18,8 @@ _Boxes = NDArray[np.float64]
 _MOST_HIDDEN = 0.4
 """A tag gives way that covers more than this share of itself of other tags, or the like of objects."""
 
-_MOST_COVERED = 0.25
-"""The share of a picture that tags may cover."""
+_MOST_COVERED = 0.15
+"""Where all tags together would cover more than this share of a picture, none is written."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def write_tags(picture: Image.Image, tags: Sequence[Tag], *, font_size: float, a
     height = ascent + descent + padding // 2
     pen = ImageDraw.Draw(picture, "RGBA")
     objects = np.array([tag.box for tag in tags], dtype=np.float64).reshape(-1, 4)
+    tags = [replace(tag, text=shortened(tag.text, font, picture.width - 2 * padding)) for tag in tags]
+    sizes = [(pen.textlength(tag.text, font=font) + 2 * padding, float(height)) for tag in tags]
+    if not all_of_them and sum(w * h for w, h in sizes) > _MOST_COVERED * picture.width * picture.height:
+        return False
     placed: list[tuple[Tag, Rectangle]] = []
-    room = _MOST_COVERED * picture.width * picture.height
-    for tag in tags:
-        tag = replace(tag, text=shortened(tag.text, font, picture.width - 2 * padding))
-        size = pen.textlength(tag.text, font=font) + 2 * padding, float(height)
+    for tag, size in zip(tags, sizes, strict=True):
         spot, hidden = _best_spot(tag.box, size, picture.size, [spot for _, spot in placed], objects)
-        if all_of_them or (hidden <= _MOST_HIDDEN * size[0] * size[1] and size[0] * size[1] <= room):
+        if all_of_them or hidden <= _MOST_HIDDEN * size[0] * size[1]:
             placed.append((tag, spot))
-            room -= size[0] * size[1]
     for tag, spot in reversed(placed):  # where two must overlap, the first lies on top
         rounded_box(pen, _pixels(spot), radius=padding, fill=(*tag.colour, 235))
         middle = (spot[1] + spot[3]) / 2 + font_size * 0.05

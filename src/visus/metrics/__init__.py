@@ -7,6 +7,7 @@ from visus.metrics.coco import CocoMetric, evaluate_coco
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
 from visus.metrics.coco_summary import CocoResult
 from visus.metrics.metric import ConfusionMatrix, Measure, Metric, PerCategory
+from visus.metrics.objects import ObjectMetric
 from visus.metrics.ranking import image_quality
 from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
 from visus.metrics.semantic import SemanticMetric
@@ -20,6 +21,7 @@ __all__ = [
     "ImageRecords",
     "Measure",
     "Metric",
+    "ObjectMetric",
     "PerCategory",
     "RetrievalMetric",
     "SemanticMetric",
