@@ -95,7 +95,7 @@ SCENES = [[scene(100 * block + number) for number in range(5)] for block in rang
 
 @pytest.mark.parametrize("scenes", SCENES)
 def test_curves_are_those_of_the_definition(scenes) -> None:
-    curves = score_curves([match_objects(*one) for one in scenes], CATEGORIES)
+    curves = score_curves([match_objects(*one) for one in scenes], SCHEMA.categories)
     for threshold in (0.0, 0.29, 0.5, 0.87, 1.0):
         found, objects = map(sum, zip(*(judged(*one, threshold) for one in scenes), strict=True), ([], []))
         values = curves.at(threshold)
@@ -114,7 +114,7 @@ def test_curves_are_those_of_the_definition(scenes) -> None:
 @pytest.mark.parametrize("scenes", SCENES)
 def test_the_envelope_is_the_best_precision_at_a_recall_or_beyond(scenes) -> None:
     matches = [match_objects(*one) for one in scenes]
-    curves = score_curves(matches, CATEGORIES)
+    curves = score_curves(matches, SCHEMA.categories)
     for label in range(CATEGORIES):
         rows = sorted(
             (

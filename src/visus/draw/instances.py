@@ -92,12 +92,16 @@ def paint_objects(picture: Image.Image, things: Sequence[DrawnObject], schema: S
     return picture
 
 
-def with_names(picture: Image.Image, things: Sequence[DrawnObject], style: Style) -> Image.Image:
-    """Writes the names of objects beside them; those that would hide others give way to a legend of all."""
+def with_names(
+    picture: Image.Image, things: Sequence[DrawnObject], style: Style, *, legend: bool = True
+) -> Image.Image:
+    """Writes the names of objects beside them; those that would hide others give way to a legend of all, if wanted."""
     tags = [Tag(thing.text, thing.box, thing.colour) for thing in things if _within(thing.box, picture.size)]
     crowding = min(1.0, max(0.6, math.sqrt(20 / max(len(tags), 1))))  # smaller letters where there are many names
     font_size = letter_size(picture.size) * crowding * style.text_scale
     if style.labels == "none" or write_tags(picture, tags, font_size=font_size, all_of_them=style.labels == "all"):
+        return picture
+    if not legend:
         return picture
     colours = {thing.legend: thing.colour for thing in reversed(things)}
     counts = Counter(thing.legend for thing in things)

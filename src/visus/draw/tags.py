@@ -55,7 +55,8 @@ def write_tags(picture: Image.Image, tags: Sequence[Tag], *, font_size: float, a
         return False
     placed: list[tuple[Tag, Rectangle]] = []
     for tag, size in zip(tags, sizes, strict=True):
-        spot, hidden = _best_spot(tag.box, size, picture.size, [spot for _, spot in placed], objects)
+        taken = [spot for _, spot in placed]
+        spot, hidden = _best_spot(tag.box, size, picture.size, taken, objects, steps=5 if all_of_them else 1)
         if all_of_them or hidden <= _MOST_HIDDEN * size[0] * size[1]:
             placed.append((tag, spot))
     for tag, spot in reversed(placed):  # where two must overlap, the first lies on top
@@ -82,12 +83,15 @@ def _best_spot(
     canvas: tuple[int, int],
     placed: Sequence[Rectangle],
     objects: _Boxes,
+    *,
+    steps: int = 5,
 ) -> tuple[Rectangle, float]:
     """Where a tag covers the least, and how many of its pixels cover tags or the like of objects there.
 
+    It is looked for at the box and up to ``steps`` lines away from its upper corners.
     An object that is wholly covered counts as the whole tag, however small it is; a large one hardly at all.
     """
-    corners = np.array(list(_corners(box, tag_size)))
+    corners = np.array(list(_corners(box, tag_size, steps)))
     room = np.maximum(np.array(canvas, dtype=np.float64) - tag_size, 0.0)
     moved = np.clip(corners, 0.0, room)
     spots = np.concatenate((moved, moved + tag_size), axis=1)
@@ -102,7 +106,7 @@ def _best_spot(
     return (x1, y1, x2, y2), float(hidden[best])
 
 
-def _corners(box: Rectangle, tag_size: tuple[float, float]) -> Iterator[tuple[float, float]]:
+def _corners(box: Rectangle, tag_size: tuple[float, float], steps: int) -> Iterator[tuple[float, float]]:
     """Upper left corners to try, in order of preference."""
     x1, y1, x2, y2 = box
     width, height = tag_size
@@ -110,7 +114,7 @@ def _corners(box: Rectangle, tag_size: tuple[float, float]) -> Iterator[tuple[fl
     for y in (y1 - height, y1, y2, y2 - height):
         yield x1, y
         yield right, y
-    for step in range(1, 6):
+    for step in range(1, steps + 1):
         yield x1, y1 + step * height
         yield right, y1 + step * height
         yield x1, y1 - (step + 1) * height

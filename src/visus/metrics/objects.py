@@ -61,7 +61,7 @@ class ObjectMetric(ImageRecords):
 
     def compute(self) -> dict[str, float]:
         """The numbers; -1 where nothing is annotated, nan for a threshold where nothing was found."""
-        self._curves = score_curves(self._matches(), self.schema.num_classes, threshold=self.threshold)
+        self._curves = score_curves(self._matches(), self.schema.categories, threshold=self.threshold)
         values = self._curves.at(self._curves.threshold)
         if math.isnan(self._curves.threshold) and self._curves.objects.any():
             values = {"precision": np.full(1, np.nan), "recall": np.zeros(1), "F1": np.zeros(1)}

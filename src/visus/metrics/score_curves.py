@@ -29,6 +29,7 @@ class ScoreCurves:
     """Curves of each of c categories; a row is nan where nothing is annotated.
 
     Args:
+        categories: their names.
         precision: over `THRESHOLDS` [c, 101]; nan where nothing is detected any more.
         recall: over `THRESHOLDS` [c, 101].
         f1: over `THRESHOLDS` [c, 101].
@@ -38,6 +39,7 @@ class ScoreCurves:
         threshold: the least score that was asked for, else the suggested one.
     """
 
+    categories: tuple[str, ...]
     precision: _Curves
     recall: _Curves
     f1: _Curves
@@ -61,26 +63,26 @@ class ScoreCurves:
 
 
 def score_curves(
-    images: Sequence[ObjectMatches], num_classes: int, *, threshold: float | None = None
+    images: Sequence[ObjectMatches], categories: Sequence[str], *, threshold: float | None = None
 ) -> ScoreCurves:
     """Counts right and wrong detections of each category over the least score.
 
     Args:
         images: what was found in each.
-        num_classes: of the data.
+        categories: the name of each label.
         threshold: a least score that was chosen before; None takes the suggested one.
     """
     owed = _joined([image.objects for image in images], np.int64)
     labels = _joined([image.labels[~image.ignored] for image in images], np.int64)
     scores = _joined([image.scores[~image.ignored] for image in images], np.float64)
     right = _joined([image.found[~image.ignored] >= 0 for image in images], np.bool_)
-    objects = np.bincount(owed, minlength=num_classes)[:num_classes]
-    rows = [_of_category(scores[labels == c], right[labels == c], int(objects[c])) for c in range(num_classes)]
+    objects = np.bincount(owed, minlength=len(categories))
+    rows = [_of_category(scores[labels == c], right[labels == c], int(objects[c])) for c in range(len(categories))]
     precision, recall, f1, envelope = (np.stack(parts) for parts in zip(*rows, strict=True))
     known = f1[objects > 0]
     suggested = suggested_threshold(known.mean(axis=0)) if len(known) else math.nan
     chosen = suggested if threshold is None else threshold
-    return ScoreCurves(precision, recall, f1, envelope, objects, suggested, chosen)
+    return ScoreCurves(tuple(categories), precision, recall, f1, envelope, objects, suggested, chosen)
 
 
 def suggested_threshold(f1: NDArray[np.float64]) -> float:

@@ -1,6 +1,7 @@
 """Object detection: Faster R-CNN, SSD, FCOS."""
 
 from visus.metrics.coco import CocoMetric
+from visus.metrics.objects import ObjectMetric
 from visus.metrics.voc import VocMetric
 from visus.problem import Architecture, Builder, Problem
 from visus.systems.detection import fcos
@@ -41,7 +42,9 @@ PROBLEM = Problem(
         "coco": lambda model, recipe, schema: CocoMetric(schema=schema, kinds=("box",)),
         "voc": lambda model, recipe, schema: VocMetric(schema),
         "voc07": lambda model, recipe, schema: VocMetric(schema, rule="07"),
+        "objects": lambda model, recipe, schema: ObjectMetric(schema),
     },
+    examined=lambda schema, threshold: ObjectMetric(schema, threshold=threshold),
 )
 
 __all__ = ["PROBLEM", "SSD", "DetectionCriterion", "FasterRCNN", "SSDCriterion"]

@@ -1,5 +1,6 @@
 """Instance segmentation and keypoints: Mask R-CNN."""
 
+from visus.metrics.objects import ObjectMetric
 from visus.problem import Architecture, Builder, Problem
 from visus.systems.instances.losses import InstanceCriterion
 from visus.systems.instances.mask_rcnn import (
@@ -24,6 +25,8 @@ PROBLEM = Problem(
     targets=(InstanceTarget,),
     architectures=(Architecture(MASK_RCNN, {"instances": InstanceCriterion}),),
     metric=instance_metric,
+    metrics={"coco": instance_metric, "objects": lambda model, recipe, schema: ObjectMetric(schema)},
+    examined=lambda schema, threshold: ObjectMetric(schema, threshold=threshold),
 )
 
 __all__ = ["PROBLEM", "InstanceCriterion", "MaskRCNN"]
