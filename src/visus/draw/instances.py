@@ -189,7 +189,9 @@ def _paint_lines(picture: Image.Image, things: Sequence[DrawnObject], keypoints:
     picture.paste(layer, (0, 0), layer)
 
 
-def _outline_box(pen: ImageDraw.ImageDraw, thing: DrawnObject, width: float, smooth: int, size: tuple[int, int]) -> None:
+def _outline_box(
+    pen: ImageDraw.ImageDraw, thing: DrawnObject, width: float, smooth: int, size: tuple[int, int]
+) -> None:
     """The frame of an object; thinner where a mask already shows its shape."""
     line = max(1, round(width * (0.8 if thing.mask is not None else 1.0)))
     if not _within(thing.box, (size[0] // smooth, size[1] // smooth)):

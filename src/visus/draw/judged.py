@@ -79,7 +79,7 @@ def judge_instances(
     found, target = found[torch.from_numpy(matches.order)], target.to("cpu")
     missed = target[torch.from_numpy(matches.places)][_not_found(matches)]
     things = [
-        _in_colour(thing, _verdict(matches, place), f"{thing.text} IoU {matches.ious[place]:.2f}")
+        _in_colour(thing, _verdict(matches, place), f"IoU {matches.ious[place]:.2f}")
         for place, thing in enumerate(objects_found(found, schema, style))
     ]
     things += [_in_colour(thing, "missed", thing.text) for thing in objects_annotated(missed, schema, style)]
@@ -95,9 +95,7 @@ def _verdict(matches: ObjectMatches, place: int) -> str:
 
 
 def _in_colour(thing: DrawnObject, verdict: str, text: str) -> DrawnObject:
-    return replace(
-        thing, colour=COLOURS[verdict], legend=verdict, text=text if verdict == "right" else thing.text
-    )
+    return replace(thing, colour=COLOURS[verdict], legend=verdict, text=text if verdict == "right" else thing.text)
 
 
 def _not_found(matches: ObjectMatches) -> Tensor:

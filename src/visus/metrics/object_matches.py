@@ -55,8 +55,9 @@ class ObjectMatches:
         return int((self.scores >= min_score - ROUNDING).sum())
 
     def quality(self, min_score: float) -> float:
-        """From 0, nothing right, to 1, every object found exactly and nothing else: the sum of the IoU of what was found
-        over (found + half of the wrong + half of the missed); panoptic quality (arXiv 1801.00868, equation 1), of boxes.
+        """Panoptic quality (arXiv 1801.00868, equation 1) of the boxes, from 0 to 1, everything right and nothing else.
+
+        It is the sum of the IoU of what was found over (found + half of the wrong + half of the missed).
         """
         kept = self.kept(min_score)
         right = self.found[:kept] >= 0

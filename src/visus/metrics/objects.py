@@ -24,8 +24,8 @@ from visus.types import Batch, InstancePrediction, InstanceTarget, Schema
 class ObjectMetric(ImageRecords):
     """F1, precision and recall over batches and processes, as means over the categories that are annotated.
 
-    ``compute`` returns ``F1``, ``precision``, ``recall`` and the ``score threshold`` that they were measured at: the one
-    with the largest mean F1, unless it is given.
+    ``compute`` returns ``F1``, ``precision``, ``recall`` and the ``score threshold`` that they were measured at: the
+    one with the largest mean F1, unless it is given.
 
     Args:
         schema: the names of the categories.

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from visus.data.feed.loader import SampleDataset
 from visus.metrics.retrieval import Embedded
 from visus.report.charts import line_chart
-from visus.report.pairs import data_url
+from visus.report.pictures import data_url
 
 RIGHT, WRONG, ASKED = (46, 160, 67), (214, 69, 65), (90, 98, 110)
 CELL, FRAME, GAP = 104, 5, 6
@@ -66,7 +66,7 @@ def neighbour_sheet(
 ) -> Image.Image:
     """A row for each query: the query, then its neighbours, each in a frame."""
     step = CELL + 2 * FRAME + GAP
-    sheet = Image.new("RGB", ((found.shape[1] + 1) * step + GAP, len(queries) * step), (255, 255, 255))
+    sheet = Image.new("RGBA", ((found.shape[1] + 1) * step + GAP, len(queries) * step))  # on the page's own colour
     for row, (query, others) in enumerate(zip(queries, found.tolist(), strict=True)):
         sheet.paste(_framed(dataset, query, ASKED), (0, row * step))
         for column, other in enumerate(others, 1):

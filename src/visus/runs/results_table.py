@@ -15,8 +15,8 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from visus.recipes.metric_table import Row
+from visus.report.layout import write_page
 from visus.report.neighbours import recall_chart
-from visus.report.report import write_page
 
 Numbers = Mapping[str, float]
 KS = (1, 10, 100, 1000)

@@ -13,13 +13,14 @@ from rich.console import Console
 from visus.errors import VisusError
 from visus.names import suggestion
 from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, train_loader, val_loader
-from visus.runs.results import as_json, measure_weights, print_metrics, write_results
+from visus.runs.results import measure_weights, write_results
 from visus.training.recipe import Recipe, RecipeError, differences
 from visus.training.run import RunFolder, is_run, new_run, resumable_run
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from visus.data.feed.loader import SampleDataset
     from visus.types import Schema
 
 SHARED_RUN = "VISUS_RUN_FOLDER"
@@ -78,8 +79,9 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
         console.print(f"All {done} epochs were trained before; --fit.epochs asks for more.", highlight=False)
     if result.stop_reason:
         console.print(f"Stopped early: {result.stop_reason}.", soft_wrap=True, highlight=False)
-    measured = measure_weights(folder, recipe, task.model, task.metric, val_data, console=console)
-    write_results(folder, recipe, schema, measured, val_data, console)
+    measured = measure_weights(folder, recipe, problem, task.model, task.metric, val_data, console=console)
+    splits = _named(recipe, train_data, val_data)
+    write_results(folder, recipe, problem, task.model, measured, splits, console, best_epoch=result.best_epoch)
     return folder.path
 
 
@@ -95,7 +97,8 @@ def evaluate(
     """Measures the weights of a run.
 
     On the run's own validation data the numbers and the report are written anew; other data and other metrics have
-    files of their own, ``metrics-SPLIT.json`` and ``metrics-SPLIT-METRIC.json``.
+    files of their own, ``metrics-SPLIT.json`` and ``report-SPLIT.html``, or ``metrics-SPLIT-METRIC.json`` and so on.
+    There, objects are counted from the score on that the run's own validation suggested.
 
     Args:
         run: the folder of the run.
@@ -134,14 +137,13 @@ def evaluate(
     there = f"the split {data.val!r} of {data.root}"
     dataset = as_learned(asked, problem, model, schema, dataset, of=f"the run {folder.path}", other=there)
     console = Console()
-    measured = measure_weights(folder, asked, model, measuring, dataset, console=console, device=device)
-    if own:
-        write_results(folder, recipe, schema, measured, dataset, console)
-    else:
-        print_metrics(measured, console)
-        other = folder.path / f"metrics-{data.val}{'' if usual else f'-{metric}'}.json"
-        folder.write_metrics(as_json(measured), other)
-        console.print(f"Written to {other}", soft_wrap=True, highlight=False)
+    threshold = None if own else folder.threshold()
+    measured = measure_weights(
+        folder, asked, problem, model, measuring, dataset, console=console, device=device, threshold=threshold
+    )
+    part = "" if own else f"{data.val}{'' if usual else f'-{metric}'}"
+    splits = _named(asked, open_split(recipe, "train"), dataset)
+    write_results(folder, asked, problem, model, measured, splits, console, part=part)
     return measured.numbers
 
 
@@ -227,6 +229,12 @@ def process_rank() -> int:
         if name in os.environ:
             return int(os.environ[name])
     return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))
+
+
+def _named(recipe: Recipe, train_data: SampleDataset, other: SampleDataset) -> dict[str, SampleDataset]:
+    """The data of a run by their splits, those of training first."""
+    name = recipe.data.val if recipe.data.val != recipe.data.train else f"{recipe.data.val} again"
+    return {recipe.data.train: train_data, name: other}
 
 
 def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:

@@ -195,7 +195,7 @@ class FitRecipe:
         nodes: machines.
         seed: seed of everything random.
         val_every_epochs: epochs from validation to validation; the last epoch is always validated.
-        log_every_steps: optimiser steps from record to record in TensorBoard.
+        log_every_steps: optimiser steps from record to record in the logger, at most; the first records are closer.
         save_every_minutes: minutes from checkpoint to checkpoint inside an epoch; each epoch's end writes one as well.
     """
 

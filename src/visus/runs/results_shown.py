@@ -1,0 +1,57 @@
+"""Numbers on the terminal: tables that fit its width, and plain lines for files and pipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from visus.metrics.metric import Measure
+
+_GAP = 2  # blanks between columns
+
+
+def print_metrics(numbers: Mapping[str, float], measures: Mapping[str, Measure], console: Console) -> None:
+    """On a terminal measures that belong to a table as one, rows down and columns across; others a line each.
+
+    A table that is wider than the terminal goes on below, with as many columns as have room.
+    """
+    shown = {name: measures[name] for name in numbers}
+    tabular = {name: measure for name, measure in shown.items() if measure.row and console.is_terminal}
+    rows = list(dict.fromkeys(measure.row for measure in tabular.values()))
+    columns = dict.fromkeys(measure.column for measure in tabular.values())
+    cells = {(m.row, m.column): _cell(m, numbers[name]) for name, m in tabular.items()}
+    head = max((cell_len(kind) for kind in rows), default=0)
+    for part in _parts(list(columns), cells, console.width - head):
+        table = Table("", *part, box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
+        table.columns[0].min_width = head
+        for kind in rows:
+            if any((kind, column) in cells for column in part):
+                table.add_row(f"[bold]{kind}[/]", *(cells.get((kind, column), "") for column in part))
+        for column_ in table.columns:
+            column_.no_wrap = True
+        console.print(table)
+    for name, measure in shown.items():
+        if name not in tabular:
+            console.print(f"{name} {_text(measure, numbers[name])}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _parts(columns: list[str], cells: Mapping[tuple[str, str], str], room: int) -> list[list[str]]:
+    """The columns in groups that fit into ``room`` letters, of about as many columns each."""
+    widest = max((cell_len(column) for column in columns), default=0)
+    most = max(1, room // (max(widest, len("0.000")) + _GAP))
+    groups = -(-len(columns) // most)
+    size = -(-len(columns) // groups) if groups else 1
+    return [columns[start : start + size] for start in range(0, len(columns), size)]
+
+
+def _cell(measure: Measure, value: float) -> str:
+    text = _text(measure, value)
+    return f"[bold green]{text}[/]" if measure.headline else text
+
+
+def _text(measure: Measure, value: float) -> str:
+    """A dash where there was nothing to measure."""
+    return "-" if not measure.known(value) else f"{value:.3f}" if measure.unit == "share" else f"{value:.4g}"
