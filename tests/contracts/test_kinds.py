@@ -24,10 +24,12 @@ from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
 from visus.data.records.relabelled import RELABELLED
 from visus.draw.draw import draw
-from visus.metrics.ranking import image_quality
+from visus.draw.judged import draw_judged
+from visus.metrics.ranking import image_quality, quality_meaning
 from visus.predict.predictor import AT_LEAST
 from visus.predict.results import ResultFolder
 from visus.recipes.folder import SUITABLE
+from visus.report.distribution import COUNTED, Tally
 from visus.types import NoRowError, Prediction, Target, row
 
 SOURCES = Path(visus.__file__).parent
@@ -113,6 +115,22 @@ def suited(thing: Any, folder: Path) -> None:
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 
+def judged(thing: Any, folder: Path) -> None:
+    target = EXAMPLES[type(thing)](0, True)[1] if type(thing) in EXAMPLES else None
+    image = torch.zeros(3, *SIZE, dtype=torch.uint8)
+    assert isinstance(draw_judged(image, thing, target, SCHEMA, min_score=0.3), Image.Image)
+
+
+def explained(thing: Any, folder: Path) -> None:
+    assert "{" not in quality_meaning(thing).format(threshold=0.5)
+
+
+def counted(thing: Any, folder: Path) -> None:
+    tally = Tally(1)
+    row(COUNTED, thing, "counting labels")(thing, tally)
+    assert tally.labels.total() > 0
+
+
 @dataclass(frozen=True)
 class Operation:
     """What a table is for.
@@ -136,6 +154,9 @@ OPERATIONS = {
     "WARPED": Operation(TARGETS, warped),
     "SUITABLE": Operation(TARGETS, suited),
     "RELABELLED": Operation(TARGETS, relabelled),
+    "JUDGED": Operation(PREDICTIONS, judged),
+    "MEANINGS": Operation(PREDICTIONS, explained),
+    "COUNTED": Operation(TARGETS, counted),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
 

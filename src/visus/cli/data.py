@@ -55,6 +55,7 @@ class ShowArguments:
         split: train, val or test.
         count: how many images, spread evenly over the split.
         keypoints: prefer COCO's annotations with keypoints where there are two files.
+        labels: write the names of objects beside them: auto those that hide nothing by it, all, or none.
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|NAME")]
@@ -63,6 +64,7 @@ class ShowArguments:
     split: str = "train"
     count: int = 16
     keypoints: bool = False
+    labels: Literal["auto", "all", "none"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -129,19 +131,33 @@ def _show(arguments: ShowArguments) -> int:
     dataset = _open(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     count = min(arguments.count, len(dataset))
-    images, captions = [], []
+    images, captions, failures = [], [], list[str]()
     for turn in range(count):
         index = turn * len(dataset) // count
-        sample = dataset[index]
-        image = draw(sample.input, sample.target, dataset.schema)
-        name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
-        image.save(arguments.out / f"{name}.png")
+        try:
+            sample = dataset[index]
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
+            continue
+        name = Path(sample.path).name or str(index)
+        image = draw(
+            sample.input,
+            sample.target,
+            dataset.schema,
+            labels=arguments.labels,
+            on_error=lambda error, name=name: failures.append(f"{name} is without its drawing: {error}"),
+        )
+        image.save(arguments.out / f"{index:06d}{f'_{Path(sample.path).stem}' if sample.path else ''}.png")
         images.append(image)
-        captions.append(f"{Path(sample.path).name or index}: {target_words(sample.target, dataset.schema)}")
+        captions.append(f"{name}: {target_words(sample.target, dataset.schema)}")
     if images:
         contact_sheet(images, captions=captions).save(arguments.out / "sheet.png")
-    Console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {arguments.out / 'sheet.png'}")
-    return 0
+    console = Console()
+    where = f"; all at a glance: {arguments.out / 'sheet.png'}" if images else ""
+    console.print(f"{len(images)} of {len(dataset)} images drawn{where}", soft_wrap=True, highlight=False, markup=False)
+    for line in failures:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return 1 if failures else 0
 
 
 def _convert(arguments: ConvertArguments) -> int:

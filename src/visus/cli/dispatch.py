@@ -187,5 +187,6 @@ def _unknown(word: str) -> str:
 
 def _style(text: str, code: str, stream: TextIO | None = None) -> str:
     """Text in a terminal's colours, where the stream is a terminal that wants them."""
-    wanted = (stream or sys.stdout).isatty() and "NO_COLOR" not in os.environ
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
+    wanted = (stream or sys.stdout).isatty() and not plain
     return f"\x1b[{code}m{text}\x1b[0m" if wanted else text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from visus.predict.predictor import Predictor
     from visus.predict.results import ResultFolder
 
+USUAL_SCORE = 0.5
+"""From which score objects are drawn where no run suggests another."""
+
+Labels = Literal["auto", "all", "none"]
+
 
 @dataclass(frozen=True)
 class PredictArguments:
@@ -33,7 +39,9 @@ class PredictArguments:
         model: a run folder, a .safetensors file, or published weights by name (`visus list weights`), fetched once.
         source: an image, a folder, a quoted glob, a list file (.txt, one path a line) or a video.
         out: the folder to write to; default: a new one, runs/predict/ and the name of the source.
-        min_score: draw objects from this score on; predictions.json holds all that the model reports.
+        min_score: draw objects from this score on; default: what the run's validation suggests, else 0.5.
+            predictions.json holds all that the model reports.
+        labels: write the names of objects beside them: auto those that hide nothing by it, all, or none.
         batch_size: images that go through the network together.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         every: of a video, look at every n-th frame.
@@ -47,7 +55,8 @@ class PredictArguments:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    min_score: float = 0.5
+    min_score: float | None = None
+    labels: Labels = "auto"
     batch_size: int = 1
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     every: int = 1
@@ -75,7 +84,7 @@ def main(argv: list[str]) -> int:
 
     from visus.errors import VisusError
 
-    if not 0 <= arguments.min_score <= 1 or arguments.batch_size < 1 or arguments.every < 1:
+    if not 0 <= (arguments.min_score or 0) <= 1 or arguments.batch_size < 1 or arguments.every < 1:
         raise VisusError("--min-score must lie between 0 and 1, --batch-size and --every must be at least 1")
     return _predict(arguments, Console(stderr=True))
 
@@ -90,13 +99,14 @@ def _predict(arguments: PredictArguments, console: Console) -> int:
     # The source comes first: a wrong one fails before anything is downloaded.
     names = [] if video else [file.name for file in list_images(arguments.source)]
     predictor = load(arguments.model, device=arguments.device)
+    min_score = _least_score(arguments, console)
     if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
         predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)
     results = ResultFolder(arguments.out or _new_folder(arguments.source), predictor.schema)
     start = time.perf_counter()
     try:
         items = _video_items(arguments, results) if video else _image_items(arguments, results, names)
-        _look_at(items, _total(arguments, names), predictor, results, arguments, console)
+        _look_at(items, _total(arguments, names), predictor, results, replace(arguments, min_score=min_score), console)
     finally:  # also after Ctrl-C: what was found until then is kept
         results.write_json()
     _tell(results, time.perf_counter() - start, console)
@@ -117,7 +127,7 @@ def _look_at(
     from visus.cli.tables import prediction_table
     from visus.draw.draw import draw
 
-    min_score = arguments.min_score
+    min_score = USUAL_SCORE if arguments.min_score is None else arguments.min_score
     legend: Literal["below", "inside"] = "inside" if _writes_video(arguments) else "below"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress, ExitStack() as open_files:
@@ -128,10 +138,43 @@ def _look_at(
             for item, prediction in zip(batch, predictions, strict=True):
                 results.add(item.name, item.image_id, prediction, **item.details)
                 if arguments.pictures:
-                    save(item.name, draw(item.image, prediction, predictor.schema, min_score=min_score, legend=legend))
+                    picture = draw(
+                        item.image,
+                        prediction,
+                        predictor.schema,
+                        min_score=min_score,
+                        legend=legend,
+                        labels=arguments.labels,
+                        on_error=partial(_undrawn, results, item.name),
+                    )
+                    save(item.name, picture)
                 if total == 1:
                     console.print(prediction_table(prediction, predictor.schema, min_score=min_score))
             progress.update(task, completed=len(results.images) + len(results.failures))
+
+
+def _undrawn(results: ResultFolder, name: str, error: Exception) -> None:
+    """Notes an image that was not drawn, which is kept without a drawing."""
+    from visus.errors import VisusError
+
+    results.fail(name, VisusError(f"not drawn: {error}"))
+
+
+def _least_score(arguments: PredictArguments, console: Console) -> float:
+    """The score from which objects are drawn: as told, else as the run's validation suggests, which is said."""
+    from visus.training.run import RunFolder
+
+    run = Path(arguments.model)
+    suggested = RunFolder(run).threshold() if run.is_dir() else None
+    if arguments.min_score is not None or suggested is None:
+        return USUAL_SCORE if arguments.min_score is None else arguments.min_score
+    if arguments.pictures:
+        console.print(
+            f"objects are drawn from a score of {suggested:.2f} on, as the run's validation suggests (--min-score)",
+            soft_wrap=True,
+            highlight=False,
+        )
+    return suggested
 
 
 def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

@@ -36,7 +36,7 @@ def neighbours_html(
         neighbours: pictures in a row beside the query.
     """
     rows, found = nearest(images, queries=queries, neighbours=neighbours)
-    sheet = neighbour_sheet(dataset, images.labels, rows, found)
+    sheet = _on_any_page(neighbour_sheet(dataset, images.labels, rows, found))
     text = "Grey: the query. Green: the same class. Red: another one. Where there are failures, they come first."
     return (
         f'<p class="note">{escape(text)}</p><div class="panel">'
@@ -66,12 +66,23 @@ def neighbour_sheet(
 ) -> Image.Image:
     """A row for each query: the query, then its neighbours, each in a frame."""
     step = CELL + 2 * FRAME + GAP
-    sheet = Image.new("RGBA", ((found.shape[1] + 1) * step + GAP, len(queries) * step))  # on the page's own colour
+    sheet = Image.new("RGB", ((found.shape[1] + 1) * step + GAP, len(queries) * step), (255, 255, 255))
     for row, (query, others) in enumerate(zip(queries, found.tolist(), strict=True)):
         sheet.paste(_framed(dataset, query, ASKED), (0, row * step))
         for column, other in enumerate(others, 1):
             colour = RIGHT if labels[other] == labels[query] else WRONG
             sheet.paste(_framed(dataset, other, colour), (column * step + GAP, row * step))
+    return sheet
+
+
+def _on_any_page(sheet: Image.Image) -> Image.Image:
+    """The sheet with nothing between its pictures, where the page's own colour shows, light or dark."""
+    side, step = CELL + 2 * FRAME, CELL + 2 * FRAME + GAP
+    shown = Image.new("L", sheet.size)
+    for top in range(0, sheet.height, step):
+        for left in (0, *range(step + GAP, sheet.width, step)):
+            shown.paste(255, (left, top, left + side, top + side))
+    sheet.putalpha(shown)
     return sheet
 
 

@@ -83,30 +83,32 @@ def _ignore(name: str, error: Exception) -> None:
 
 
 def write_report(
-    path: Path,
+    run: Path,
     *,
     title: str,
     schema: Schema,
     history: list[dict[str, float]],
     results: Results,
+    name: str = REPORT,
     background: Background | None = None,
     on_error: OnError = _ignore,
 ) -> Path:
     """Writes the report of a run.
 
     Args:
-        path: the file, in the folder of the run, whose ``recipe.json`` is shown where it has one.
+        run: the folder; its ``recipe.json`` is shown where it has one.
         title: the heading.
         schema: the names of the categories, and how keypoints are connected.
         history: one dict per epoch: ``train ...`` and ``val ...`` losses, measures such as ``box AP``, ``lr``.
         results: of the best weights.
+        name: of the file.
         background: what else is known of the run.
         on_error: told the name of each image that could not be drawn, and why; the page has it plain.
 
     Returns:
         The path of the page.
     """
-    about, run, numbers, measures = background or Background(), path.parent, results.numbers, results.measures
+    about, numbers, measures = background or Background(), results.numbers, results.measures
     sections = [part for detail in results.details for part in _detail(detail, title, schema, results)]
     examples = worst_and_best(results.examples, schema, results.drawn_from, on_error)
     counted, counted_note = distribution(about.splits, schema)
@@ -118,13 +120,13 @@ def write_report(
             section("Measures", *measure_tables(numbers, measures)),
             section("Training", curves(history, measures)),
             *(section(*part) for part in sections),
-            *(section(name, html, _about_examples(name, results)) for name, html in examples.items()),
+            *(section(heading, html, _about_examples(heading, results)) for heading, html in examples.items()),
             section("The data", counted, counted_note),
             section("A training batch as the network saw it", batch, _ABOUT_BATCH),
             section("How it was made", _recipe(run) + machine()),
         )
     )
-    return write_body(path, title, body)
+    return write_body(run / name, title, body)
 
 
 _ABOUT_BATCH = (
@@ -134,8 +136,10 @@ _ABOUT_BATCH = (
 
 def _about_examples(name: str, results: Results) -> str:
     """What the quality below a picture is, and how to read the drawings."""
+    if not results.examples or not name.startswith("Worst"):
+        return ""
     meaning = quality_meaning(results.examples[0][1]).format(threshold=f"{results.drawn_from:.2f}")
-    return f"{meaning} A click on a picture enlarges it." if name.startswith("Worst") else ""
+    return f"{meaning} A click on a picture enlarges it."
 
 
 def _detail(detail: Any, title: str, schema: Schema, results: Results) -> list[Section]:

@@ -62,8 +62,8 @@ class Measured:
     details: list[Any]
     examples: list[Example]
     count: int
-    seconds: float
-    parameters: int
+    seconds: float = 0.0
+    parameters: int = 0
 
     @property
     def threshold(self) -> float:
@@ -166,10 +166,11 @@ def write_results(
     ending = f"-{part}" if part else ""
     if best_epoch is None:
         best_epoch = folder.best_epoch()
-    values = {**as_json(measured), "best epoch": best_epoch}
+    said = {name: _said(measured.measures[name]) for name in measured.numbers}
+    values = {**as_json(measured), "best epoch": best_epoch, "measures": said}
     file = folder.path / f"metrics{ending}.json"
     folder.write_metrics(values, file)
-    print_metrics(measured.numbers, measured.measures, console)
+    print_metrics(measured, console)
     _tell_threshold(measured, console, chosen=not part)
     failures: list[str] = []
     background = _background(folder, recipe, problem, model, measured, splits, best_epoch, failures)
@@ -218,7 +219,8 @@ def _write_report(
         threshold=measured.threshold,
     )
     return write_report(
-        folder.path / f"report{ending}.html",
+        folder.path,
+        name=f"report{ending}.html",
         title=f"{recipe.name}{ending}",
         schema=dataset.schema,
         history=epochs if len(epochs) >= FEW_EPOCHS else folder.curves(),
@@ -257,12 +259,12 @@ def _background(
 
 
 def as_json(measured: Measured) -> Mapping[str, object]:
-    """What metrics.json holds: the numbers by name, the number of samples, what the numbers mean, and the details."""
+    """What metrics.json holds: the numbers by name, the number of samples, and the details of the metric."""
     numbers = {name: None if math.isnan(value) else value for name, value in measured.numbers.items()}
     values: dict[str, object] = {**numbers, "pictures": measured.count}
     for detail in measured.details:
         values |= row(DETAILS, detail, "writing what was measured")(detail)
-    return values | {"measures": {name: _said(measured.measures[name]) for name in numbers}}
+    return values
 
 
 def _said(measure: Measure) -> dict[str, object]:

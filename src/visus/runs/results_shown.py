@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,12 +14,25 @@ from visus.metrics.metric import Measure
 _GAP = 2  # blanks between columns
 
 
-def print_metrics(numbers: Mapping[str, float], measures: Mapping[str, Measure], console: Console) -> None:
+class Numbers(Protocol):
+    """Numbers by name, and what each of them means."""
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """The values."""
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What each means."""
+
+
+def print_metrics(measured: Numbers, console: Console) -> None:
     """On a terminal measures that belong to a table as one, rows down and columns across; others a line each.
 
     A table that is wider than the terminal goes on below, with as many columns as have room.
     """
-    shown = {name: measures[name] for name in numbers}
+    numbers = measured.numbers
+    shown = {name: measured.measures[name] for name in numbers}
     tabular = {name: measure for name, measure in shown.items() if measure.row and console.is_terminal}
     rows = list(dict.fromkeys(measure.row for measure in tabular.values()))
     columns = dict.fromkeys(measure.column for measure in tabular.values())
