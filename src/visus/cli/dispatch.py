@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, stop_now)
         keep_memory()
         print_any_name()
+        if _plain():
+            os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "0")  # tyro, which prints help, knows no NO_COLOR
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         words = share_processors(words)
@@ -187,6 +189,10 @@ def _unknown(word: str) -> str:
 
 def _style(text: str, code: str, stream: TextIO | None = None) -> str:
     """Text in a terminal's colours, where the stream is a terminal that wants them."""
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
-    wanted = (stream or sys.stdout).isatty() and not plain
+    wanted = (stream or sys.stdout).isatty() and not _plain()
     return f"\x1b[{code}m{text}\x1b[0m" if wanted else text
+
+
+def _plain() -> bool:
+    """Whether the user or the terminal wants no colours (https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")

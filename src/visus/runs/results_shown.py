@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.cells import cell_len
@@ -35,15 +35,18 @@ def print_metrics(measured: Numbers, console: Console) -> None:
     shown = {name: measured.measures[name] for name in numbers}
     tabular = {name: measure for name, measure in shown.items() if measure.row and console.is_terminal}
     rows = list(dict.fromkeys(measure.row for measure in tabular.values()))
-    columns = dict.fromkeys(measure.column for measure in tabular.values())
+    columns = list(dict.fromkeys(measure.column for measure in tabular.values()))
     cells = {(m.row, m.column): _cell(m, numbers[name]) for name, m in tabular.items()}
     head = max((cell_len(kind) for kind in rows), default=0)
-    for part in _parts(list(columns), cells, console.width - head):
-        table = Table("", *part, box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
+    widest = max((cell_len(column) for column in columns), default=0)
+    widths = [max(widest, len("0.000")) + _GAP] * len(columns)
+    for part in fitting(widths, console.width - head - _GAP):
+        names = [columns[place] for place in part]
+        table = Table("", *names, box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
         table.columns[0].min_width = head
         for kind in rows:
-            if any((kind, column) in cells for column in part):
-                table.add_row(f"[bold]{kind}[/]", *(cells.get((kind, column), "") for column in part))
+            if any((kind, column) in cells for column in names):
+                table.add_row(f"[bold]{kind}[/]", *(cells.get((kind, column), "") for column in names))
         for column_ in table.columns:
             column_.no_wrap = True
         console.print(table)
@@ -52,13 +55,24 @@ def print_metrics(measured: Numbers, console: Console) -> None:
             console.print(f"{name} {_text(measure, numbers[name])}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _parts(columns: list[str], cells: Mapping[tuple[str, str], str], room: int) -> list[list[str]]:
-    """The columns in groups that fit into ``room`` letters, of about as many columns each."""
-    widest = max((cell_len(column) for column in columns), default=0)
-    most = max(1, room // (max(widest, len("0.000")) + _GAP))
-    groups = -(-len(columns) // most)
-    size = -(-len(columns) // groups) if groups else 1
-    return [columns[start : start + size] for start in range(0, len(columns), size)]
+def fitting(widths: Sequence[int], room: int) -> list[range]:
+    """Columns in groups that have room beside each other, in as few as possible and of about as many columns each.
+
+    >>> fitting([6, 6, 6, 6], 18), fitting([9, 2, 2], 4)
+    ([range(0, 2), range(2, 4)], [range(0, 1), range(1, 3)])
+    """
+    for count in range(1, len(widths) + 1):
+        size = -(-len(widths) // count)
+        even = [range(start, min(start + size, len(widths))) for start in range(0, len(widths), size)]
+        if all(sum(widths[place] for place in part) <= room for part in even):
+            return even
+    groups: list[range] = []
+    for place, width in enumerate(widths):
+        if groups and sum(widths[one] for one in groups[-1]) + width <= room:
+            groups[-1] = range(groups[-1].start, place + 1)
+        else:
+            groups.append(range(place, place + 1))
+    return groups
 
 
 def _cell(measure: Measure, value: float) -> str:
