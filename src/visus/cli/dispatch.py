@@ -26,6 +26,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "list": ("visus.cli.listing", "show models, data sets, recipes, published weights, losses and metrics"),
     "train": ("visus.cli.train", "train a recipe, on drawn scenes or on your data"),
     "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
+    "report": ("visus.cli.report", "compare several runs on one page"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
     "data": ("visus.cli.data", "check a data set for every problem at once, or look at it"),

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape, render
 from rich.table import Table
 
 from visus.metrics.metric import Measure
@@ -37,22 +38,36 @@ def print_metrics(measured: Numbers, console: Console) -> None:
     rows = list(dict.fromkeys(measure.row for measure in tabular.values()))
     columns = list(dict.fromkeys(measure.column for measure in tabular.values()))
     cells = {(m.row, m.column): _cell(m, numbers[name]) for name, m in tabular.items()}
-    head = max((cell_len(kind) for kind in rows), default=0)
-    widest = max((cell_len(column) for column in columns), default=0)
-    widths = [max(widest, len("0.000")) + _GAP] * len(columns)
-    for part in fitting(widths, console.width - head - _GAP):
-        names = [columns[place] for place in part]
-        table = Table("", *names, box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
-        table.columns[0].min_width = head
-        for kind in rows:
-            if any((kind, column) in cells for column in names):
-                table.add_row(f"[bold]{kind}[/]", *(cells.get((kind, column), "") for column in names))
-        for column_ in table.columns:
-            column_.no_wrap = True
-        console.print(table)
+    if tabular:
+        print_rows(columns, {kind: [cells.get((kind, column), "") for column in columns] for kind in rows}, console)
     for name, measure in shown.items():
         if name not in tabular:
             console.print(f"{name} {_text(measure, numbers[name])}", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_rows(columns: Sequence[str], rows: Mapping[str, Sequence[str]], console: Console) -> None:
+    """Prints a table, in parts below each other where it is wider than the terminal.
+
+    Args:
+        columns: their names.
+        rows: the cells of each row by its name, in rich's markup.
+        console: where to; what is no terminal gets the table in one part.
+    """
+    head = max((cell_len(name) for name in rows), default=0)
+    texts = [[column, *(cells[place] for cells in rows.values())] for place, column in enumerate(columns)]
+    widths = [max(cell_len(render(text).plain) for text in column) + _GAP for column in texts]
+    width = console.width if console.is_terminal else sum(widths) + head + _GAP
+    for part in fitting(widths, width - head - _GAP):
+        chosen = [place for place in part if any(cells[place] for cells in rows.values())]
+        table = Table("", *(columns[place] for place in chosen), box=None, header_style="dim", pad_edge=False)
+        table.padding = (0, _GAP, 0, 0)
+        table.columns[0].min_width = head
+        for name, cells in rows.items():
+            if any(cells[place] for place in chosen):
+                table.add_row(f"[bold]{escape(name)}[/]", *(cells[place] for place in chosen))
+        for column_ in table.columns:
+            column_.no_wrap = True
+        console.print(table, width=width, crop=False)
 
 
 def fitting(widths: Sequence[int], room: int) -> list[range]:

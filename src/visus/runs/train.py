@@ -14,6 +14,7 @@ from visus.errors import VisusError
 from visus.names import suggestion
 from visus.runs.feed import as_learned, check_machine, check_recipe, open_split, train_loader, val_loader
 from visus.runs.results import measure_weights, write_results
+from visus.training.loggers import require_logger
 from visus.training.recipe import Recipe, RecipeError, differences
 from visus.training.run import RunFolder, is_run, new_run, resumable_run
 
@@ -51,6 +52,7 @@ def train(recipe: Recipe | str | Path, *, run: str | Path | None = None, resume:
         recipe = find_recipe(recipe)
     console = Console(quiet=process_rank() > 0)
     wanted = Path(run) if run else Path("runs") / recipe.name
+    require_logger(recipe.fit.logger)
     train_data, val_data = open_split(recipe, "train"), open_split(recipe, "val")
     schema = train_data.schema
     import torch

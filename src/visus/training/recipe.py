@@ -195,6 +195,7 @@ class FitRecipe:
         nodes: machines.
         seed: seed of everything random.
         val_every_epochs: epochs from validation to validation; the last epoch is always validated.
+        logger: where curves are recorded beside the run's own files: TensorBoard, Weights & Biases, MLflow, or nowhere.
         log_every_steps: optimiser steps from record to record in the logger, at most; the first records are closer.
         save_every_minutes: minutes from checkpoint to checkpoint inside an epoch; each epoch's end writes one as well.
     """
@@ -212,6 +213,7 @@ class FitRecipe:
     nodes: int = 1
     seed: int = 0
     val_every_epochs: int = 1
+    logger: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
     log_every_steps: int = 20
     save_every_minutes: float = 10.0
 
@@ -228,6 +230,8 @@ class FitRecipe:
         _require(decay is None or 0 < decay < 1, "fit.ema_decay", decay, "between 0 and 1, or None")
         kinds = ("auto", "cpu", "cuda", "mps")
         _require(self.accelerator in kinds, "fit.accelerator", self.accelerator, f"one of {', '.join(kinds)}")
+        records = ("tensorboard", "wandb", "mlflow", "none")
+        _require(self.logger in records, "fit.logger", self.logger, f"one of {', '.join(records)}")
         _require(0 <= self.seed < 2**31, "fit.seed", self.seed, "from 0 to 2147483647")
         _require(self.save_every_minutes > 0, "fit.save_every_minutes", self.save_every_minutes, "above 0")
 
