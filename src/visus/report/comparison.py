@@ -76,21 +76,29 @@ def _about_data(runs: Sequence[ComparedRun]) -> str:
 
 
 def _numbers(runs: Sequence[ComparedRun]) -> str:
-    """A line for each run: its measures, the best in bold, and its facts."""
+    """A line for each run: its measures, the best in bold; below, its facts."""
     measures = dict(list(shared_measures(runs).items())[:_MOST_COLUMNS])
-    facts = list(dict.fromkeys(name for run in runs for name in run.facts))
-    head = "".join(f"<th>{escape(name)}</th>" for name in (*measures, *facts))
     best = {name: best_of(runs, name, measure) for name, measure in measures.items()}
-    lines = ""
-    for place, run in enumerate(runs):
-        cells = "".join(
+    values = [
+        "".join(
             f"<td{' class=main' if best[name] is not None and run.numbers.get(name) == best[name] else ''}>"
             f"{measure.text(run.numbers.get(name))}</td>"
             for name, measure in measures.items()
         )
-        cells += "".join(f"<td>{escape(run.facts.get(name, '–'))}</td>" for name in facts)
-        mark = f'<i class="mark s{place % NUM_COLOURS}"></i>'
-        lines += f"<tr><th>{mark}{escape(run.name)}</th>{cells}</tr>"
+        for run in runs
+    ]
+    facts = list(dict.fromkeys(name for run in runs for name in run.facts))
+    texts = ["".join(f"<td>{escape(run.facts.get(name, '–'))}</td>" for name in facts) for run in runs]
+    return _table(list(measures), runs, values) + _table(facts, runs, texts)
+
+
+def _table(columns: Sequence[str], runs: Sequence[ComparedRun], cells: Sequence[str]) -> str:
+    """A line for each run, with the colour that it has in the drawings."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    lines = "".join(
+        f'<tr><th><i class="mark s{place % NUM_COLOURS}"></i>{escape(run.name)}</th>{line}</tr>'
+        for place, (run, line) in enumerate(zip(runs, cells, strict=True))
+    )
     return f'<div class="panel"><table><thead><tr><th></th>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 

@@ -36,7 +36,7 @@ def require_logger(name: str) -> None:
 
 
 def make_loggers(recipe: Recipe, run: RunFolder, *, rounds: int | None) -> list[Logger]:
-    """The logger that the recipe asks for, told the recipe; none where it asks for none.
+    """The logger that the recipe asks for, told the recipe when it begins; none where it asks for none.
 
     Args:
         recipe: names it, and is recorded with it.
@@ -48,7 +48,7 @@ def make_loggers(recipe: Recipe, run: RunFolder, *, rounds: int | None) -> list[
     """
     require_logger(recipe.fit.logger)
     loggers = LOGGERS[recipe.fit.logger](recipe, run, rounds)
-    for logger in loggers:
+    for logger in loggers if rounds is None else ():  # MLflow refuses to have them changed
         logger.log_hyperparams(_flat(asdict(recipe)))
     return loggers
 
