@@ -96,8 +96,8 @@ def test_a_box_beyond_the_image_is_cut():
     assert isinstance(draw(make_image(), prediction, SCHEMA, min_score=0), Image.Image)
 
 
-@pytest.mark.parametrize("width", [0.0, 0.3, 1, 2, 4.2, 7.4, 7.9, 8.5, 10, 13])
-@pytest.mark.parametrize("size", [(480, 640), (64, 64), (1, 7), (3000, 40)])
+@pytest.mark.parametrize("width", [0.0, 0.3, 2, 7.4, 7.9, 10])
+@pytest.mark.parametrize("size", [(480, 640), (64, 64), (1, 7), (900, 40)])
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_box_of_any_size_can_be_drawn(width, size, masks):
     """Small and nearly square boxes are where Pillow's round corners meet."""
@@ -115,9 +115,8 @@ def test_a_box_of_any_size_can_be_drawn(width, size, masks):
         boxes, some.labels, torch.ones(10), torch.zeros(10, dtype=torch.bool), size, None, some.masks
     )
     image = make_image(*size)
-    for shown in (some, target):
-        for labels in ("auto", "all", "none"):
-            assert isinstance(draw(image, shown, SCHEMA, labels=labels), Image.Image)
+    for shown, labels in ((some, "all"), (target, "auto"), (some, "none")):
+        assert isinstance(draw(image, shown, SCHEMA, labels=labels), Image.Image)
     one = ClassPrediction(torch.tensor([0]), torch.tensor([0.5]), size, boxes[5])
     assert isinstance(draw(image, one, SCHEMA), Image.Image)
 
@@ -191,8 +190,9 @@ def test_names_give_way_to_many_small_objects_and_a_legend_counts_them():
 
 def test_few_objects_keep_their_names():
     found, image = crowd(5, 80.0), make_image(480, 640)
-    auto, every = (draw(image, found, SCHEMA, labels=labels) for labels in ("auto", "all"))
-    assert np.array_equal(np.asarray(auto), np.asarray(every))
+    auto, none = (draw(image, found, SCHEMA, labels=labels) for labels in ("auto", "none"))
+    assert auto.size == none.size  # all have their names: no legend
+    assert (np.asarray(auto) != np.asarray(none)).any(axis=-1).sum() > 5 * 400
 
 
 def test_on_error_gets_what_went_wrong_and_the_image_comes_plain(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -207,6 +208,5 @@ def shortened(text: str, font: Font, width: float) -> str:
     """A text cut to ``width`` pixels."""
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    kept = bisect_left(range(len(text)), True, key=lambda count: font.getlength(text[: count + 1] + "…") > width)
+    return text[:kept] + "…"

@@ -25,6 +25,7 @@ _GOLDEN_ANGLE = 137.50776
 _FIRST_HUE = 25.0
 _LIGHTNESS = (0.70, 0.80, 0.60)
 _CHROMA = 0.17
+_MOST_LETTERS = 400  # no picture has room for more
 
 
 @lru_cache(maxsize=1024)
@@ -49,8 +50,8 @@ def schema_name(schema: Schema, label: int) -> str:
 
 
 def drawable(text: str) -> str:
-    """A text without what no font can draw on one line: line ends, and bytes of a name that is no UTF-8."""
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    """A text as it can be drawn on one line: no line ends, no bytes of a name that is no UTF-8, no endless name."""
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())[:_MOST_LETTERS]
 
 
 def text_colour(background: Colour) -> Colour:
