@@ -84,7 +84,8 @@ def judge_instances(
     ]
     things += [_in_colour(thing, "missed", thing.text) for thing in objects_annotated(missed, schema, style)]
     picture = paint_objects(picture, things, schema, style)
-    picture = with_names(picture, things, style, legend=False)
+    smaller = replace(style, text_scale=0.8 * style.text_scale)  # each object has its number
+    picture = with_names(picture, things, smaller, legend=False)
     counts = {name: sum(thing.legend == name for thing in things) for name in COLOURS}
     shown = [Entry(name, str(count), COLOURS[name]) for name, count in counts.items() if count or name != "on a crowd"]
     return with_legend(picture, shown, style)

@@ -73,10 +73,19 @@ def count_bars(rows: Sequence[tuple[str, Sequence[int]]], names: Sequence[str], 
     shares = [[value / max(total, 1) for value, total in zip(values, totals, strict=True)] for _, values in rows]
     longest = max((share for line in shares for share in line), default=0.0) or 1.0
     shown = [
-        (row, [(share / longest, f"{value:,}") for value, share in zip(values, line, strict=True)])
+        (row, [(share / longest, _short(value)) for value, share in zip(values, line, strict=True)])
         for (row, values), line in zip(rows, shares, strict=True)
     ]
     return _bars(shown, names)
+
+
+def _short(count: int) -> str:
+    """A count in at most seven letters.
+
+    >>> _short(99_999), _short(123_456), _short(20_076_000)
+    ('99,999', '123 k', '20.1 M')
+    """
+    return f"{count:,}" if count < 100_000 else f"{count / 1e3:.0f} k" if count < 1_000_000 else f"{count / 1e6:.1f} M"
 
 
 def _bars(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], names: Sequence[str]) -> str:

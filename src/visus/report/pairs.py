@@ -19,7 +19,6 @@ Example = tuple[Sample, Prediction, float]
 
 EXAMPLES_OF_EACH = 6
 _THUMBNAIL_TEXT = 1.5  # letters that can be read in a picture a quarter of the page wide
-_JUDGED_TEXT = 1.2  # where each object has its number
 
 
 OnError = Callable[[str, Exception], None]
@@ -52,7 +51,7 @@ def _pair(example: Example, schema: Schema, min_score: float, on_error: OnError)
         sample.target,
         schema,
         min_score=min_score,
-        text_scale=_JUDGED_TEXT,
+        text_scale=_THUMBNAIL_TEXT,
         on_error=failed,
     )
     truth, found = (_as_high(picture, max(truth.height, found.height)) for picture in (truth, found))
