@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -145,7 +146,7 @@ def _show(arguments: ShowArguments) -> int:
             sample.target,
             dataset.schema,
             labels=arguments.labels,
-            on_error=lambda error, name=name: failures.append(f"{name} is without its drawing: {error}"),
+            on_error=partial(_undrawn, failures, name),
         )
         image.save(arguments.out / f"{index:06d}{f'_{Path(sample.path).stem}' if sample.path else ''}.png")
         images.append(image)
@@ -158,6 +159,10 @@ def _show(arguments: ShowArguments) -> int:
     for line in failures:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 1 if failures else 0
+
+
+def _undrawn(failures: list[str], name: str, error: Exception) -> None:
+    failures.append(f"{name} is without its drawing: {error}")
 
 
 def _convert(arguments: ConvertArguments) -> int:

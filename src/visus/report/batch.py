@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Shaped, UInt8
@@ -29,7 +30,7 @@ def batch_html(batch: Batch, schema: Schema, on_error: Callable[[str, Exception]
     shown = []
     for index in range(min(MOST_SHOWN, len(batch))):
         name = batch.paths[index] if index < len(batch.paths) else ""
-        picture = _drawn(batch, index, schema, lambda error, name=name: on_error(name, error))
+        picture = _drawn(batch, index, schema, partial(on_error, name))
         shown.append(zoomed(picture, name.rpartition("/")[2] or f"image {index + 1}"))
     return f'<div class="batch">{"".join(shown)}</div>' if shown else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
+from visus.metrics.metric import LOSS, ConfusionMatrix, Measure, PerCategory, headlines
 from visus.metrics.object_confusion import ObjectConfusion
 from visus.metrics.retrieval import Embedded
 from visus.metrics.score_curves import ScoreCurves
@@ -160,12 +160,12 @@ def write_results(
         measured: what they are worth.
         splits: the data of training, then what was measured on, by name.
         console: where to print.
-        best_epoch: the epoch whose weights they are; the one that was written down before when None.
+        best_epoch: the epoch whose weights they are; what the history says when None.
         part: what was measured beside the run's own validation data, such as ``test``: it goes into the files' names.
     """
     ending = f"-{part}" if part else ""
     if best_epoch is None:
-        best_epoch = folder.best_epoch()
+        best_epoch = best_epoch_of(folder.history(), measured.measures, recipe.fit.monitor)
     said = {name: _said(measured.measures[name]) for name in measured.numbers}
     values = {**as_json(measured), "best epoch": best_epoch, "measures": said}
     file = folder.path / f"metrics{ending}.json"
@@ -181,6 +181,25 @@ def write_results(
         console.print(f"{counted(len(failures), 'drawings')} failed and are plain in the report:", highlight=False)
     for line in failures:
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+def best_epoch_of(history: Sequence[Mapping[str, float]], measures: Mapping[str, Measure], monitor: str) -> int:
+    """The epoch whose weights were kept, counted from 1; 0 where nothing was validated.
+
+    Args:
+        history: a row for each epoch.
+        measures: what its numbers mean, but for losses.
+        monitor: what the weights were chosen by; the first headline of the metric, else the loss, where it is empty.
+    """
+    validated = [line for line in history if "val loss" in line or measures.keys() & line.keys()]
+    if not validated:
+        return 0
+    known = {name: measure for name, measure in measures.items() if name in validated[0]}
+    usual = headlines(known)[0] if known else "val loss"
+    name = next((name for name in (f"val {monitor}", monitor) if monitor and name in validated[0]), usual)
+    measure = measures.get(name, LOSS)
+    best = max(validated, key=lambda line: measure.merit(line.get(name, math.nan)))
+    return int(best.get("epoch", 0))
 
 
 def _tell_threshold(measured: Measured, console: Console, *, chosen: bool) -> None:

@@ -152,10 +152,6 @@ class RunFolder:
         numbers: dict[str, object] = json.loads(self.metrics_file.read_text())
         return numbers
 
-    def best_epoch(self) -> int:
-        """The epoch of the best weights, counted from 1; 0 where that is not known."""
-        return int(str(self.metrics().get("best epoch") or 0)) if self.metrics_file.is_file() else 0
-
     def threshold(self) -> float | None:
         """The least score of an object that the validation suggests; None where it suggests none."""
         value = self.metrics().get(THRESHOLD) if self.metrics_file.is_file() else None
