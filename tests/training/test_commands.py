@@ -158,7 +158,6 @@ def test_the_threshold_is_kept_in_the_run_said_and_used_on_other_data(
     assert numbers["score threshold"] == threshold  # it was chosen on the validation data
     assert run.threshold() == threshold
     page = (path / "report-test.html").read_text()
-    assert "was chosen on the run&#x27;s validation data" in page
     assert "40 test" in page
 
 
