@@ -18,7 +18,7 @@ def test_numbers_images_and_progress(squares: SimpleNamespace) -> None:
     _, loader = squares.loaders(recipe, val_length=20)
     model = squares.finder()
     seen: list[int] = []
-    qualities: list[float | None] = []
+    qualities: dict[int, float | None] = {}
 
     def quality(prediction: InstancePrediction, target: InstanceTarget) -> float:
         return float(prediction.scores[0]) * (1 if prediction.labels[0] == target.labels[0] else -1)
@@ -57,7 +57,7 @@ def test_further_metrics_see_the_same_and_never_replace_a_number(squares: Simple
 def test_images_that_cannot_be_ranked_are_measured_and_not_chosen(squares: SimpleNamespace) -> None:
     torch.manual_seed(0)
     _, loader = squares.loaders(squares.recipe(), val_length=6)
-    qualities: list[float | None] = []
+    qualities: dict[int, float | None] = {}
 
     def quality(prediction: InstancePrediction, target: InstanceTarget) -> float | None:
         return None if target.image_id % 2 else float(target.image_id)
@@ -79,7 +79,7 @@ def test_only_models_that_adapt_have_gradients(squares: SimpleNamespace, adapts:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 9])
 def test_extremes_are_the_best_and_the_worst_once_each(count: int) -> None:
-    qualities = [(index * 7 % 9) / 9 for index in range(count)]
+    qualities = {index: (index * 7 % 9) / 9 for index in range(count)}
     ranked = sorted(range(count), key=lambda index: -qualities[index])
     expected = ranked if count <= 4 else ranked[:2] + ranked[-2:]
     assert [image.index for image in extremes(qualities, 2)] == expected

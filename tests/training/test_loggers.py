@@ -35,7 +35,7 @@ def test_each_logger_has_its_row_and_an_unknown_one_is_refused(squares: SimpleNa
 
 
 def test_tensorboard_is_the_usual_one_and_nothing_writes_nothing(squares: SimpleNamespace, tmp_path: Path) -> None:
-    (usual,) = make_loggers(squares.recipe(), RunFolder(tmp_path), resume=False)
+    (usual,) = make_loggers(squares.recipe(), RunFolder(tmp_path), rounds=None)
     usual.log_metrics({"a": 1.0}, step=1)
     assert (tmp_path / "tensorboard").is_dir()
-    assert make_loggers(squares.recipe(logger="none"), RunFolder(tmp_path), resume=False) == []
+    assert make_loggers(squares.recipe(logger="none"), RunFolder(tmp_path), rounds=None) == []

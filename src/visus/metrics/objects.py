@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from visus.metrics.by_image import ImageRecords
+from visus.metrics.by_image import ImageRecords, check_frame
 from visus.metrics.metric import Measure
 from visus.metrics.object_confusion import object_confusion
 from visus.metrics.object_matches import ObjectMatches, match_objects
@@ -52,11 +52,7 @@ class ObjectMetric(ImageRecords):
         """
         self._curves = None
         for prediction, target in zip(predictions, map(self.identified, batch.targets), strict=True):
-            if tuple(prediction.size) != tuple(target.size):
-                raise ValueError(
-                    f"image {target.image_id}: the prediction is in pixels of {tuple(prediction.size)}, the target in "
-                    f"those of {tuple(target.size)}; call postprocess with the sizes of the targets"
-                )
+            check_frame(prediction, target)
             self.add(target.image_id, _Image(match_objects(prediction, target), _annotations(target)))
 
     def compute(self) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from visus.metrics.metric import Measure
 from visus.report.comparison import ComparedRun, best_of, comparison_sections, shared_measures
 from visus.report.layout import write_page
 from visus.runs.results_shown import print_rows
-from visus.training.recipe import Recipe
+from visus.training.recipe import Recipe, settings
 from visus.training.run import THRESHOLD, RunError, RunFolder
 
 PAGE = Path("runs/comparison.html")
@@ -72,7 +71,7 @@ def read_run(path: Path, name: str) -> ComparedRun:
         measures={key: Measure(**values) for key, values in said.items() if key != THRESHOLD},
         per_category=per_category,
         facts=_facts(folder, recipe, metrics),
-        settings=_settings(recipe),
+        settings={name: str(value) for name, value in settings(recipe).items()},
         curves=folder.curves(),
         data=f"{data}, {metrics.get('pictures', '?')} images",
     )
@@ -87,21 +86,6 @@ def _facts(folder: RunFolder, recipe: Recipe, metrics: Mapping[str, object]) -> 
     if threshold is not None:
         facts["score threshold"] = f"{threshold:.2f}"
     return facts
-
-
-def _settings(recipe: Recipe) -> dict[str, str]:
-    """All settings of a recipe by their dotted names."""
-    settings: dict[str, str] = {}
-
-    def collect(values: Mapping[str, Any], before: str) -> None:
-        for name, value in values.items():
-            if isinstance(value, dict):
-                collect(value, f"{before}{name}.")
-            else:
-                settings[f"{before}{name}"] = str(value)
-
-    collect(asdict(recipe), "")
-    return settings
 
 
 def _short(paths: Sequence[Path]) -> list[str]:

@@ -108,7 +108,7 @@ def measure_weights(
     load_state(model, state, source=str(folder.weights))
     if device is None:
         device = "cuda" if torch.cuda.is_available() and recipe.fit.accelerator in ("auto", "cuda") else "cpu"
-    precision, qualities, began = recipe.fit.precision, list[float | None](), time.monotonic()
+    precision, qualities, began = recipe.fit.precision, dict[int, float | None](), time.monotonic()
     columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
     bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
     with bar or nullcontext():
@@ -128,7 +128,8 @@ def measure_weights(
     measures, details = dict(metric.measures), metric.details()
     if examined:
         at = numbers[THRESHOLD]
-        qualities += examined.qualities(USUAL_THRESHOLD if math.isnan(at) else at)
+        judged = examined.qualities(USUAL_THRESHOLD if math.isnan(at) else at)
+        qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
         measures, details = {**examined.measures, **measures}, [*details, *examined.details()]
     chosen = extremes(qualities, _EXTREMES)
     samples = [dataset[image.index] for image in chosen]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from visus.training.recipe import Recipe, RecipeError
+from visus.training.recipe import Recipe, RecipeError, settings
 from visus.training.run import RunFolder
 from visus.whole_file import write_whole
 
@@ -49,7 +48,7 @@ def make_loggers(recipe: Recipe, run: RunFolder, *, rounds: int | None) -> list[
     require_logger(recipe.fit.logger)
     loggers = LOGGERS[recipe.fit.logger](recipe, run, rounds)
     for logger in loggers if rounds is None else ():  # MLflow refuses to have them changed
-        logger.log_hyperparams(_flat(asdict(recipe)))
+        logger.log_hyperparams({name: str(value) for name, value in settings(recipe).items()})
     return loggers
 
 
@@ -108,14 +107,3 @@ LOGGERS: dict[str, Callable[[Recipe, RunFolder, int | None], list[Logger]]] = {
     "none": _nothing,
 }
 """Makes each kind of record."""
-
-
-def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """The settings of a recipe by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{before}{name}.")
-        else:
-            flat[f"{before}{name}"] = value if isinstance(value, bool | int | float | str) else str(value)
-    return flat

@@ -287,11 +287,11 @@ class Recipe:
 
 def differences(one: Recipe, other: Recipe) -> set[str]:
     """The settings in which two recipes differ, such as "optim.lr"."""
-    ours, theirs = _settings(one), _settings(other)
+    ours, theirs = settings(one), settings(other)
     return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
 
 
-def _settings(recipe: Recipe) -> dict[str, object]:
+def settings(recipe: Recipe) -> dict[str, object]:
     """The fields of a recipe by their dotted names, those of the augmentation included."""
     found: dict[str, object] = {}
     waiting: list[tuple[str, object]] = [(field.name, getattr(recipe, field.name)) for field in fields(recipe)]
