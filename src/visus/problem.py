@@ -14,6 +14,7 @@ from visus.types import Batch, Schema
 
 if TYPE_CHECKING:
     from visus.metrics.metric import Metric
+    from visus.metrics.objects import ObjectMetric
     from visus.training.update import Update
 
 Builder = Callable[..., Any]
@@ -59,6 +60,7 @@ class Problem:
         metric: makes the usual metric from model, recipe and schema; raises RecipeError where data and model do not
             fit.
         metrics: those that a recipe may name instead.
+        examined: makes what the last evaluation looks at besides: what is found at one least score, given or chosen.
         vary: makes what changes whole training batches at random, from recipe and schema; None changes none.
         batch_options: the fields of the recipe's ``data.augment`` that ``vary`` reads.
         update: makes the rounds of training where one optimiser does not do; see `visus.training.update.Update`.
@@ -72,6 +74,7 @@ class Problem:
     architectures: tuple[Architecture, ...]
     metric: Callable[[Any, Recipe, Schema], Metric]
     metrics: Mapping[str, Callable[[Any, Recipe, Schema], Metric]] = field(default_factory=dict)
+    examined: Callable[[Schema, float | None], ObjectMetric] | None = None
     vary: Callable[[Recipe, Schema], Callable[[Batch], Batch] | None] | None = None
     batch_options: tuple[str, ...] = ()
     update: Callable[[Any, Any, Recipe], Update] | None = None

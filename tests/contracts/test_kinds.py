@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -26,11 +27,25 @@ from visus.data.augment.warp_targets import warp_target
 from visus.data.records.given import LABELS, PARTS
 from visus.data.records.relabelled import RELABELLED
 from visus.draw.draw import draw
-from visus.metrics.ranking import image_quality
+from visus.draw.judged import draw_judged
+from visus.errors import VisusError
+from visus.metrics.ranking import image_quality, quality_meaning
+from visus.predict.content import words_of
 from visus.predict.predictor import AT_LEAST
-from visus.predict.results import ResultFolder
+from visus.predict.result import Result
+from visus.predict.results import DRAWN, ResultFolder
+from visus.predict.to_supervision import CONVERSIONS
 from visus.recipes.folder import SUITABLE
-from visus.types import NoRowError, Prediction, Target, row
+from visus.report.distribution import COUNTED, Tally
+from visus.types import (
+    EmbeddingPrediction,
+    InstancePrediction,
+    NoRowError,
+    Prediction,
+    SemanticPrediction,
+    Target,
+    row,
+)
 
 SOURCES = Path(visus.__file__).parent
 TARGETS, PREDICTIONS = get_args(Target), get_args(Prediction)
@@ -68,11 +83,54 @@ def drawn(thing: Any, folder: Path) -> None:
 
 def written(thing: Any, folder: Path) -> None:
     results = ResultFolder(folder, SCHEMA)
-    results.add("image.jpg", 7, thing)
+    results.add(result_of(thing), 7)
     results.write_json()
     entries = json.loads((folder / "predictions.json").read_text())
     assert entries
     assert all(entry["image_id"] == 7 for entry in entries)
+
+
+def result_of(thing: Any) -> Result:
+    return Result(torch.zeros(3, *SIZE, dtype=torch.uint8), thing, SCHEMA, name="image.jpg")
+
+
+def said(thing: Any, folder: Path) -> None:
+    content = result_of(thing).to_dict()
+    assert {"objects", "classes", "embedding"} & content.keys()
+    assert json.dumps(content)
+
+
+def worded(thing: Any, folder: Path) -> None:
+    assert words_of(thing, SCHEMA) in repr(result_of(thing))
+
+
+def as_coco(thing: Any, folder: Path) -> None:
+    """COCO has a format for objects and for the classes of pixels; of others that is said."""
+    if type(thing) in (InstancePrediction, SemanticPrediction):
+        records = result_of(thing).to_coco(7)
+        assert records
+        assert all(record["image_id"] == 7 for record in records)
+        return
+    with pytest.raises(VisusError, match="no " + type(thing).__name__):
+        result_of(thing).to_coco(7)
+
+
+def supervised(thing: Any, folder: Path) -> None:
+    """A record of supervision's, or what is missing for one."""
+    package = SimpleNamespace(Detections=SimpleNamespace, Classifications=SimpleNamespace)
+    convert = row(CONVERSIONS, thing, "supervision")
+    if type(thing) is EmbeddingPrediction:
+        with pytest.raises(VisusError, match="embeddings"):
+            convert(package, thing, SCHEMA)
+        return
+    record = convert(package, thing, SCHEMA)
+    assert len(record.class_id) == len(record.confidence) > 0
+
+
+def shown(thing: Any, folder: Path) -> None:
+    """What is said to have something to draw changes the image."""
+    image = draw(torch.zeros(3, *SIZE, dtype=torch.uint8), thing, SCHEMA)
+    assert (image.getbbox() is not None) == row(DRAWN, thing, "drawing")
 
 
 def thinned(thing: Any, folder: Path) -> None:
@@ -137,6 +195,22 @@ def suited(thing: Any, folder: Path) -> None:
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 
+def judged(thing: Any, folder: Path) -> None:
+    target = EXAMPLES[type(thing)](0, True)[1] if type(thing) in EXAMPLES else None
+    image = torch.zeros(3, *SIZE, dtype=torch.uint8)
+    assert isinstance(draw_judged(image, thing, target, SCHEMA, min_score=0.3), Image.Image)
+
+
+def explained(thing: Any, folder: Path) -> None:
+    assert "{" not in quality_meaning(thing).format(threshold=0.5)
+
+
+def counted(thing: Any, folder: Path) -> None:
+    tally = Tally(1)
+    row(COUNTED, thing, "counting labels")(thing, tally)
+    assert tally.labels.total() > 0
+
+
 @dataclass(frozen=True)
 class Operation:
     """What a table is for.
@@ -153,6 +227,11 @@ class Operation:
 OPERATIONS = {
     "DRAWINGS": Operation(TARGETS + PREDICTIONS, drawn),
     "ENTRIES": Operation(PREDICTIONS, written),
+    "DRAWN": Operation(PREDICTIONS, shown),
+    "CONTENTS": Operation(PREDICTIONS, said),
+    "COCO": Operation(PREDICTIONS, as_coco),
+    "IN_WORDS": Operation(PREDICTIONS, worded),
+    "CONVERSIONS": Operation(PREDICTIONS, supervised),
     "AT_LEAST": Operation(PREDICTIONS, thinned),
     "TABLES": Operation(PREDICTIONS, listed),
     "QUALITIES": Operation(PREDICTIONS, ranked),
@@ -163,8 +242,13 @@ OPERATIONS = {
     "LABELS": Operation(TARGETS, within),
     "PARTS": Operation(TARGETS, detailed),
     "MIRRORED": Operation(TARGETS, side_changed),
+    "JUDGED": Operation(PREDICTIONS, judged),
+    "MEANINGS": Operation(PREDICTIONS, explained),
+    "COUNTED": Operation(TARGETS, counted),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
+OF_INPUTS = ("TAKEN", "JOINS")
+"""Tables of what goes into a prediction, whose kinds are others; `tests/predict` looks at them."""
 
 
 def made(kind: type) -> Any:
@@ -173,7 +257,7 @@ def made(kind: type) -> Any:
 
 
 def test_every_table_is_looked_at() -> None:
-    assert FOUND.keys() == {*OPERATIONS, *PARTIAL, *OF_DETAILS}, "say here what the new table is for"
+    assert FOUND.keys() == {*OPERATIONS, *PARTIAL, *OF_DETAILS, *OF_INPUTS}, "say here what the new table is for"
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -23,3 +23,14 @@ def test_nothing_to_show_and_wrong_captions_are_refused():
         contact_sheet([])
     with pytest.raises(ValueError, match="2 captions for 1"):
         contact_sheet([Image.new("RGB", (8, 8))], captions=["a", "b"])
+
+
+def test_a_caption_stays_below_its_own_picture():
+    pictures = [Image.new("RGB", (80, 80), (255, 255, 255))] * 2
+    long, short = (
+        contact_sheet(pictures, captions=[caption, ""], cell=100, columns=2) for caption in ("an endless name " * 9, "")
+    )
+    right = (8 + 100 + 4, 0, long.width, long.height)
+    assert long.crop(right).tobytes() == short.crop(right).tobytes()
+    assert long.tobytes() != short.tobytes()
+    assert contact_sheet(pictures[:1], captions=["two\nlines \udcff"]).size

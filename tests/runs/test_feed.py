@@ -14,10 +14,11 @@ from visus import catalog
 from visus.data.augment import AUGMENTATIONS
 from visus.data.errors import DatasetNotFoundError
 from visus.data.readers import coco, sop
-from visus.metrics import CocoMetric
+from visus.metrics import CocoMetric, ObjectMetric
+from visus.metrics.object_matches import match_objects
 from visus.nn.model import predict_batch
 from visus.runs.feed import check_recipe, open_split, train_loader, val_loader
-from visus.training.evaluation import Extremes, measure
+from visus.training.evaluation import measure, predict_samples
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
 from visus.types import InstancePrediction, Sample, Schema, SemanticTarget
 
@@ -215,12 +216,20 @@ def test_the_size_of_the_batches_changes_no_measurement() -> None:
 def test_what_is_measured_keeps_its_place_among_batches_of_like_shape() -> None:
     model = catalog.build_model(MODEL, Shapes.schema, {"size": 64, "pretrained": False})
     recipe = replace(DETECTOR, data=replace(DATA, batch_size=4))
-    extremes = Extremes(keep=14)
+    qualities: dict[int, float | None] = {}
+    objects = ObjectMetric(Shapes.schema)
     measure(
         model,
         CocoMetric(schema=Shapes.schema),
         val_loader(recipe, Shapes(), model),
+        also=[objects],
         quality=lambda prediction, target: float(target.image_id),
-        extremes=extremes,
+        qualities=qualities,
     )
-    assert [(image.index, image.quality) for image in extremes.chosen()] == [(i, float(i)) for i in range(13, -1, -1)]
+    assert dict(sorted(qualities.items())) == {i: float(i) for i in range(14)}
+    assert list(qualities) != list(range(14))  # batches are of like shape
+    dataset = Shapes()
+    judged = dict(zip(qualities, objects.qualities(0.3), strict=True))
+    for index, sample in enumerate(dataset[i] for i in range(14)):
+        (alone,) = predict_samples(model, [sample])
+        assert judged[index] == pytest.approx(match_objects(alone, sample.target).quality(0.3), abs=0.05)

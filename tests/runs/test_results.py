@@ -79,3 +79,23 @@ def test_embeddings_are_not_written():
 def test_an_unknown_kind_of_detail_is_named():
     with pytest.raises(NoRowError, match="writing what was measured knows no Measure; it knows PerCategory"):
         as_json(measured(details=[Measure()]))
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_a_wide_table_goes_on_below(width):
+    numbers = dict.fromkeys(COCO, 0.123)
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    print_metrics(measured(numbers), console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in console.file.getvalue()
+    assert console.file.getvalue().count("0.123") == len(COCO)
+    heads = [name for line in lines if "0.123" not in line for name in line.split()]
+    assert heads == list(dict.fromkeys(measure.column for measure in COCO.values()))
+
+
+def test_a_pipe_gets_whole_lines():
+    name = "a measure with a name that is longer than any terminal is wide, and then some words more " * 2
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    print_metrics(measured({name: 0.5}, measures={name: Measure()}), console)
+    assert console.file.getvalue() == f"{name} 0.500\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,16 @@ import pytest
 import torch
 
 from visus import catalog, recipes
+from visus.cli import main
 from visus.cli import train as verbs
 from visus.errors import VisusError
+from visus.metrics import ObjectMetric
 from visus.nn.weights import read_weights
 from visus.problem import Architecture, Problem
 from visus.runs.train import evaluate, find_recipe, train
 from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder
-from visus.types import InstanceTarget
+from visus.types import Batch, InstancePrediction, InstanceTarget
 
 
 @pytest.fixture
@@ -109,6 +112,82 @@ def test_evaluate_on_another_split_writes_beside(small: Recipe) -> None:
     written = json.loads((path / "metrics-test.json").read_text())
     assert written["pictures"] == 40
     assert written["box AP"] == metrics["box AP"]
+
+
+class Placed(ObjectMetric):
+    """Sees each object where it is: the small problem learns names faster than places."""
+
+    def update(self, predictions: Sequence[InstancePrediction], batch: Batch) -> None:
+        pairs = zip(predictions, batch.targets, strict=True)
+        super().update([replace(one, boxes_xyxy=target.boxes_xyxy) for one, target in pairs], batch)
+
+
+@pytest.fixture
+def examined(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """The same problem, which is also looked at over the score of its objects, as detection is."""
+    problem = replace(
+        catalog.PROBLEMS["squares"], examined=lambda schema, threshold: Placed(schema, threshold=threshold)
+    )
+    monkeypatch.setitem(catalog.PROBLEMS, "squares", problem)
+    return small
+
+
+def test_the_threshold_is_kept_in_the_run_said_and_used_on_other_data(
+    examined: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = train(examined)
+    run = RunFolder(path)
+    threshold = run.threshold()
+    assert threshold is not None
+    assert 0 < threshold < 1
+    assert f"A score of {threshold:.2f} gives the best F1: visus predict draws objects from it on" in (
+        capsys.readouterr().out
+    )
+    page = (path / "report.html").read_text()
+    for part in (
+        "Precision over recall",
+        "F1 over the score threshold",
+        "Confusion matrix",
+        "own best",
+        "nothing there",
+    ):
+        assert part in page
+    for part in ("images <b>16 train, 8 val</b>", "best epoch", "parameters", "images a second", "minutes"):
+        assert part in page
+    for part in ("Objects of each category", "A training batch as the network saw it", "Quality: 1 where"):
+        assert part in page
+    numbers = evaluate(path, split="test")
+    assert numbers["score threshold"] == threshold  # it was chosen on the validation data
+    assert run.threshold() == threshold
+    page = (path / "report-test.html").read_text()
+    assert "40 test" in page
+
+
+def test_runs_are_compared_on_one_page_that_is_never_written_over(
+    examined: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = train(replace(examined, fit=replace(examined.fit, epochs=1)))
+    two = train(replace(examined, optim=replace(examined.optim, lr=0.02)))
+    capsys.readouterr()
+    assert main(["report", str(one), str(two)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["squares", "squares-2"]
+    assert lines[-1] == "Report   runs/comparison.html"
+    page = Path("runs/comparison.html").read_text()
+    for part in ("optim.lr", "fit.epochs", "box AP, in hundredths", "train loss", "Measured on val of squares"):
+        assert part in page
+    assert main(["report", str(one), str(two)]) == 0
+    assert Path("runs/comparison-2.html").is_file()
+    assert main(["report", str(one), "--out", "runs/comparison.html"]) == 2
+    assert main(["report", str(one), "nowhere"]) == 2
+    assert main(["report"]) == 2
+
+
+def test_a_short_run_has_curves(small: Recipe) -> None:
+    path = train(replace(small, fit=replace(small.fit, epochs=20, max_steps=40)))
+    steps = [line["step"] for line in RunFolder(path).curves() if "train loss" in line]
+    assert steps[:20] == list(range(1, 21))
+    assert len(steps) >= 30
 
 
 def test_evaluate_refuses_data_with_other_categories(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from visus.metrics.metric import LOSS, Measure
 from visus.training import display, fit
-from visus.training.display import clock, shown_numbers
+from visus.training.display import clock, live_line, shown_numbers, speed
 from visus.training.run import RunFolder
 
 
@@ -58,6 +58,60 @@ def test_the_live_line_shows_the_sum_and_each_loss_once(
     assert len(re.findall(r"\bloss\b", line)) == 1
     total, *terms = map(float, losses.groups())
     assert total == pytest.approx(sum(terms), abs=2e-3)
+
+
+PARTS = ["12.3 it/s", "ETA 1:02:05", "lr 1.0e-02", "loss 12.345", "class 1.234", "box 0.123", "objectness 0.500"]
+
+
+@pytest.mark.parametrize("width", range(40, 200, 3))
+@pytest.mark.parametrize("epoch", ["epoch 1/2", "epoch 100/100"])
+def test_the_live_line_fits_its_terminal(width: int, epoch: str) -> None:
+    line = live_line(epoch, 1000, 2000, PARTS, width).plain
+    if width >= 60:
+        assert len(line) < width
+    for part in (epoch, "1000/2000", "12.3 it/s", "ETA 1:02:05", "loss 12.345"):
+        assert part in line
+    assert ("━" in line) == (width - len("".join([epoch, " 1000/2000  12.3 it/s  ETA 1:02:05  loss 12.345"])) > 9)
+    assert [part for part in PARTS if part in line] == PARTS or "objectness" not in line
+
+
+def test_at_80_columns_epoch_bar_speed_time_and_loss_are_seen_and_more_on_wider_ones() -> None:
+    narrow, wide = (live_line("epoch  3/12", 26, 52, PARTS, width).plain for width in (80, 160))
+    assert re.fullmatch(r"epoch  3/12 ━+─+ 26/52  12\.3 it/s  ETA 1:02:05  (lr 1\.0e-02  )?loss 12\.345", narrow)
+    assert all(part in wide for part in PARTS)
+    plain = live_line("epoch  3/12", 26, 52, PARTS, 80, ascii_only=True).plain
+    assert plain.isascii()
+    assert re.search(r" =+-+ ", plain)
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0, "- it/s"), (0.02, "50.0 s/it"), (0.99, "1.0 s/it"), (1.0, "1.0 it/s"), (123.4, "123.4 it/s")],
+)
+def test_a_speed_is_never_shown_as_nothing(rate: float, text: str) -> None:
+    assert speed(rate) == text
+
+
+def test_the_speed_counts_steps_and_not_what_lies_between_epochs(
+    squares: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown(squares, tmp_path, monkeypatch, terminal=True)
+    assert " 0.0 it/s" not in text
+    assert "- it/s" not in text
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
+    squares: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80, color_system=None, _environ={"TERM": "dumb"})
+    assert console.is_dumb_terminal
+    monkeypatch.setattr(fit, "Console", lambda: console)
+    recipe, run = squares.recipe(epochs=1), RunFolder(tmp_path)
+    run.create(recipe)
+    fit.fit(squares.task(recipe), *squares.loaders(recipe), recipe, run, schema=squares.schema, loggers=[])
+    assert len(text.getvalue().splitlines()) == 1
+    assert "\x1b" not in text.getvalue()
 
 
 def test_shown_numbers_fit_on_a_line() -> None:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from visus.training.evaluation import Extremes, Ranked, measure
+from visus.metrics import ObjectMetric
+from visus.training.evaluation import extremes, measure, predict_samples
 from visus.types import InstancePrediction, InstanceTarget
 
 
@@ -17,35 +18,52 @@ def test_numbers_images_and_progress(squares: SimpleNamespace) -> None:
     _, loader = squares.loaders(recipe, val_length=20)
     model = squares.finder()
     seen: list[int] = []
-    extremes = Extremes(keep=2)
+    qualities: dict[int, float | None] = {}
 
     def quality(prediction: InstancePrediction, target: InstanceTarget) -> float:
         return float(prediction.scores[0]) * (1 if prediction.labels[0] == target.labels[0] else -1)
 
     metrics = measure(
-        model, squares.metric(), loader, quality=quality, extremes=extremes, on_batch=seen.append, precision="bf16"
+        model, squares.metric(), loader, quality=quality, qualities=qualities, on_batch=seen.append, precision="bf16"
     )
     assert seen == [8, 8, 4]
     assert not model.training
-    chosen = extremes.chosen()
-    assert len(chosen) == 4
     assert 0 < metrics["box AP"] < 1
+    chosen = extremes(qualities, 2)
+    assert len(chosen) == 4
     assert chosen[0].quality > 0 > chosen[-1].quality
     dataset = squares.dataset(20, seed=2)
-    for image in chosen:
-        assert quality(image.prediction, dataset[image.index].target) == image.quality
+    samples = [dataset[image.index] for image in chosen]
+    for image, sample, prediction in zip(
+        chosen, samples, predict_samples(model, samples, precision="bf16"), strict=True
+    ):
+        assert quality(prediction, sample.target) == pytest.approx(image.quality, abs=1e-3)
 
 
-def test_images_that_cannot_be_ranked_are_measured_and_not_offered(squares: SimpleNamespace) -> None:
+def test_further_metrics_see_the_same_and_never_replace_a_number(squares: SimpleNamespace) -> None:
     torch.manual_seed(0)
     _, loader = squares.loaders(squares.recipe(), val_length=6)
-    extremes = Extremes(keep=2)
+    model, alone = squares.finder(), squares.metric()
+    numbers = measure(model, alone, loader)
+    also = [ObjectMetric(squares.schema), squares.metric()]
+    together = measure(model, squares.metric(), loader, also=also)
+    assert list(together) == [*numbers, "F1", "precision", "recall", "score threshold"]
+    assert {name: together[name] for name in numbers} == numbers
+    assert measure(model, ObjectMetric(squares.schema), loader) == {
+        name: together[name] for name in ("F1", "precision", "recall", "score threshold")
+    }
+
+
+def test_images_that_cannot_be_ranked_are_measured_and_not_chosen(squares: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    _, loader = squares.loaders(squares.recipe(), val_length=6)
+    qualities: dict[int, float | None] = {}
 
     def quality(prediction: InstancePrediction, target: InstanceTarget) -> float | None:
         return None if target.image_id % 2 else float(target.image_id)
 
-    assert "box AP" in measure(squares.finder(), squares.metric(), loader, quality=quality, extremes=extremes)
-    assert [image.index for image in extremes.chosen()] == [4, 2, 0]
+    assert "box AP" in measure(squares.finder(), squares.metric(), loader, quality=quality, qualities=qualities)
+    assert [image.index for image in extremes(qualities, 2)] == [4, 2, 0]
 
 
 @pytest.mark.parametrize("adapts", [False, True])
@@ -60,11 +78,8 @@ def test_only_models_that_adapt_have_gradients(squares: SimpleNamespace, adapts:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 9])
-def test_extremes_are_the_best_and_the_worst_once_each(squares: SimpleNamespace, count: int) -> None:
-    qualities = [(index * 7 % 9) / 9 for index in range(count)]
-    extremes = Extremes(keep=2)
-    for index, quality in enumerate(qualities):
-        extremes.offer(Ranked(index, None, quality))
+def test_extremes_are_the_best_and_the_worst_once_each(count: int) -> None:
+    qualities = {index: (index * 7 % 9) / 9 for index in range(count)}
     ranked = sorted(range(count), key=lambda index: -qualities[index])
     expected = ranked if count <= 4 else ranked[:2] + ranked[-2:]
-    assert [image.index for image in extremes.chosen()] == expected
+    assert [image.index for image in extremes(qualities, 2)] == expected

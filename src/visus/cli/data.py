@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +14,7 @@ import tyro
 
 from visus.data.entry import Void
 from visus.data.errors import DatasetNotFoundError
+from visus.draw.labels import Labels
 from visus.errors import VisusError
 from visus.names import closest_path, counted
 from visus.new_folder import new_folder
@@ -67,6 +69,7 @@ class ShowArguments:
         keypoints: prefer COCO's annotations with keypoints where there are two files.
         write_flip_pairs: write which keypoints change places in a mirror, as the data says or else as their mean
             positions suggest, into flip_pairs.json in the data's folder; a file that exists stays as it is.
+        labels: write the names of objects beside them: auto those that hide nothing by it, all, or none.
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|NAME")]
@@ -77,6 +80,7 @@ class ShowArguments:
     count: int = 16
     keypoints: bool = False
     write_flip_pairs: bool = False
+    labels: Labels = "auto"
 
 
 @dataclass(frozen=True)
@@ -151,13 +155,16 @@ def _show(arguments: ShowArguments) -> int:
             console().print(_written(pairs, root, arguments.data), soft_wrap=True)
         count = min(arguments.count, len(dataset))
         shown = [turn * len(dataset) // count for turn in range(count)]
-        _draw_samples(dataset, shown, out, pairs.schema(dataset.schema) if pairs else dataset.schema)
+        schema = pairs.schema(dataset.schema) if pairs else dataset.schema
+        readable, failures = _draw_samples(dataset, shown, out, schema, labels=arguments.labels)
         if pairs and not arguments.write_flip_pairs:
-            drawing = pairs.draw((dataset[index] for index in shown), out / "flip_pairs.png")
+            drawing = pairs.draw((dataset[index] for index in readable), out / "flip_pairs.png")
             if line := pairs.line(root, drawing):
                 console().print(line, soft_wrap=True)
-    console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {out / 'sheet.png'}", soft_wrap=True)
-    return 0
+    where = f"; all at a glance: {out / 'sheet.png'}" if readable else ""
+    lines = [f"{count - len(failures)} of {len(dataset)} images drawn{where}", *failures]
+    console().print("\n".join(lines), soft_wrap=True)
+    return 1 if failures else 0
 
 
 def _written(pairs: ShownPairs | None, root: Path, data: Path | str) -> str:
@@ -167,22 +174,34 @@ def _written(pairs: ShownPairs | None, root: Path, data: Path | str) -> str:
     return pairs.write(root)
 
 
-def _draw_samples(dataset: SampleDataset, shown: Sequence[int], out: Path, schema: Schema) -> None:
-    """Draw some samples of a data set, each by itself and all on a sheet."""
+def _draw_samples(
+    dataset: SampleDataset, shown: Sequence[int], out: Path, schema: Schema, *, labels: Labels
+) -> tuple[list[int], list[str]]:
+    """Draw some samples, each by itself and all on a sheet; those that could be read, and a line for each failure."""
     from visus.cli.tables import target_words
     from visus.draw.draw import draw
     from visus.draw.sheet import contact_sheet
 
-    images, captions = [], []
+    readable, images, captions, failures = list[int](), [], [], list[str]()
     for index in shown:
-        sample = dataset[index]
-        image = draw(sample.input, sample.target, schema)
-        name = f"{index:06d}_{Path(sample.path).stem}" if sample.path else f"{index:06d}"
-        image.save(out / f"{name}.png")
+        try:
+            sample = dataset[index]
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
+            continue
+        readable.append(index)
+        name = Path(sample.path).name or str(index)
+        image = draw(sample.input, sample.target, schema, labels=labels, on_error=partial(_undrawn, failures, name))
+        image.save(out / f"{index:06d}{f'_{Path(sample.path).stem}' if sample.path else ''}.png")
         images.append(image)
-        captions.append(f"{Path(sample.path).name or index}: {target_words(sample.target, dataset.schema)}")
+        captions.append(f"{name}: {target_words(sample.target, dataset.schema)}")
     if images:
         contact_sheet(images, captions=captions).save(out / "sheet.png")
+    return readable, failures
+
+
+def _undrawn(failures: list[str], name: str, error: Exception) -> None:
+    failures.append(f"{name} is without its drawing: {error}")
 
 
 def _convert(arguments: ConvertArguments) -> int:

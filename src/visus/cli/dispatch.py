@@ -27,6 +27,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "list": ("visus.cli.listing", "show models, data sets, recipes, published weights, losses and metrics"),
     "train": ("visus.cli.train", "train a recipe, on drawn scenes or on your data"),
     "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
+    "report": ("visus.cli.report", "compare several runs on one page"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
     "data": ("visus.cli.data", "check a data set for every problem at once, look at it, or convert it"),
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, stop_now)
         keep_memory()
         print_any_name()
+        if _plain():
+            os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "0")  # tyro, which prints help, knows no NO_COLOR
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         words = share_processors(words)
@@ -210,6 +213,10 @@ def _unknown(word: str) -> str:
 
 def _style(text: str, code: str, stream: TextIO | None = None) -> str:
     """Text in a terminal's colours, where the stream is a terminal that wants them."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    wanted = (stream or sys.stdout).isatty() and not plain
+    wanted = (stream or sys.stdout).isatty() and not _plain()
     return f"\x1b[{code}m{text}\x1b[0m" if wanted else text
+
+
+def _plain() -> bool:
+    """Whether the user or the terminal wants no colours (https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from visus.draw.labels import Labels
 from visus.errors import VisusError
 from visus.names import counted
 from visus.new_folder import new_folder
@@ -44,7 +45,9 @@ class PredictArguments:
         sources: images, folders, quoted globs, list files (.txt, one path a line), videos, addresses (http, https,
             rtsp), a camera (webcam, webcam:1), or - for an image in standard input.
         out: the folder to write to, new or empty; default: a new one, runs/predict/ and the name of the source.
-        min_score: draw objects from this score on; predictions.json holds all that the model reports.
+        min_score: draw objects from this score on; default: what the run's validation suggests, else 0.5.
+            predictions.json holds all that the model reports.
+        labels: write the names of objects beside them: auto those that hide nothing by it, all, or none.
         batch_size: images that go through the network together, at most; on a CPU, large images go one by one.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         every: of a video, look at every n-th frame.
@@ -59,7 +62,8 @@ class PredictArguments:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     sources: Annotated[tuple[str, ...], tyro.conf.Positional, _SOURCES]
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    min_score: float = 0.5
+    min_score: float | None = None
+    labels: Labels = "auto"
     batch_size: int = 1
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     every: int = 1
@@ -72,9 +76,9 @@ class PredictArguments:
 
 
 def main(argv: list[str]) -> int:
-    """Runs ``visus predict``; 1 where some image could not be read."""
+    """Runs ``visus predict``; 1 where some image could not be read or drawn."""
     arguments = tyro.cli(PredictArguments, args=argv, prog="visus predict")
-    if not 0 <= arguments.min_score <= 1 or arguments.batch_size < 1 or arguments.every < 1:
+    if not 0 <= (arguments.min_score or 0) <= 1 or arguments.batch_size < 1 or arguments.every < 1:
         raise VisusError("--min-score must lie between 0 and 1, --batch-size and --every must be at least 1")
     _check_model(arguments.model)
     sources = find_sources(arguments.sources)
@@ -101,12 +105,14 @@ def _predict(arguments: PredictArguments, sources: list[Source], folder: Path, c
     from visus.predict.results import ResultFolder
 
     predictor = load(arguments.model, device=arguments.device)
+    min_score = _least_score(arguments, console)
     if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
         predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)
+    min_score = _least_score(arguments, console)
     results = ResultFolder(folder, predictor.schema)
     start = time.perf_counter()
     try:
-        _look_at(sources, predictor, results, arguments, console)
+        _look_at(sources, predictor, results, arguments, min_score, console)
     except BaseException:  # also Ctrl-C: what was found until then is kept
         if results.images:
             with suppress(VisusError, OSError):  # of a full disk; the error that is raised says so already
@@ -114,7 +120,7 @@ def _predict(arguments: PredictArguments, sources: list[Source], folder: Path, c
         raise
     results.write_json()
     _tell(results, time.perf_counter() - start, console)
-    return 1 if results.failures else 0
+    return 1 if results.failures or results.undrawn else 0
 
 
 def _look_at(
@@ -122,6 +128,7 @@ def _look_at(
     predictor: Predictor,
     results: ResultFolder,
     arguments: PredictArguments,
+    min_score: float,
     console: Console,
 ) -> None:
     """Predicts batch by batch, draws, and keeps a progress bar."""
@@ -132,19 +139,19 @@ def _look_at(
 
     how = Reading(pages=arguments.pages, every=arguments.every, on_note=console.print)
     total, number_of = _total(sources, arguments), _numbering(sources, arguments)
+    drawn = partial(_drawn, results=results, min_score=min_score, labels=arguments.labels)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("looking at images", total=total)
         for video, group in groupby(sources, key=lambda source: source.video):
             items = _items(list(group), how, results, prefixed=len(sources) > 1)
             with ExitStack() as open_files:
-                save = _saver(video, results, arguments, open_files)
+                save = _saver(video, results, arguments, drawn, open_files)
                 for result in predictor.stream(items, batch_size=arguments.batch_size, on_error=results.fail):
                     results.add(result, number_of(result))
                     save(result)
                     if total == 1:
-                        table = prediction_table(result.prediction, result.schema, min_score=arguments.min_score)
-                        console.print(table)
+                        console.print(prediction_table(result.prediction, result.schema, min_score=min_score))
                     progress.update(task, completed=len(results.images) + len(results.failures))
 
 
@@ -167,6 +174,23 @@ def _items(sources: list[Source], how: Reading, results: ResultFolder, *, prefix
             results.fail(Path(source.text).name, error)
 
 
+def _least_score(arguments: PredictArguments, console: Console) -> float:
+    """The score from which objects are drawn: as told, else as the run's validation suggests, which is said."""
+    from visus.predict.result import SHOWN_SCORE
+    from visus.training.run import run_of
+
+    if arguments.min_score is not None:
+        return arguments.min_score
+    run = run_of(Path(arguments.model).expanduser())
+    suggested = run.threshold() if run else None
+    if suggested is None:
+        return SHOWN_SCORE
+    if arguments.pictures:
+        line = f"objects are drawn from a score of {suggested:.2f} on, as the run's validation suggests (--min-score)"
+        console.print(line, soft_wrap=True)
+    return suggested
+
+
 def _numbering(sources: list[Source], arguments: PredictArguments) -> Callable[[Result], int]:
     """What gives an image its number: of a video that of the frame, of images the number in all their names."""
     from visus.predict.results import image_ids
@@ -182,35 +206,49 @@ def _numbering(sources: list[Source], arguments: PredictArguments) -> Callable[[
 
 
 def _saver(
-    video: str, results: ResultFolder, arguments: PredictArguments, open_files: ExitStack
+    video: str,
+    results: ResultFolder,
+    arguments: PredictArguments,
+    drawn: Callable[..., Image.Image],
+    open_files: ExitStack,
 ) -> Callable[[Result], Any]:
     """What takes each result that there is something to draw of: the folder, or the video that is being written."""
     from visus.predict.results import DRAWN
     from visus.predict.video import VideoWriter, video_info
 
     as_video = bool(video) and not arguments.frames
-    drawn = partial(_drawn, min_score=arguments.min_score, legend="inside" if as_video else "below")
     writers: list[VideoWriter] = []
 
     def save(result: Result) -> None:
         if not arguments.pictures or not DRAWN[type(result.prediction)]:
             return
         if not as_video:
-            results.save_picture(result.name, drawn(result))
+            results.save_picture(result.name, drawn(result, legend="below"))
             return
         if not writers:
             rate = video_info(video).frame_rate / arguments.every
             path = results.new_file(f"{Source(video).stem}.mp4")
             writers.append(open_files.enter_context(VideoWriter(path, frame_rate=rate)))
-        writers[0].write(drawn(result))
+        writers[0].write(drawn(result, legend="inside"))
 
     return save
 
 
-def _drawn(result: Result, *, min_score: float, legend: Literal["below", "inside"]) -> Image.Image:
+def _drawn(
+    result: Result, *, results: ResultFolder, min_score: float, labels: Labels, legend: Literal["below", "inside"]
+) -> Image.Image:
+    """The drawing of a result; where that fails, which is noted, the image without one."""
     from visus.draw.draw import draw
 
-    return draw(result.image, result.prediction, result.schema, min_score=min_score, legend=legend)
+    return draw(
+        result.image,
+        result.prediction,
+        result.schema,
+        min_score=min_score,
+        legend=legend,
+        labels=labels,
+        on_error=lambda error: results.undrawn.append((result.name, str(error) or type(error).__name__)),
+    )
 
 
 def _total(sources: list[Source], arguments: PredictArguments) -> int | None:
@@ -232,7 +270,8 @@ def _tell(results: ResultFolder, seconds: float, console: Console) -> None:
     speed = f", {done / seconds:.1f} a second" if done > 1 else ""
     words = f"{counted(done, 'images')} in {seconds:.1f} s{speed}; results in "
     console.print(Text.assemble(words, (str(results.path), "bold")), soft_wrap=True)
-    if results.failures:
-        console.print(f"{len(results.failures)} could not be read:", style="red")
-    for name, cause in results.failures:
-        console.print(f"  {cause if name in cause else f'{name}: {cause}'}", soft_wrap=True)
+    for what, failures in (("read", results.failures), ("drawn", results.undrawn)):
+        if failures:
+            console.print(f"{len(failures)} could not be {what}:", style="red")
+        for name, cause in failures:
+            console.print(f"  {cause if name in cause else f'{name}: {cause}'}", soft_wrap=True)

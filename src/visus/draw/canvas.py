@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,6 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from visus.draw.labels import Labels
 from visus.draw.palette import Colour
 
 _READABLE_SIDE = 480  # shorter pictures are enlarged by a whole number until their long side reaches this
@@ -30,13 +32,15 @@ class Style:
         scale: how many times the picture is larger than the image.
         min_score: the least score of a predicted object that is drawn.
         text_scale: larger letters where the drawing will be shown smaller than it is.
-        legend: of the classes of pixels: below the picture or inside of it.
+        legend: below the picture or inside of it.
+        labels: which objects have their names beside them.
     """
 
     scale: int = 1
     min_score: float = 0.3
     text_scale: float = 1.0
     legend: Literal["below", "inside"] = "below"
+    labels: Labels = "auto"
 
 
 def enlargement(size: tuple[int, int]) -> int:
@@ -78,6 +82,37 @@ class Entry:
     colour: Colour | None
 
 
+def rounded_box(
+    pen: ImageDraw.ImageDraw,
+    corners: tuple[float, float, float, float],
+    *,
+    radius: float,
+    fill: tuple[int, ...] | None = None,
+    outline: tuple[int, ...] | None = None,
+    width: int = 1,
+) -> None:
+    """A rectangle of any size (its left, top, right and bottom pixels); one too small for round corners is square.
+
+    Pillow refuses boxes that are barely as wide as their two corners, so round ones are drawn in whole pixels and with
+    room between them.
+    """
+    x1, y1, x2, y2 = (round(v) for v in corners)
+    box, radius = (x1, y1, max(x1, x2), max(y1, y2)), round(radius)
+    if radius < 1 or min(box[2] - box[0], box[3] - box[1]) < 2 * radius + 2:
+        pen.rectangle(box, fill=fill, outline=outline, width=width)
+    else:
+        pen.rounded_rectangle(box, radius=radius, fill=fill, outline=outline, width=width)
+
+
+def with_legend(picture: Image.Image, entries: Sequence[Entry], style: Style) -> Image.Image:
+    """The picture with the entries below it or, changed in place, inside of it, as the style says."""
+    font_size = letter_size(picture.size) * style.text_scale
+    if style.legend == "below":
+        return legend_below(picture, entries, font_size=font_size)
+    legend_inside(picture, entries, font_size=font_size)
+    return picture
+
+
 def legend_below(picture: Image.Image, entries: Sequence[Entry], *, font_size: float) -> Image.Image:
     """The picture with a strip below it that holds the entries, in columns as wide as the widest of them."""
     if not entries:
@@ -109,7 +144,7 @@ def legend_inside(picture: Image.Image, entries: Sequence[Entry], *, font_size: 
     top = picture.height - len(shown) * line - 2 * margin
     pen = ImageDraw.Draw(picture, "RGBA")
     corners = (margin, top, margin + width, picture.height - margin)
-    pen.rounded_rectangle(corners, radius=margin, fill=_GLASS)
+    rounded_box(pen, corners, radius=margin, fill=_GLASS)
     for row, entry in enumerate(shown):
         middle = top + margin / 2 + (row + 0.5) * line
         _write_entry(pen, entry, (2 * margin, middle), font, font_size, inks=(_GLASS_INK, _GLASS_FAINT))
@@ -127,20 +162,20 @@ def bars_below(picture: Image.Image, rows: Sequence[tuple[Entry, float]], *, fon
     left, right = 2 * margin + names, picture.width - 2 * margin - numbers
     for row, (entry, share) in enumerate(rows):
         middle = picture.height + margin / 2 + (row + 0.5) * line
-        text = _shortened(entry.text, font, names)
+        text = shortened(entry.text, font, names)
         pen.text((margin, middle), text, font=font, fill=_STRIP_INK, anchor="lm")
         pen.text((picture.width - margin, middle), entry.value, font=font, fill=_STRIP_INK, anchor="rm")
         for end, colour in ((1.0, _TRACK), (share, entry.colour)):
             if colour is not None and (right - left) * end >= 1:
                 corners = (left, middle - 0.32 * font_size, left + (right - left) * end, middle + 0.32 * font_size)
-                pen.rounded_rectangle(corners, radius=0.16 * font_size, fill=colour)
+                rounded_box(pen, corners, radius=0.16 * font_size, fill=colour)
     return sheet
 
 
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def _entry_width(entry: Entry, font: _Font, font_size: float) -> float:
+def _entry_width(entry: Entry, font: Font, font_size: float) -> float:
     gap = 0.45 * font_size if entry.value else 0
     return 1.25 * font_size + font.getlength(entry.text) + gap + font.getlength(entry.value)
 
@@ -149,7 +184,7 @@ def _write_entry(
     pen: ImageDraw.ImageDraw,
     entry: Entry,
     place: tuple[float, float],
-    font: _Font,
+    font: Font,
     font_size: float,
     *,
     inks: tuple[Colour, Colour],
@@ -159,18 +194,17 @@ def _write_entry(
     half = 0.38 * font_size
     square = (x, y - half, x + 2 * half, y + half)
     if entry.colour is None:
-        pen.rounded_rectangle(square, radius=0.4 * half, outline=_FAINT, width=max(1, round(font_size / 10)))
+        rounded_box(pen, square, radius=0.4 * half, outline=_FAINT, width=max(1, round(font_size / 10)))
     else:
-        pen.rounded_rectangle(square, radius=0.4 * half, fill=entry.colour)
+        rounded_box(pen, square, radius=0.4 * half, fill=entry.colour)
     x += 1.25 * font_size
     pen.text((x, y), entry.text, font=font, fill=inks[0], anchor="lm")
     pen.text((x + font.getlength(entry.text) + 0.45 * font_size, y), entry.value, font=font, fill=inks[1], anchor="lm")
 
 
-def _shortened(text: str, font: _Font, width: float) -> str:
+def shortened(text: str, font: Font, width: float) -> str:
     """A text cut to ``width`` pixels."""
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    kept = bisect_left(range(len(text)), True, key=lambda count: font.getlength(text[: count + 1] + "…") > width)
+    return text[:kept] + "…"

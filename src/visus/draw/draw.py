@@ -12,6 +12,7 @@ from torch import Tensor
 from visus.draw.canvas import Style, enlarged
 from visus.draw.classes import draw_class_prediction, draw_class_target
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
+from visus.draw.labels import Labels
 from visus.draw.semantic import draw_semantic
 from visus.types import (
     ClassPrediction,
@@ -34,6 +35,8 @@ def draw(
     min_score: float = 0.3,
     text_scale: float = 1.0,
     legend: Literal["below", "inside"] = "below",
+    labels: Labels = "auto",
+    on_error: Callable[[Exception], None] | None = None,
 ) -> Image.Image:
     """Draws what is predicted or annotated on an image.
 
@@ -46,8 +49,12 @@ def draw(
         schema: the names and colours of the labels, and how keypoints are connected.
         min_score: the least score of a predicted object that is drawn.
         text_scale: larger letters where the drawing will be shown smaller than it is.
-        legend: of the classes of pixels: below the image, which becomes higher by as much as the classes need, or
-            inside of it, for frames of a video that have to be of one size.
+        legend: of the classes of pixels, or of objects without names beside them: below the image, which becomes
+            higher by as much as it needs, or inside of it, for frames of a video that have to be of one size.
+        labels: which objects have their names beside them: ``auto`` those that hide nothing by it (where some do not,
+            a legend has the classes with their counts), ``all`` or ``none``.
+        on_error: called with whatever went wrong; the image then comes back with nothing drawn on it. Without it the
+            error is raised.
 
     Returns:
         An RGB picture, enlarged by a whole number where ``image`` is small.
@@ -56,14 +63,20 @@ def draw(
         ValueError: what is shown belongs to an image of another size.
         NoRowError: a kind of prediction or target that `DRAWINGS` does not know.
     """
-    height, width = image.shape[-2:]
-    if tuple(shown.size) != (height, width):
-        raise ValueError(
-            f"what is to be drawn belongs to an image of {tuple(shown.size)} pixels (h, w), not {height, width}"
-        )
-    drawing = row(DRAWINGS, shown, "drawing")
-    picture, scale = enlarged(image)
-    return drawing(picture, shown, schema, Style(scale, min_score, text_scale, legend))
+    try:
+        height, width = image.shape[-2:]
+        if tuple(shown.size) != (height, width):
+            raise ValueError(
+                f"what is to be drawn belongs to an image of {tuple(shown.size)} pixels (h, w), not {height, width}"
+            )
+        drawing = row(DRAWINGS, shown, "drawing")
+        picture, scale = enlarged(image)
+        return drawing(picture, shown, schema, Style(scale, min_score, text_scale, legend, labels))
+    except Exception as error:
+        if on_error is None:
+            raise
+        on_error(error)
+        return enlarged(image)[0]
 
 
 def draw_nothing(picture: Image.Image, shown: EmbeddingPrediction, schema: Schema, style: Style) -> Image.Image:

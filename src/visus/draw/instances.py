@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visus.data.sides import sides_of
-from visus.draw.canvas import Style, letter_size, line_unit
-from visus.draw.palette import CROWD, INK, LEFT, MIDDLE, PAPER, RIGHT, Colour, category_colour
+from visus.draw.canvas import Entry, Style, letter_size, line_unit, rounded_box, with_legend
+from visus.draw.palette import CROWD, INK, LEFT, MIDDLE, PAPER, RIGHT, Colour, category_colour, schema_name
 from visus.draw.tags import Rectangle, Tag, write_tags
 from visus.types import InstancePrediction, InstanceTarget, Keypoints, Schema
 
 _MOST_SMOOTHED_PIXELS = 12_000_000  # above this, lines are fine enough without averaging
+_FARTHEST = 100_000.0  # pixels; keypoints beyond, or at no number, stay undrawn
 _KEYPOINT_LOGIT = 0.0  # predicted keypoints whose raw logit is lower are guesses and stay undrawn
 
 
@@ -34,10 +35,11 @@ class _Shape:
 
 
 @dataclass(frozen=True)
-class _Object:
+class DrawnObject:
     """One thing to draw; coordinates in the pixels of the drawing."""
 
     text: str
+    legend: str
     colour: Colour
     box: Rectangle
     mask: _Shape | None
@@ -49,59 +51,85 @@ def draw_instance_prediction(
 ) -> Image.Image:
     """Objects of at least the least score, with their scores; the most certain ones above the others."""
     found = found[found.scores >= style.min_score]
-    found = found[found.scores.argsort(descending=True, stable=True)].to("cpu")
-    texts = [f"{schema.categories[label]} {score:.2f}" for label, score in _labels_and_scores(found)]
-    points = [_sure_keypoints(found, index) for index in range(len(found))]
-    return _paint(picture, _objects(found, texts, points, schema, style.scale), schema, style)
+    found = found[found.scores.argsort(descending=True, stable=True)]
+    things = objects_found(found, schema, style)
+    return with_names(paint_objects(picture, things, schema, style), things, style)
 
 
 def draw_instance_target(picture: Image.Image, target: InstanceTarget, schema: Schema, style: Style) -> Image.Image:
     """Annotated objects, the smallest above the others; crowds are grey."""
-    target = target[target.areas.argsort(descending=True, stable=True)].to("cpu")
-    crowds = target.is_crowd.tolist()
-    names = [schema.categories[label] for label in target.labels.tolist()]
-    texts = [f"{name} (crowd)" if crowd else name for name, crowd in zip(names, crowds, strict=True)]
+    target = target[target.areas.argsort(descending=True, stable=True)]
+    things = [
+        replace(thing, text=f"{thing.text} (crowd)", colour=CROWD) if crowd else thing
+        for thing, crowd in zip(objects_annotated(target, schema, style), target.is_crowd.tolist(), strict=True)
+    ]
+    return with_names(paint_objects(picture, things, schema, style), things, style)
+
+
+def objects_found(found: InstancePrediction, schema: Schema, style: Style) -> list[DrawnObject]:
+    """What is drawn of each object of a prediction: its name and score, and the keypoints that are no guesses."""
+    found = found.to("cpu")
+    points = [_sure_keypoints(found, index) for index in range(len(found))]
+    things = _objects(found, points, schema, style.scale)
+    scored = zip(things, found.scores.tolist(), strict=True)
+    return [replace(thing, text=f"{thing.text} {score:.2f}") for thing, score in scored]
+
+
+def objects_annotated(target: InstanceTarget, schema: Schema, style: Style) -> list[DrawnObject]:
+    """What is drawn of each annotated object."""
+    target = target.to("cpu")
     points = [[] if target.keypoints_xyv is None else target.keypoints_xyv[i].tolist() for i in range(len(target))]
-    things = _objects(target, texts, points, schema, style.scale)
-    things = [replace(thing, colour=CROWD) if crowd else thing for thing, crowd in zip(things, crowds, strict=True)]
-    return _paint(picture, things, schema, style)
+    return _objects(target, points, schema, style.scale)
 
 
-def _paint(picture: Image.Image, things: Sequence[_Object], schema: Schema, style: Style) -> Image.Image:
-    """Draws objects, the first one last."""
+def paint_objects(picture: Image.Image, things: Sequence[DrawnObject], schema: Schema, style: Style) -> Image.Image:
+    """Draws the shapes of objects, the first one last. What lies nowhere, at a place that is no number, is left out."""
     unit = line_unit(picture.size)
-    for thing in reversed(things):
+    shown = [thing for thing in things if all(map(math.isfinite, thing.box))]
+    for thing in reversed(shown):
         if thing.mask is not None:
             _paint_shape(picture, thing.mask, thing.colour, unit)
-    _paint_lines(picture, things, schema.keypoints, unit)
-    tags = [Tag(thing.text, thing.box, thing.colour) for thing in things]
-    crowding = min(1.0, max(0.6, math.sqrt(20 / max(len(things), 1))))  # smaller letters where there are many names
-    write_tags(picture, tags, font_size=letter_size(picture.size) * crowding * style.text_scale)
+    _paint_lines(picture, shown, schema.keypoints, unit)
     return picture
 
 
+def with_names(
+    picture: Image.Image, things: Sequence[DrawnObject], style: Style, *, legend: bool = True
+) -> Image.Image:
+    """Writes the names of objects beside them; those that would hide others give way to a legend of all, if wanted."""
+    tags = [Tag(thing.text, thing.box, thing.colour) for thing in things if _within(thing.box, picture.size)]
+    crowding = min(1.0, max(0.6, math.sqrt(20 / max(len(tags), 1))))  # smaller letters where there are many names
+    font_size = letter_size(picture.size) * crowding * style.text_scale
+    if style.labels == "none" or write_tags(picture, tags, font_size=font_size, all_of_them=style.labels == "all"):
+        return picture
+    if not legend:
+        return picture
+    colours = {thing.legend: thing.colour for thing in reversed(things)}
+    counts = Counter(thing.legend for thing in things)
+    return with_legend(picture, [Entry(name, str(count), colours[name]) for name, count in counts.most_common()], style)
+
+
+def _within(box: Rectangle, size: tuple[int, int]) -> bool:
+    """Whether a box lies in the drawing, at least in part."""
+    x1, y1, x2, y2 = box  # comparisons with what is no number are false
+    return x1 <= size[0] and y1 <= size[1] and x2 >= 0 and y2 >= 0
+
+
 def _objects(
-    objects: InstancePrediction | InstanceTarget,
-    texts: Sequence[str],
-    points: Sequence[list[list[float]]],
-    schema: Schema,
-    scale: int,
-) -> list[_Object]:
+    objects: InstancePrediction | InstanceTarget, points: Sequence[list[list[float]]], schema: Schema, scale: int
+) -> list[DrawnObject]:
     """What is drawn of each object, in the pixels of the drawing."""
     seen: Counter[int] = Counter()
     things = []
     for index, label in enumerate(objects.labels.tolist()):
         colour = category_colour(label, seen[label])
         seen[label] += 1
-        x1, y1, x2, y2 = (objects.boxes_xyxy[index] * scale).tolist()
+        x1, y1, x2, y2 = (objects.boxes_xyxy[index].float() * scale).tolist()
         mask = None if objects.masks is None else _shape(objects.masks[index], scale)
         marks = [(x * scale, y * scale, int(v)) for x, y, v in points[index]] if _has_keypoints(schema, label) else []
-        things.append(_Object(texts[index], colour, (x1, y1, x2, y2), mask, marks))
+        name = schema_name(schema, label)
+        things.append(DrawnObject(name, name, colour, (x1, y1, x2, y2), mask, marks))
     return things
-
-
-def _labels_and_scores(found: InstancePrediction) -> Iterator[tuple[int, float]]:
-    return zip(found.labels.tolist(), found.scores.tolist(), strict=True)
 
 
 def _has_keypoints(schema: Schema, label: int) -> bool:
@@ -147,7 +175,7 @@ def _paint_shape(picture: Image.Image, shape: _Shape, colour: Colour, unit: floa
     picture.paste(colour, shape.corner, ImageChops.lighter(fill, edge))
 
 
-def _paint_lines(picture: Image.Image, things: Sequence[_Object], keypoints: Keypoints | None, unit: float) -> None:
+def _paint_lines(picture: Image.Image, things: Sequence[DrawnObject], keypoints: Keypoints | None, unit: float) -> None:
     """Draws boxes and skeletons, smoothed by averaging twice the resolution."""
     smooth = 2 if picture.width * picture.height <= _MOST_SMOOTHED_PIXELS else 1
     layer = Image.new("RGBA", (picture.width * smooth, picture.height * smooth), (0, 0, 0, 0))
@@ -162,15 +190,17 @@ def _paint_lines(picture: Image.Image, things: Sequence[_Object], keypoints: Key
     picture.paste(layer, (0, 0), layer)
 
 
-def _outline_box(pen: ImageDraw.ImageDraw, thing: _Object, width: float, smooth: int, size: tuple[int, int]) -> None:
+def _outline_box(
+    pen: ImageDraw.ImageDraw, thing: DrawnObject, width: float, smooth: int, size: tuple[int, int]
+) -> None:
     """The frame of an object; thinner where a mask already shows its shape."""
     line = max(1, round(width * (0.8 if thing.mask is not None else 1.0)))
-    x1, y1, x2, y2 = (v * smooth for v in thing.box)
-    x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, size[0]) - 1, min(y2, size[1]) - 1
-    if x2 <= x1 or y2 <= y1:
+    if not _within(thing.box, (size[0] // smooth, size[1] // smooth)):
         return
+    x1, y1, x2, y2 = (v * smooth for v in thing.box)
+    corners = max(x1, 0), max(y1, 0), min(x2, size[0]) - 1, min(y2, size[1]) - 1
     opacity = 190 if thing.mask is not None else 255
-    pen.rounded_rectangle((x1, y1, x2, y2), radius=2 * width, outline=(*thing.colour, opacity), width=line)
+    rounded_box(pen, corners, radius=2 * width, outline=(*thing.colour, opacity), width=line)
 
 
 def _draw_skeleton(
@@ -178,6 +208,7 @@ def _draw_skeleton(
 ) -> None:
     """Connects an object's keypoints: limbs in the colour of their side, on a dark rim; hidden points are hollow."""
     sides = side_colours(keypoints)
+    points = [(x, y, v) if max(abs(x), abs(y)) < _FARTHEST else (0.0, 0.0, 0) for x, y, v in points]
     limbs = [(a, b) for a, b in keypoints.skeleton if points[a][2] and points[b][2]]
     for rim in (True, False):
         for a, b in limbs:

@@ -25,6 +25,7 @@ _GOLDEN_ANGLE = 137.50776
 _FIRST_HUE = 25.0
 _LIGHTNESS = (0.70, 0.80, 0.60)
 _CHROMA = 0.17
+_MOST_LETTERS = 400  # no picture has room for more
 
 
 @lru_cache(maxsize=1024)
@@ -40,7 +41,17 @@ def category_colour(label: int, turn: int = 0) -> Colour:
 
 def schema_colour(schema: Schema, label: int) -> Colour:
     """The colour that the data set gives to a category, else that of `category_colour`."""
-    return schema.colours[label] if schema.colours else category_colour(label)
+    return schema.colours[label] if 0 <= label < len(schema.colours) else category_colour(label)
+
+
+def schema_name(schema: Schema, label: int) -> str:
+    """The name of a category as it is drawn, on one line; the number of one that has none."""
+    return drawable(schema.categories[label]) if 0 <= label < len(schema.categories) else f"label {label}"
+
+
+def drawable(text: str) -> str:
+    """A text as it can be drawn on one line: no line ends, no bytes of a name that is no UTF-8, no endless name."""
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())[:_MOST_LETTERS]
 
 
 def text_colour(background: Colour) -> Colour:

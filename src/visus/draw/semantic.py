@@ -9,8 +9,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.draw.canvas import Entry, Style, legend_below, legend_inside, letter_size, line_unit
-from visus.draw.palette import INK, PAPER, Colour, schema_colour
+from visus.draw.canvas import Entry, Style, line_unit, with_legend
+from visus.draw.palette import INK, PAPER, Colour, schema_colour, schema_name
 from visus.types import VOID, Schema, SemanticPrediction, SemanticTarget
 
 _OPACITY, _VOID_OPACITY, _CONTOUR_OPACITY = 0.55, 0.6, 0.7
@@ -22,11 +22,7 @@ def draw_semantic(
 ) -> Image.Image:
     """The classes of pixels in their colours, with a legend."""
     painted = paint_classes(picture, shown.labels, schema, scale=style.scale)
-    entries, font_size = class_legend(shown.labels, schema), letter_size(painted.size) * style.text_scale
-    if style.legend == "below":
-        return legend_below(painted, entries, font_size=font_size)
-    legend_inside(painted, entries, font_size=font_size)
-    return painted
+    return with_legend(painted, class_legend(shown.labels, schema), style)
 
 
 def paint_classes(picture: Image.Image, labels: UInt8[Tensor, "h w"], schema: Schema, *, scale: int) -> Image.Image:
@@ -45,7 +41,7 @@ def class_legend(labels: UInt8[Tensor, "h w"], schema: Schema) -> list[Entry]:
     counts = torch.bincount(labels.cpu().flatten().int(), minlength=VOID + 1)
     order = counts[: schema.num_classes].argsort(descending=True, stable=True).tolist()
     entries = [
-        Entry(schema.categories[label], _percent(int(counts[label]) / labels.numel()), _shown_colour(schema, label))
+        Entry(schema_name(schema, label), _percent(int(counts[label]) / labels.numel()), _shown_colour(schema, label))
         for label in order
         if counts[label]
     ]

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from visus.draw.canvas import shortened
+from visus.draw.palette import drawable
+
 _PAPER = (246, 247, 249)
 _INK = (55, 62, 75)
 
@@ -22,7 +25,7 @@ def contact_sheet(
 
     Args:
         pictures: what to show, in reading order.
-        captions: one line under each picture, or none at all.
+        captions: one line under each picture, cut to the width of the cell, or none at all.
         columns: pictures in a row; 0 picks a number that makes the sheet about square.
         cell: side of a cell in pixels.
 
@@ -46,7 +49,8 @@ def contact_sheet(
         sheet.paste(fitted, (x + (cell - fitted.width) // 2, y))
         if captions:
             baseline = y + row_heights[row] - line / 2
-            pen.text((x + cell / 2, baseline), captions[index], fill=_INK, font=font, anchor="mm")
+            caption = shortened(drawable(captions[index]), font, cell)
+            pen.text((x + cell / 2, baseline), caption, fill=_INK, font=font, anchor="mm")
     return sheet
 
 

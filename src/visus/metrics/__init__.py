@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
     from visus.metrics.coco_summary import CocoResult
     from visus.metrics.metric import ConfusionMatrix, Measure, Metric, PerCategory
+    from visus.metrics.objects import ObjectMetric
     from visus.metrics.ranking import image_quality
     from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
     from visus.metrics.semantic import SemanticMetric
@@ -33,6 +34,7 @@ _PUBLIC = {
     "Measure": "visus.metrics.metric",
     "Metric": "visus.metrics.metric",
     "PerCategory": "visus.metrics.metric",
+    "ObjectMetric": "visus.metrics.objects",
     "image_quality": "visus.metrics.ranking",
     "RetrievalMetric": "visus.metrics.retrieval",
     "precision_at_r": "visus.metrics.retrieval",
@@ -49,6 +51,7 @@ __all__ = [
     "ImageRecords",
     "Measure",
     "Metric",
+    "ObjectMetric",
     "PerCategory",
     "RetrievalMetric",
     "SemanticMetric",

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from visus.metrics import ClassificationMetric, CocoMetric, Metric, RetrievalMetric, SemanticMetric, VocMetric
+from visus.metrics import (
+    ClassificationMetric,
+    CocoMetric,
+    Metric,
+    ObjectMetric,
+    RetrievalMetric,
+    SemanticMetric,
+    VocMetric,
+)
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
     "voc": VocMetric,
+    "objects": ObjectMetric,
     "semantic": SemanticMetric,
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,

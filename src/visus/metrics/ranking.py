@@ -126,3 +126,25 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     EmbeddingPrediction: no_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
+
+MEANINGS: dict[type, str] = {
+    InstancePrediction: (
+        "Quality: 1 where every object is found exactly and nothing else, 0 where nothing is right: the IoU of the "
+        "boxes that were found, summed, over found + half of the wrong + half of the missed. Drawn and counted are "
+        "objects from a score of {threshold} on: green is right, with the IoU of its box, red is wrong, with its "
+        "score, yellow was missed."
+    ),
+    SemanticPrediction: "Quality: the mean IoU of the classes in the image, 1 where every pixel is right.",
+    ClassPrediction: "Quality: the probability that the right class was given, 0 where its box is wrong.",
+    EmbeddingPrediction: "An embedding alone is neither good nor bad.",
+}
+"""What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
+
+
+def quality_meaning(prediction: Any) -> str:
+    """A sentence for people.
+
+    Raises:
+        NoRowError: a kind of prediction that `MEANINGS` does not know.
+    """
+    return row(MEANINGS, prediction, "the meaning of quality")

@@ -47,7 +47,7 @@ def coco_records(prediction: Any, schema: Schema, image_id: int) -> list[Record]
 
 def words_of(prediction: Any, schema: Schema) -> str:
     """What was found, in a few words."""
-    return row(WORDS, prediction, "the words about a prediction")(prediction, schema)
+    return row(IN_WORDS, prediction, "the words about a prediction")(prediction, schema)
 
 
 def class_shares(prediction: SemanticPrediction, schema: Schema) -> list[Record]:
@@ -149,7 +149,7 @@ COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
 }
 """How COCO writes each kind of prediction."""
 
-WORDS: dict[type, Callable[[Any, Schema], str]] = {
+IN_WORDS: dict[type, Callable[[Any, Schema], str]] = {
     InstancePrediction: _object_words,
     ClassPrediction: _class_words,
     SemanticPrediction: _share_words,

@@ -53,6 +53,7 @@ class ResultFolder:
         found: what was predicted so far: COCO's results of objects, else an entry for each image.
         images: the images so far, as COCO image records.
         failures: name and cause of each image that could not be read.
+        undrawn: name and cause of each image whose drawing shows nothing of what was found.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class ResultFolder:
     found: list[Record] = field(default_factory=list)
     images: list[Record] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    undrawn: list[tuple[str, str]] = field(default_factory=list)
     _written: set[Path] = field(default_factory=set)
 
     def add(self, result: Result, image_id: int) -> None:
@@ -90,7 +92,7 @@ class ResultFolder:
         about = {
             "images": self.images,
             "categories": schema_to_categories(self.schema),
-            "failures": [{"file_name": name, "cause": cause} for name, cause in self.failures],
+            "failures": [{"file_name": name, "cause": cause} for name, cause in self.failures + self.undrawn],
         }
         write_whole(self.path / "predictions.json", json.dumps(self.found))
         write_whole(self.path / "images.json", json.dumps(about, indent=1))

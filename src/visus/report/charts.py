@@ -12,14 +12,22 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 520, 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 32
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 36
 NUM_COLOURS = 8
+_LETTER = 7.0  # the width of a digit
 
 Line = Sequence[float | None]
 
 
 def line_chart(
-    title: str, x: Sequence[float], lines: Mapping[str, Line], *, x_name: str = "epoch", told: int = -1
+    title: str,
+    x: Sequence[float],
+    lines: Mapping[str, Line],
+    *,
+    x_name: str = "epoch",
+    told: int = -1,
+    values: Mapping[str, str] | None = None,
+    mark: float | None = None,
 ) -> str:
     """A figure with one line per name; the scale begins at 0.
 
@@ -29,12 +37,14 @@ def line_chart(
         lines: a value per ``x``; None or a number that is not finite leaves a gap that the line bridges.
         x_name: what ``x`` counts.
         told: which known value of each line the legend tells, the last by default.
+        values: what the legend tells of each line instead.
+        mark: a place on the x axis that is marked.
     """
     lines = {name: [_finite(v) for v in line] for name, line in lines.items()}
-    values = [v for line in lines.values() for v in line if v is not None]
-    if not values:
+    known = [v for line in lines.values() for v in line if v is not None]
+    if not known:
         return ""
-    y_ticks = ticks(min(0.0, *values), max(values))
+    y_ticks = ticks(min(0.0, *known), max(known))
     frame = (x[0] - (x[0] == x[-1]) * 0.5, x[-1] + (x[0] == x[-1]) * 0.5, y_ticks[0], y_ticks[-1])
     drawn = "".join(
         _line([_place(a, b, frame) for a, b in zip(x, line, strict=True) if b is not None], index)
@@ -45,19 +55,45 @@ def line_chart(
     data["size"] = (WIDTH, HEIGHT)
     return f"""<figure class="chart" data-chart="{escape(json.dumps(data), quote=True)}">
 <figcaption>{escape(title)}</figcaption>
-<ul class="legend">{_legend(lines, told)}</ul>
+<ul class="legend">{_legend(lines, told, values or {})}</ul>
 <div class="plot"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">
-{_axes(x, x_name, y_ticks, frame)}{drawn}<line class="rule" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/></svg>
+{_axes(x, x_name, y_ticks, frame)}{_mark(mark, frame)}{drawn}
+<line class="rule" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/></svg>
 <div class="tip"></div></div>
 </figure>"""
 
 
 def bar_chart(rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str]) -> str:
     """Horizontal bars, one group per row, a bar per name; values are shares from 0 to 1."""
+    return _bars([(row, [_share_bar(value) for value in values]) for row, values in rows], names)
+
+
+def count_bars(rows: Sequence[tuple[str, Sequence[int]]], names: Sequence[str], totals: Sequence[int]) -> str:
+    """Bars of counts, as long as their share of the total of their name; the longest fills the line."""
+    shares = [[value / max(total, 1) for value, total in zip(values, totals, strict=True)] for _, values in rows]
+    longest = max((share for line in shares for share in line), default=0.0) or 1.0
+    shown = [
+        (row, [(share / longest, _short(value)) for value, share in zip(values, line, strict=True)])
+        for (row, values), line in zip(rows, shares, strict=True)
+    ]
+    return _bars(shown, names)
+
+
+def _short(count: int) -> str:
+    """A count in at most seven letters.
+
+    >>> _short(99_999), _short(123_456), _short(20_076_000)
+    ('99,999', '123 k', '20.1 M')
+    """
+    return f"{count:,}" if count < 100_000 else f"{count / 1e3:.0f} k" if count < 1_000_000 else f"{count / 1e6:.1f} M"
+
+
+def _bars(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], names: Sequence[str]) -> str:
+    """Groups of bars, each with its length from 0 to 1 and what is written behind it."""
     legend = _legend(dict.fromkeys(names, ())) if len(names) > 1 else ""
     groups = "".join(
         f'<li><span class="name" title="{escape(row, quote=True)}">{escape(row)}</span><span class="group">'
-        + "".join(_bar(value, index) for index, value in enumerate(values))
+        + "".join(_bar(length, text, index) for index, (length, text) in enumerate(values))
         + "</span></li>"
         for row, values in rows
     )
@@ -85,20 +121,34 @@ def _axes(x: Sequence[float], x_name: str, y_ticks: Sequence[float], frame: tupl
         _, y = _place(frame[0], value, frame)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for value in _x_labels(x):
-        across, _ = _place(value, frame[2], frame)
+    for value, across in _x_labels(x, frame):
         parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{value:g}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 1}" text-anchor="middle">{escape(x_name)}</text>')
     return "".join(parts)
 
 
-def _x_labels(x: Sequence[float]) -> Sequence[float]:
-    """About eight of the values themselves where they are few, else round numbers between them."""
-    if len(x) > 30:
-        return [value for value in ticks(x[0], x[-1], 7) if x[0] <= value <= x[-1]]
-    every = math.ceil(len(x) / 8)
-    return x[(len(x) - 1) % every :: every]
+def _x_labels(x: Sequence[float], frame: tuple[float, ...]) -> list[tuple[float, float]]:
+    """About eight of the values themselves where they are few, else round numbers between them, with their places.
+
+    None comes so near to the next that the two would touch; the last one stays.
+    """
+    chosen = x if len(x) <= 30 else [value for value in ticks(x[0], x[-1], 7) if x[0] <= value <= x[-1]]
+    labels: list[tuple[float, float]] = []
+    least = (WIDTH - LEFT - RIGHT) / 9
+    for value in reversed(chosen):
+        across, _ = _place(value, frame[2], frame)
+        if not labels or labels[0][1] - across >= max(least, _LETTER * (len(f"{value:g}") + 2)):
+            labels.insert(0, (value, across))
+    return labels
+
+
+def _mark(value: float | None, frame: tuple[float, ...]) -> str:
+    """A line across the drawing."""
+    if value is None:
+        return ""
+    across, _ = _place(value, frame[2], frame)
+    return f'<line class="mark" x1="{across:.1f}" x2="{across:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
 
 
 def _line(points: Sequence[tuple[float, float]], index: int) -> str:
@@ -118,23 +168,27 @@ def _place(x: float, y: float, frame: tuple[float, ...]) -> tuple[float, float]:
     return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
 
-def _legend(lines: Mapping[str, Line], told: int = -1) -> str:
+def _legend(lines: Mapping[str, Line], told: int = -1, values: Mapping[str, str] | None = None) -> str:
     """The name of each line with its colour, and one of its values."""
     entries = []
     for index, (name, line) in enumerate(lines.items()):
-        known = [v for v in line if v is not None]
-        value = f" <b>{known[told]:.3g}</b>" if known else ""
+        known = [f"{v:.3g}" for v in line if v is not None]
+        text = (values or {}).get(name) or (known[told] if known else "")
+        value = f" <b>{escape(text)}</b>" if text else ""
         entries.append(f'<li><i class="s{index % NUM_COLOURS}"></i>{escape(name)}{value}</li>')
     return "".join(entries)
 
 
-def _bar(value: float | None, index: int) -> str:
-    """One bar and its number in hundredths; a dash where there was nothing to measure."""
+def _share_bar(value: float | None) -> tuple[float, str]:
+    """A share in hundredths; a dash where there was nothing to measure."""
     value = _finite(value)
-    if value is None or value < 0:
-        return '<span class="bar"><em>–</em></span>'
-    filled = f'<i class="s{index % NUM_COLOURS}" style="width:{100 * min(value, 1.0):.1f}%"></i>'
-    return f'<span class="bar">{filled}<em>{100 * value:.1f}</em></span>'
+    return (0.0, "–") if value is None or value < 0 else (min(value, 1.0), f"{100 * value:.1f}")
+
+
+def _bar(length: float, text: str, index: int) -> str:
+    """One bar and what is written behind it."""
+    filled = f'<i class="s{index % NUM_COLOURS}" style="width:{100 * length:.1f}%"></i>' if text != "–" else ""
+    return f'<span class="bar">{filled}<em>{text}</em></span>'
 
 
 def _finite(value: float | None) -> float | None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from visus.data.feed.loader import SampleDataset
 from visus.metrics.retrieval import Embedded
 from visus.report.charts import line_chart
-from visus.report.pairs import data_url
+from visus.report.pictures import data_url
 
 RIGHT, WRONG, ASKED = (46, 160, 67), (214, 69, 65), (90, 98, 110)
 CELL, FRAME, GAP = 104, 5, 6
@@ -36,7 +36,7 @@ def neighbours_html(
         neighbours: pictures in a row beside the query.
     """
     rows, found = nearest(images, queries=queries, neighbours=neighbours)
-    sheet = neighbour_sheet(dataset, images.labels, rows, found)
+    sheet = _on_any_page(neighbour_sheet(dataset, images.labels, rows, found))
     text = "Grey: the query. Green: the same class. Red: another one. Where there are failures, they come first."
     return (
         f'<p class="note">{escape(text)}</p><div class="panel">'
@@ -72,6 +72,17 @@ def neighbour_sheet(
         for column, other in enumerate(others, 1):
             colour = RIGHT if labels[other] == labels[query] else WRONG
             sheet.paste(_framed(dataset, other, colour), (column * step + GAP, row * step))
+    return sheet
+
+
+def _on_any_page(sheet: Image.Image) -> Image.Image:
+    """The sheet with nothing between its pictures, where the page's own colour shows, light or dark."""
+    side, step = CELL + 2 * FRAME, CELL + 2 * FRAME + GAP
+    shown = Image.new("L", sheet.size)
+    for top in range(0, sheet.height, step):
+        for left in (0, *range(step + GAP, sheet.width, step)):
+            shown.paste(255, (left, top, left + side, top + side))
+    sheet.putalpha(shown)
     return sheet
 
 

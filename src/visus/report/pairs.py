@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,38 +10,56 @@ from PIL import Image
 
 from visus.draw.canvas import STRIP, enlarged
 from visus.draw.draw import draw
+from visus.draw.judged import draw_judged
+from visus.report.pictures import zoomed
 from visus.types import Prediction, Sample, Schema
 
 Example = tuple[Sample, Prediction, float]
 """An image with its truth, what was predicted, and how good that is (larger is better)."""
 
 EXAMPLES_OF_EACH = 6
-_LONGEST_SIDE = 900
 _THUMBNAIL_TEXT = 1.5  # letters that can be read in a picture a quarter of the page wide
 
 
-def worst_and_best(examples: Sequence[Example], schema: Schema) -> dict[str, str]:
+OnError = Callable[[str, Exception], None]
+"""Told the name of an image and what went wrong with its drawing."""
+
+
+def worst_and_best(examples: Sequence[Example], schema: Schema, min_score: float, on_error: OnError) -> dict[str, str]:
     """HTML of the worst and of the best examples by heading, none twice; empty where there are none."""
     ranked = sorted(examples, key=lambda example: example[2])
     count = min(EXAMPLES_OF_EACH, len(ranked) // 2)
     chosen = {"Worst predictions": ranked[:count], "Best predictions": ranked[count:][-EXAMPLES_OF_EACH:][::-1]}
-    pairs = {name: "".join(_pair(example, schema) for example in some) for name, some in chosen.items()}
+    pairs = {
+        name: "".join(_pair(example, schema, min_score, on_error) for example in some) for name, some in chosen.items()
+    }
     return {name: f'<div class="pairs">{html}</div>' if html else "" for name, html in pairs.items()}
 
 
-def _pair(example: Example, schema: Schema) -> str:
+def _pair(example: Example, schema: Schema, min_score: float, on_error: OnError) -> str:
     """Truth and prediction side by side."""
     sample, prediction, quality = example
     name = Path(sample.path).name or f"image {sample.target.image_id}"
-    truth = draw(sample.input, sample.target, schema, text_scale=_THUMBNAIL_TEXT)
-    found = draw(sample.input, prediction, schema, text_scale=_THUMBNAIL_TEXT)
+
+    def failed(error: Exception) -> None:
+        on_error(name, error)
+
+    truth = draw(sample.input, sample.target, schema, text_scale=_THUMBNAIL_TEXT, on_error=failed)
+    found = draw_judged(
+        sample.input,
+        prediction,
+        sample.target,
+        schema,
+        min_score=min_score,
+        text_scale=_THUMBNAIL_TEXT,
+        on_error=failed,
+    )
     truth, found = (_as_high(picture, max(truth.height, found.height)) for picture in (truth, found))
     # A legend below the picture is shown whole; of others all have one shape, for the order of the page.
     square = " square" if truth.height > 0.85 * truth.width else ""
     shape = " whole" if truth.size != _drawn_size(sample) else square
     pictures = "".join(
-        f'<figure><button type="button"><img src="{data_url(picture)}" alt="{escape(f"{name}: {what}", quote=True)}" '
-        f'loading="lazy"></button><figcaption>{what}</figcaption></figure>'
+        f"<figure>{zoomed(picture, f'{name}: {what}')}<figcaption>{what}</figcaption></figure>"
         for what, picture in (("truth", truth), ("prediction", found))
     )
     caption = f'<span title="{escape(sample.path, quote=True)}">{escape(name)}</span><b>quality {quality:.2f}</b>'
@@ -62,13 +78,3 @@ def _as_high(picture: Image.Image, height: int) -> Image.Image:
     sheet = Image.new("RGB", (picture.width, height), STRIP)
     sheet.paste(picture, (0, 0))
     return sheet
-
-
-def data_url(picture: Image.Image) -> str:
-    """A picture as text, not larger than a screen needs."""
-    if max(picture.size) > _LONGEST_SIDE:
-        picture = picture.copy()
-        picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=82, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

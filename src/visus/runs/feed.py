@@ -218,6 +218,25 @@ def train_loader(
     )
 
 
+def first_batch(
+    recipe: Recipe, problem: Problem, dataset: SampleDataset, model: nn.Module, own_augment: Transform | None = None
+) -> Batch:
+    """The batch that a training begins with, as the network saw it: augmented, resized and, where asked for, mixed."""
+    import torch
+
+    from visus.training.numbers import seed_for
+
+    alone = replace(recipe, data=replace(recipe.data, workers=0), fit=replace(recipe.fit, devices=1, nodes=1))
+    loader = train_loader(alone, dataset, model, own_augment)
+    sampler: Any = loader.batch_sampler
+    sampler.set_epoch(0)
+    batch = next(iter(loader))
+    vary = problem.vary(recipe, dataset.schema) if problem.vary else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(recipe.fit.seed, "train", 0, 0, 0))
+        return vary(batch) if vary else batch
+
+
 def _augment_options(recipe: Recipe) -> dict[str, Any]:
     """The fields of the recipe that its augmentation reads, with their values."""
     from visus.data.augment import AUGMENTATIONS

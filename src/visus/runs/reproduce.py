@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import Progress
 
 from visus.errors import VisusError
@@ -31,10 +32,19 @@ def measure_frozen(row: Row) -> Numbers:
     recipe = row.recipe
     dataset = open_split(recipe, "val")
     model = catalog.build_model(recipe.model, dataset.schema, recipe.model_options)
-    console().print(f"{row.title}: {len(dataset):,} images, nothing is trained", style="bold", soft_wrap=True)
+    _headline(f"{row.title}: {len(dataset):,} images, nothing is trained")
     images = embedded(recipe, model)
     centred = replace(images, vectors=images.vectors - images.vectors.mean(0))
     return _numbers(centred)
+
+
+def _headline(text: str) -> None:
+    """What comes next: between rules on a terminal, a line elsewhere."""
+    terminal = console(markup=True)
+    if terminal.is_terminal:
+        terminal.rule(escape(text))
+    else:
+        terminal.print(escape(text), soft_wrap=True)
 
 
 def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) -> Numbers:
@@ -68,7 +78,7 @@ def _trained(recipe: Recipe, place: Path) -> RunFolder:
                 f"{place} was trained with another {', '.join(sorted(changed))}: name another folder with --run"
             )
     else:
-        console().print(f"{place.name}: {recipe.model} {recipe.loss}", style="bold", soft_wrap=True)
+        _headline(f"{place.name}: {recipe.model} {recipe.loss}")
         path = train(recipe, run=place)
         if path != place:
             place.rename(place.with_name(f"{place.name}-unfinished"))

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
+from visus.metrics.metric import LOSS, ConfusionMatrix, Measure, PerCategory, headlines
+from visus.metrics.object_confusion import ObjectConfusion
 from visus.metrics.retrieval import Embedded
+from visus.metrics.score_curves import ScoreCurves
+from visus.names import counted
 from visus.runs.feed import val_loader
+from visus.runs.results_shown import print_metrics
 from visus.training.recipe import Recipe
-from visus.training.run import RunFolder
-from visus.types import row
+from visus.training.run import THRESHOLD, RunFolder
+from visus.types import Batch, row
 
 if TYPE_CHECKING:
     from torch import nn
 
     from visus.data.feed.loader import SampleDataset
     from visus.metrics.metric import Metric
-    from visus.training.evaluation import Ranked
-    from visus.types import Schema
+    from visus.problem import Problem
+    from visus.report.pairs import Example
+    from visus.report.report import Background
 
 FEW_EPOCHS = 10
 """Below so many epochs, the report's curves are drawn over the steps."""
 
+USUAL_THRESHOLD = 0.5
+"""The least score of an object that counts where no score is worth anything."""
+
 _MOST_WRITTEN = 100  # classes of a confusion matrix in metrics.json
+_EXTREMES = 6  # images with the best and with the worst predictions, of each
 
 
 @dataclass(frozen=True)
@@ -39,41 +50,62 @@ class Measured:
     Args:
         numbers: by name.
         measures: what each of them means.
-        details: what the metric found beyond numbers.
-        ranked: some of the best and of the worst predictions.
+        details: what the metrics found beyond numbers.
+        examples: some of the best and of the worst predictions, with how good they are.
         count: how many samples were measured.
+        seconds: how long that took.
+        parameters: of the model.
     """
 
     numbers: dict[str, float]
     measures: Mapping[str, Measure]
     details: list[Any]
-    ranked: list[Ranked]
+    examples: list[Example]
     count: int
+    seconds: float = 0.0
+    parameters: int = 0
+
+    @property
+    def threshold(self) -> float:
+        """The least score of an object at which they are used; nan where there is none."""
+        return self.numbers.get(THRESHOLD, math.nan)
 
 
 def measure_weights(
     folder: RunFolder,
     recipe: Recipe,
+    problem: Problem,
     model: nn.Module,
     metric: Metric,
     dataset: SampleDataset,
     *,
     console: Console,
     device: str | None = None,
+    threshold: float | None = None,
 ) -> Measured:
-    """Loads the run's best weights into ``model`` and measures them by all that the metric has."""
-    import torch
+    """Loads the run's best weights into ``model`` and measures them by all that the metric has.
 
+    Args:
+        folder: of the run.
+        recipe: how it is fed.
+        problem: of the model.
+        model: gets the weights.
+        metric: measures.
+        dataset: what it is measured on.
+        console: shows how far it is.
+        device: such as ``cuda:1``; a GPU where there is one when None.
+        threshold: the least score of an object that was chosen before, on other data; None chooses one.
+    """
     from visus.metrics.ranking import image_quality
     from visus.nn.weights import load_state, read_weights
-    from visus.training.evaluation import Extremes, measure
+    from visus.training.evaluation import measure
 
     metric.measure_all(inputs=len(dataset), num_classes=dataset.schema.num_classes)
+    examined = problem.examined(dataset.schema, threshold) if problem.examined else None
     state, _ = read_weights(folder.weights)
     load_state(model, state, source=str(folder.weights))
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() and recipe.fit.accelerator in ("auto", "cuda") else "cpu"
-    extremes = Extremes(keep=6)
+    device = device or _usual_device(recipe)
+    precision, qualities, began = recipe.fit.precision, dict[int, float | None](), time.monotonic()
     columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
     bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
     with bar or nullcontext():
@@ -83,84 +115,218 @@ def measure_weights(
             metric,
             val_loader(recipe, dataset, model),
             device=device,
-            precision=recipe.fit.precision,
-            quality=image_quality,
-            extremes=extremes,
+            precision=precision,
+            also=[examined] if examined else [],
+            quality=None if examined else image_quality,
+            qualities=qualities,
             on_batch=lambda count: bar.advance(task, count) if bar and task is not None else None,
         )
-    return Measured(numbers, metric.measures, metric.details(), extremes.chosen(), len(dataset))
+    seconds = time.monotonic() - began
+    measures, details = dict(metric.measures), metric.details()
+    if examined:
+        at = numbers[THRESHOLD]
+        judged = examined.qualities(USUAL_THRESHOLD if math.isnan(at) else at)
+        qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
+        measures, details = {**examined.measures, **measures}, [*details, *examined.details()]
+    examples = _examples(model, dataset, qualities, device=device, precision=precision)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
+
+
+def _usual_device(recipe: Recipe) -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() and recipe.fit.accelerator in ("auto", "cuda") else "cpu"
+
+
+def _examples(
+    model: nn.Module, dataset: SampleDataset, qualities: Mapping[int, float | None], *, device: str, precision: str
+) -> list[Example]:
+    """The best and the worst of the samples, by how good the prediction of each place is, predicted again."""
+    from visus.training.evaluation import extremes, predict_samples
+
+    chosen = extremes(qualities, _EXTREMES)
+    samples = [dataset[image.index] for image in chosen]
+    predictions = predict_samples(model, samples, device=device, precision=precision)
+    return list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
 
 
 def write_results(
-    folder: RunFolder, recipe: Recipe, schema: Schema, measured: Measured, dataset: SampleDataset, console: Console
+    folder: RunFolder,
+    recipe: Recipe,
+    measured: Measured,
+    splits: Mapping[str, SampleDataset],
+    console: Console,
+    *,
+    batch: Callable[[], Batch] | None = None,
+    best_epoch: int | None = None,
+    part: str = "",
 ) -> None:
-    """Writes metrics.json and report.html, and prints both."""
+    """Writes metrics.json and report.html, and prints both; what cannot be drawn is named at the end.
+
+    Args:
+        folder: of the run.
+        recipe: of the run.
+        measured: what its weights are worth.
+        splits: the data of training, then what was measured on, by name.
+        console: where to print.
+        batch: makes the batch that the training began with; None where that is not known any more.
+        best_epoch: the epoch whose weights they are; what the history says when None.
+        part: what was measured beside the run's own validation data, such as ``test``: it goes into the files' names.
+    """
+    ending = f"-{part}" if part else ""
+    if best_epoch is None:
+        best_epoch = best_epoch_of(folder.history(), measured.measures, recipe.fit.monitor)
+    said = {name: _said(measured.measures[name]) for name in measured.numbers}
+    values = {**as_json(measured), "best epoch": best_epoch, "measures": said}
+    file = folder.path / f"metrics{ending}.json"
+    folder.write_metrics(values, file)
+    print_metrics(measured, console)
+    _tell_threshold(measured, console, chosen=not part)
+    failures: list[str] = []
+    background = _background(folder, measured, splits, batch, best_epoch, failures)
+    report = _write_report(folder, recipe, measured, splits, background, ending, failures)
+    console.print(f"Weights  {folder.weights}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Numbers  {file}\nReport   {report}", soft_wrap=True, highlight=False, markup=False)
+    if failures:
+        console.print(f"{counted(len(failures), 'drawings')} failed; the report is plain there:", highlight=False)
+    for line in failures:
+        console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+def best_epoch_of(history: Sequence[Mapping[str, float]], measures: Mapping[str, Measure], monitor: str) -> int:
+    """The epoch whose weights were kept, counted from 1; 0 where nothing was validated.
+
+    Args:
+        history: a row for each epoch.
+        measures: what its numbers mean, but for losses.
+        monitor: what the weights were chosen by; the first headline of the metric, else the loss, where it is empty.
+    """
+    validated = [line for line in history if "val loss" in line or measures.keys() & line.keys()]
+    if not validated:
+        return 0
+    known = {name: measure for name, measure in measures.items() if name in validated[0]}
+    usual = headlines(known)[0] if known else "val loss"
+    name = next((name for name in (f"val {monitor}", monitor) if monitor and name in validated[0]), usual)
+    measure = measures.get(name, LOSS)
+    best = max(validated, key=lambda line: measure.merit(line.get(name, math.nan)))
+    return int(best.get("epoch", 0))
+
+
+def _tell_threshold(measured: Measured, console: Console, *, chosen: bool) -> None:
+    """One line on the least score of an object that is worth drawing, where there are scores of objects."""
+    if THRESHOLD not in measured.numbers:
+        return
+    at = measured.threshold
+    if math.isnan(at):
+        text = "No object was found at any score: no score threshold can be suggested."
+    elif chosen:
+        text = f"A score of {at:.2f} gives the best F1: visus predict draws objects from it on (--min-score)."
+    else:
+        text = f"F1, precision and recall are those from a score of {at:.2f} on, chosen on the validation data."
+    console.print(text, soft_wrap=True, highlight=False)
+
+
+def _write_report(
+    folder: RunFolder,
+    recipe: Recipe,
+    measured: Measured,
+    splits: Mapping[str, SampleDataset],
+    background: Background,
+    ending: str,
+    failures: list[str],
+) -> Path:
     from visus.report.report import Results, write_report
 
-    folder.write_metrics(as_json(measured), folder.metrics_file)
+    *_, dataset = splits.values()
     epochs = folder.history()
     results = Results(
         numbers=measured.numbers,
         measures=measured.measures,
         details=measured.details,
-        examples=[(dataset[p.index], p.prediction, p.quality) for p in measured.ranked],
+        examples=measured.examples,
         dataset=dataset,
+        threshold=measured.threshold,
     )
-    report = write_report(
+    return write_report(
         folder.path,
-        title=recipe.name,
-        schema=schema,
+        name=f"report{ending}.html",
+        title=f"{recipe.name}{ending}",
+        schema=dataset.schema,
         history=epochs if len(epochs) >= FEW_EPOCHS else folder.curves(),
         results=results,
+        background=background,
+        on_error=lambda name, error: failures.append(f"{name}: {error}"),
     )
-    print_metrics(measured, console)
-    console.print(escape(f"Weights  {folder.weights}\nReport   {report}"), soft_wrap=True, highlight=False)
+
+
+def _background(
+    folder: RunFolder,
+    measured: Measured,
+    splits: Mapping[str, SampleDataset],
+    batch: Callable[[], Batch] | None,
+    best_epoch: int,
+    failures: list[str],
+) -> Background:
+    """What the report says of the run beside its results. Of data that cannot be fed any more it has no batch."""
+    from visus.report.report import Background
+
+    history = folder.history()
+    facts = {"images": ", ".join(f"{len(dataset):,} {name}" for name, dataset in splits.items())}
+    if history:
+        facts["minutes"] = f"{history[-1].get('minutes', 0.0):.1f}"
+        facts["best epoch"] = f"{best_epoch} of {len(history)}" if best_epoch else "not validated"
+    facts["parameters"] = f"{measured.parameters / 1e6:.2f} M"
+    facts["images a second, measuring"] = f"{measured.count / max(measured.seconds, 1e-3):.1f}"
+    try:
+        begun = batch() if batch else None
+    except (OSError, ValueError) as error:
+        begun = None
+        failures.append(f"a training batch: {error}")
+    return Background(facts, splits, begun)
 
 
 def as_json(measured: Measured) -> Mapping[str, object]:
     """What metrics.json holds: the numbers by name, the number of samples, and the details of the metric."""
-    values: dict[str, object] = {**measured.numbers, "pictures": measured.count}
+    numbers = {name: None if math.isnan(value) else value for name, value in measured.numbers.items()}
+    values: dict[str, object] = {**numbers, "pictures": measured.count}
     for detail in measured.details:
         values |= row(DETAILS, detail, "writing what was measured")(detail)
     return values
 
 
-def _matrix(detail: ConfusionMatrix) -> dict[str, object]:
+def _said(measure: Measure) -> dict[str, object]:
+    """What a measure says of itself, where it differs from the usual."""
+    said = {one.name: getattr(measure, one.name) for one in fields(measure)}
+    return {name: value for name, value in said.items() if value != getattr(_USUAL, name)}
+
+
+_USUAL = Measure()
+
+
+def _matrix(detail: ConfusionMatrix | ObjectConfusion) -> dict[str, object]:
     """The classes by their true name and what each was taken for; not of more than 100 classes."""
     return {"confusion matrix": detail.counts.tolist()} if len(detail.counts) <= _MOST_WRITTEN else {}
+
+
+def _at_threshold(detail: ScoreCurves) -> dict[str, object]:
+    """F1, precision and recall of each category at the threshold."""
+    values = {
+        name: {
+            category: round(value, 6)
+            for category, value in zip(detail.categories, line.tolist(), strict=True)
+            if not math.isnan(value)
+        }
+        for name, line in detail.at(detail.threshold).items()
+    }
+    return {"per category at the score threshold": values}
 
 
 DETAILS: dict[type, Callable[[Any], dict[str, object]]] = {
     PerCategory: lambda detail: {"per category": detail.values},
     ConfusionMatrix: _matrix,
     Embedded: lambda detail: {},
+    ScoreCurves: _at_threshold,
+    ObjectConfusion: _matrix,
 }
 """What metrics.json holds of each kind of detail of a metric."""
-
-
-def print_metrics(measured: Measured, console: Console) -> None:
-    """On a terminal measures that belong to a table as one, rows down and columns across; others a line each."""
-    from rich.table import Table
-
-    measures = {name: measured.measures[name] for name in measured.numbers}
-    tabular = {name: measure for name, measure in measures.items() if measure.row and console.is_terminal}
-    columns = dict.fromkeys(measure.column for measure in tabular.values())
-    table = Table("", *columns, box=None, header_style="dim", padding=(0, 1))
-    for kind in dict.fromkeys(measure.row for measure in tabular.values()):
-        cells = {m.column: _cell(m, measured.numbers[name]) for name, m in tabular.items() if m.row == kind}
-        table.add_row(f"[bold]{escape(kind)}[/]", *(cells.get(column, "") for column in columns))
-    if tabular:
-        console.print(table)
-    for name, measure in measures.items():
-        if name not in tabular:
-            console.print(escape(f"{name} {_shown(measure, measured.numbers[name])}"), highlight=False)
-
-
-def _cell(measure: Measure, value: float) -> str:
-    text = _shown(measure, value)
-    return f"[bold green]{text}[/]" if measure.headline else text
-
-
-def _shown(measure: Measure, value: float) -> str:
-    """A dash where there was nothing to measure."""
-    return "-" if not measure.known(value) else f"{value:.3f}" if measure.unit == "share" else f"{value:.4g}"

@@ -14,8 +14,9 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from visus.recipes.metric_table import Row
+from visus.report.layout import write_page
 from visus.report.neighbours import recall_chart
-from visus.report.report import write_page
+from visus.runs.results_shown import fitting
 from visus.terminal import console
 
 Numbers = Mapping[str, float]
@@ -63,7 +64,8 @@ def write_table(
     )
     if show:
         terminal = console(markup=True)
-        terminal.print(_terminal(table, note))
+        for part in _terminal(table, note, terminal.width):
+            terminal.print(part)
         terminal.print(escape_markup(f"Table   {folder / 'table.csv'}\nReport  {page}"), soft_wrap=True)
 
 
@@ -124,22 +126,33 @@ def _beside_published(lines: Sequence[Mapping[str, str]]) -> bool:
     return "published network" in lines[0]
 
 
-def _terminal(lines: Sequence[Mapping[str, str]], note: str) -> Table:
-    """The table in 80 columns."""
+def _terminal(lines: Sequence[Mapping[str, str]], note: str, width: int) -> list[Table]:
+    """The table, in parts below each other where it is wider than the terminal."""
     published = " Published: Stanford Online Products." if _beside_published(lines) else ""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        caption=f"{escape_markup(note)}.{published}",
-        pad_edge=False,
-        padding=(0, 0, 0, 1),
-    )
     shared = _shared(lines)
     names = [name for name in shared[0] if name not in ("dimension", "network")]
-    for name in names:
-        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=" " not in name)
-    for line in shared:
-        table.add_row(*(line[name].replace(" / ", " ").replace(" ± ", "\n± ") for name in names))
-    return table
+    cells = [[line[name].replace(" / ", " ") for name in names] for line in shared]
+    if _widths(names, cells)[0] + sum(_widths(names, cells)[1:]) > width:
+        cells = [[cell.replace(" ± ", "\n± ") for cell in line] for line in cells]
+    method, *widths = _widths(names, cells)
+    parts = fitting(widths, width - method)
+    tables = []
+    for place, part in enumerate(parts):
+        caption = f"{escape_markup(note)}.{published}" if place == len(parts) - 1 else None
+        table = Table(box=box.SIMPLE_HEAD, caption=caption, pad_edge=False, padding=(0, 0, 0, 1))
+        chosen = [0, *(column + 1 for column in part)]
+        for column in chosen:
+            table.add_column(names[column], justify="right" if column else "left", no_wrap=True)
+        for line in cells:
+            table.add_row(*(escape_markup(line[column]) for column in chosen))
+        tables.append(table)
+    return tables
+
+
+def _widths(names: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """Of each column, the letters that it needs, the blank before it and the line of the box included."""
+    texts = [[name, *(line[place] for line in cells)] for place, name in enumerate(names)]
+    return [2 + max(len(line) for text in column for line in text.split("\n")) for column in texts]
 
 
 def _html(lines: Sequence[Mapping[str, str]], note: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from visus.runs.feed import (
     as_learned,
     check_machine,
     check_recipe,
+    first_batch,
     open_split,
     shortened,
     train_loader,
@@ -28,9 +30,10 @@ from visus.runs.feed import (
 )
 from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
 from visus.runs.readable import advice, only_readable
-from visus.runs.results import Measured, as_json, measure_weights, print_metrics, write_results
+from visus.runs.results import measure_weights, write_results
 from visus.terminal import console as new_console
-from visus.training.recipe import Recipe, RecipeError, differences
+from visus.training.loggers import require_logger
+from visus.training.recipe import DataRecipe, Recipe, RecipeError, differences
 from visus.training.run import RunFolder, is_run, new_run, resumable_run
 from visus.training.settings import SHORT, changed
 
@@ -40,7 +43,8 @@ if TYPE_CHECKING:
 
     from visus.data.feed.loader import SampleDataset, Transform
     from visus.predict.stored import StoredWeights
-    from visus.types import Schema
+    from visus.problem import Problem
+    from visus.types import Batch, Schema
 
 SHARED_RUN = "VISUS_RUN_FOLDER"
 """Tells the processes that a training starts on this machine which folder the first one chose."""
@@ -112,6 +116,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
     """What `train` does, with everything that was asked for in one recipe and the parts that it cannot hold."""
     console = new_console(quiet=process_rank() > 0, markup=True)
     wanted = Path(run) if run else Path("runs") / recipe.name
+    require_logger(recipe.fit.logger)
     train_data, val_data = _splits(recipe, own, console)
     schema = train_data.schema
     import torch
@@ -142,8 +147,10 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
         console.print(f"All {done} epochs were trained before; --fit.epochs asks for more.", highlight=False)
     if result.stop_reason:
         console.print(f"Stopped early: {result.stop_reason}.", soft_wrap=True, highlight=False)
-    measured = measure_weights(folder, recipe, task.model, task.metric, val_data, console=console)
-    write_results(folder, recipe, schema, measured, val_data, console)
+    measured = measure_weights(folder, recipe, problem, task.model, task.metric, val_data, console=console)
+    splits = _named(recipe, train_data, val_data)
+    batch = partial(first_batch, recipe, problem, train_data, task.model, own.augment)
+    write_results(folder, recipe, measured, splits, console, batch=batch, best_epoch=result.best_epoch)
     return folder.path
 
 
@@ -161,7 +168,8 @@ def evaluate(
     """Measures the weights of a run.
 
     On the run's own validation data the numbers and the report are written anew; other data and other metrics have
-    files of their own, ``metrics-SPLIT.json`` and ``metrics-SPLIT-METRIC.json``.
+    files of their own, ``metrics-SPLIT.json`` and ``report-SPLIT.html``, or ``metrics-SPLIT-METRIC.json`` and so on.
+    There, objects are counted from the score on that the run's own validation suggested.
 
     Args:
         run: the folder of the run.
@@ -170,7 +178,7 @@ def evaluate(
         device: such as ``cuda:1``; a GPU where there is one when None.
         batch_size: images at a time.
         metric: another metric of the problem, such as ``voc`` for a detector.
-        data: data of your own, as for `train`; its numbers go to ``metrics-NAME.json`` by the name of its class.
+        data: data of your own, as for `train`; SPLIT is then the name of its class.
         backbone: the backbone of your own that the run was trained with, or what makes it.
 
     Raises:
@@ -184,37 +192,39 @@ def evaluate(
     if device is not None:
         find_device(device)  # before any work
     usual = metric in (None, "", recipe.metric)
-    same_data = data is None and root is None and split in (None, recipe.data.val)
-    where = replace(
-        recipe.data,
-        root=str(root) if root is not None else recipe.data.root,
-        val=split or recipe.data.val if data is None else qualified(data).rpartition(".")[2].lower(),
-        val_length=recipe.data.val_length if same_data else None,
-        batch_size=batch_size or recipe.data.batch_size,
-    )
-    asked = replace(recipe, data=where, metric=recipe.metric if metric is None else metric)
+    same_data = usual and data is None and root is None and split in (None, recipe.data.val)
+    asked = replace(recipe, metric=recipe.metric if metric is None else metric)
+    asked = replace(asked, data=_measured_part(recipe, root, split, batch_size, data))
     console = new_console(markup=True)
     dataset = _measured_on(asked, data, console)
     stored = _stored(folder)
     model, schema = stored.network(None if backbone is None else as_backbone(backbone)), stored.schema
     problem = catalog.problem_of(recipe.model)
     measuring = problem.metric_of(model, asked, schema)
-    there = f"the split {where.val!r} of {where.root}" if data is None else "the data"
+    there = f"the split {asked.data.val!r} of {asked.data.root}" if data is None else "the data"
     dataset = as_learned(asked, problem, model, schema, dataset, of=f"the run {folder.path}", other=there)
-    measured = measure_weights(folder, asked, model, measuring, dataset, console=console, device=device)
-    if usual and same_data:
-        write_results(folder, recipe, schema, measured, dataset, console)
-    else:
-        _write_other(folder, measured, f"{where.val}{'' if usual else f'-{metric}'}", console)
+    threshold = None if same_data else folder.threshold()
+    measured = measure_weights(
+        folder, asked, problem, model, measuring, dataset, console=console, device=device, threshold=threshold
+    )
+    part = "" if same_data else f"{asked.data.val}{'' if usual else f'-{metric}'}"
+    trained, batch = _learned_from(recipe, problem, model)
+    write_results(folder, recipe, measured, _named(asked, trained, dataset), console, batch=batch, part=part)
     return measured.numbers
 
 
-def _write_other(folder: RunFolder, measured: Measured, name: str, console: Console) -> None:
-    """Numbers that are not those of the run's own validation go to a file of their own."""
-    print_metrics(measured, console)
-    file = folder.path / f"metrics-{name}.json"
-    folder.write_metrics(as_json(measured), file)
-    console.print(escape(f"Written to {file}"), soft_wrap=True, highlight=False)
+def _measured_part(
+    recipe: Recipe, root: str | Path | None, split: str | None, batch_size: int | None, data: Indexable | None
+) -> DataRecipe:
+    """What a recipe says of its data, with other data to measure on."""
+    same = data is None and root is None and split in (None, recipe.data.val)
+    return replace(
+        recipe.data,
+        root=str(root) if root is not None else recipe.data.root,
+        val=split or recipe.data.val if data is None else qualified(data).rpartition(".")[2].lower(),
+        val_length=recipe.data.val_length if same else None,
+        batch_size=batch_size or recipe.data.batch_size,
+    )
 
 
 def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> SampleDataset:
@@ -229,7 +239,7 @@ def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> Sa
 
 CHANGEABLE = frozenset(
     {f"fit.{name}" for name in ("epochs", "max_steps", "max_minutes", "early_stop_patience", "val_every_epochs")}
-    | {f"fit.{name}" for name in ("log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
+    | {f"fit.{name}" for name in ("logger", "log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
     | {"data.root", "data.workers", "optim.lr", "optim.clip_norm"}
 )
 """What may be another when a run goes on: how long, where, and what helps a training that diverged."""
@@ -314,6 +324,29 @@ def _first_weights(recipe: Recipe, schema: Schema, own: Own, resume: bool) -> tu
         return model, [str(started)]
     with without_pretrained() if resume else nullcontext():  # the checkpoint brings all weights
         return catalog.build_model(recipe.model, schema, recipe.model_options, body=own.body()), []
+
+
+def _learned_from(
+    recipe: Recipe, problem: Problem, model: nn.Module
+) -> tuple[SampleDataset | None, Callable[[], Batch] | None]:
+    """What a run learned from and what makes its first batch, for the report; None for what is not at hand any more."""
+    if "data" in recipe.own:
+        return None, None
+    try:
+        trained = open_split(recipe, "train")
+    except VisusError:
+        return None, None
+    if "augment" in recipe.own or recipe.data.skip_bad:  # bad images are not looked for again
+        return trained, None
+    return trained, partial(first_batch, recipe, problem, trained, model)
+
+
+def _named(recipe: Recipe, trained: SampleDataset | None, other: SampleDataset) -> dict[str, SampleDataset]:
+    """The data of a run by their splits, those of training first."""
+    if trained is None:
+        return {recipe.data.val: other}
+    name = recipe.data.val if recipe.data.val != recipe.data.train else f"{recipe.data.val} again"
+    return {recipe.data.train: trained, name: other}
 
 
 def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:

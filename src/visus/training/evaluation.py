@@ -1,10 +1,10 @@
-"""Measures a model on a data set, and remembers the images it does best and worst on. Needs no training engine."""
+"""Measures a model on a data set, and tells the images it does best and worst on. Needs no training engine."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,43 +13,41 @@ from torch.utils.data import DataLoader
 
 from visus.metrics.metric import Metric
 from visus.nn.model import predict_batch
-from visus.types import Batch, Prediction
+from visus.types import Batch, Prediction, Sample
 
 Quality = Callable[[Any, Any], float | None]
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One picture: its index in the data set, what was predicted, and how good that is."""
+    """One image: its index in the data set, and how good its prediction is (larger is better)."""
 
     index: int
-    prediction: Prediction
     quality: float
 
 
-@dataclass
-class Extremes:
-    """The ``keep`` best and the ``keep`` worst images of all that are offered, none twice."""
+def extremes(qualities: Mapping[int, float | None], keep: int) -> list[Ranked]:
+    """The ``keep`` best and the ``keep`` worst images, none twice, best first; those without a quality are left out.
 
-    keep: int
-    _best: list[tuple[float, int, Prediction]] = field(default_factory=list)
-    _worst: list[tuple[float, int, Prediction]] = field(default_factory=list)
+    Args:
+        qualities: by the index of the image.
+        keep: how many of each.
+    """
+    known = [Ranked(i, value) for i, value in qualities.items() if value is not None and not math.isnan(value)]
+    known.sort(key=lambda image: (-image.quality, image.index))
+    return known if len(known) <= 2 * keep else known[:keep] + known[-keep:]
 
-    def offer(self, picture: Ranked) -> None:
-        """Takes an image, and drops one that is neither good nor bad enough."""
-        for heap, sign in ((self._best, 1.0), (self._worst, -1.0)):
-            heapq.heappush(heap, (sign * picture.quality, -picture.index, picture.prediction))
-            if len(heap) > self.keep:
-                heapq.heappop(heap)
 
-    def chosen(self) -> list[Ranked]:
-        """The images, best first."""
-        found = {
-            -place: Ranked(-place, prediction, sign * value)
-            for heap, sign in ((self._best, 1.0), (self._worst, -1.0))
-            for value, place, prediction in heap
-        }
-        return sorted(found.values(), key=lambda picture: (-picture.quality, picture.index))
+def predict_samples(
+    model: nn.Module, samples: Sequence[Sample], *, device: torch.device | str = "cpu", precision: str = "32"
+) -> list[Prediction]:
+    """The prediction of each sample, one at a time: what `measure` saw of them, but for the padding of its batches."""
+    network: Any = model.to(device).eval()
+    found: list[Prediction] = []
+    for sample in samples:
+        inputs = network.transform.batch([sample.input]).to(torch.device(device))
+        found += [prediction.to("cpu") for prediction in predict_batch(network, inputs, precision=precision)[1]]
+    return found
 
 
 def measure(
@@ -59,8 +57,9 @@ def measure(
     *,
     device: torch.device | str = "cpu",
     precision: str = "32",
+    also: Sequence[Metric] = (),
     quality: Quality | None = None,
-    extremes: Extremes | None = None,
+    qualities: dict[int, float | None] | None = None,
     on_batch: Callable[[int], None] = lambda pictures: None,
 ) -> dict[str, float]:
     """The numbers of ``metric`` over ``loader``.
@@ -71,22 +70,29 @@ def measure(
         loader: batches of images with targets in their own frame.
         device: where to compute.
         precision: ``bf16`` for bfloat16 where it is tolerated.
-        quality: how good the prediction of one image is, None where it cannot be ranked; with ``extremes``.
-        extremes: offered every image.
+        also: further metrics that take the same; their numbers are added.
+        quality: how good the prediction of one image is, None where it cannot be ranked.
+        qualities: gets the quality of every image by its index, in the order in which they are measured.
         on_batch: told the number of images of each batch, when it is done.
     """
     device = torch.device(device)
     network = model.to(device).eval()
-    metric.to(device)
-    metric.reset()
+    metrics = (metric, *also)
+    for one in metrics:
+        one.to(device)
+        one.reset()
     sampler: Any = loader.batch_sampler
     for places, batch in zip(sampler, loader, strict=True):
         _, found = predict_batch(network, batch.inputs.to(device, non_blocking=True), precision=precision)
         predictions = [prediction.to("cpu") for prediction in found]
-        metric.update(predictions, batch)
-        if quality is not None and extremes is not None:
+        for one in metrics:
+            one.update(predictions, batch)
+        if qualities is not None:
             for place, prediction, target in zip(places, predictions, batch.targets, strict=True):
-                if (value := quality(prediction, target)) is not None:
-                    extremes.offer(Ranked(place, prediction, value))
+                qualities[place] = quality(prediction, target) if quality else None
         on_batch(len(batch))
-    return {name: float(value) for name, value in metric.compute().items()}
+    numbers: dict[str, float] = {}
+    for one in metrics:
+        for name, value in one.compute().items():
+            numbers.setdefault(name, float(value))
+    return numbers

@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.distributed
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.utils.data import DataLoader
 
@@ -22,6 +22,7 @@ from visus.terminal import console
 from visus.training.checkpoint import WholeCheckpoints, check_checkpoint
 from visus.training.display import Display
 from visus.training.loaders import EpochLoader
+from visus.training.loggers import make_loggers
 from visus.training.pace import Pace
 from visus.training.recipe import Recipe
 from visus.training.records import Checkpoints, History
@@ -67,7 +68,7 @@ def fit(
         run: the folder, which exists.
         schema: what the labels mean, saved with the weights.
         resume: go on from the checkpoint in ``run``: to the same numbers as if it had never stopped.
-        loggers: Lightning loggers; TensorBoard's in the run folder when None.
+        loggers: Lightning loggers; what ``fit.logger`` asks for when None.
 
     Raises:
         TrainingDiverged: a loss is not finite.
@@ -81,7 +82,7 @@ def fit(
     checkpoints = Checkpoints(run, pace, recipe.fit, schema)
     display = Display(pace, checkpoints, console(markup=True))
     if loggers is None:
-        loggers = [_tensorboard(run, rounds)]
+        loggers = make_loggers(recipe, run, rounds=rounds)
     with _quiet_engine(), pace.stop:
         callbacks: list[pl.Callback] = [pace, display, history, checkpoints]
         trainer = _trainer(task, run, callbacks, loggers)
@@ -134,13 +135,6 @@ def _strategy(task: Task) -> str | Strategy:
     return DDPStrategy(
         forward_sync_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=task.has_own_update
     )
-
-
-def _tensorboard(run: RunFolder, rounds: int | None) -> Logger:
-    """Curves in ``run/tensorboard``; points after the checkpoint are hidden, as they will be drawn again."""
-    options: dict[str, Any] = {} if rounds is None else {"purge_step": rounds + 1}
-    folder = run.tensorboard
-    return TensorBoardLogger(folder.parent, name="", version=folder.name, default_hp_metric=False, **options)
 
 
 @contextmanager

@@ -202,7 +202,8 @@ class FitRecipe:
         nodes: machines.
         seed: seed of everything random.
         val_every_epochs: epochs from validation to validation; the last epoch is always validated.
-        log_every_steps: optimiser steps from record to record in TensorBoard.
+        logger: where curves are recorded beside the run's own files: TensorBoard, Weights & Biases, MLflow, or nowhere.
+        log_every_steps: optimiser steps from record to record in the logger, at most; the first records are closer.
         save_every_minutes: minutes from checkpoint to checkpoint inside an epoch; each epoch's end writes one as well.
     """
 
@@ -219,6 +220,7 @@ class FitRecipe:
     nodes: int = 1
     seed: int = 0
     val_every_epochs: int = 1
+    logger: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
     log_every_steps: int = 20
     save_every_minutes: float = 10.0
 
@@ -235,6 +237,8 @@ class FitRecipe:
         _require(decay is None or 0 < decay < 1, "fit.ema_decay", decay, "between 0 and 1, or None")
         kinds = ("auto", "cpu", "cuda", "mps")
         _require(self.accelerator in kinds, "fit.accelerator", self.accelerator, f"one of {', '.join(kinds)}")
+        records = ("tensorboard", "wandb", "mlflow", "none")
+        _require(self.logger in records, "fit.logger", self.logger, f"one of {', '.join(records)}")
         _require(0 <= self.seed < 2**31, "fit.seed", self.seed, "from 0 to 2147483647")
         _require(self.save_every_minutes > 0, "fit.save_every_minutes", self.save_every_minutes, "above 0")
 
@@ -298,11 +302,11 @@ class Recipe:
 
 def differences(one: Recipe, other: Recipe) -> set[str]:
     """The settings in which two recipes differ, such as "optim.lr"."""
-    ours, theirs = _settings(one), _settings(other)
+    ours, theirs = settings(one), settings(other)
     return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)} - {"about"}
 
 
-def _settings(recipe: Recipe) -> dict[str, object]:
+def settings(recipe: Recipe) -> dict[str, object]:
     """The fields of a recipe by their dotted names, those of the augmentation included."""
     found: dict[str, object] = {}
     waiting: list[tuple[str, object]] = [(field.name, getattr(recipe, field.name)) for field in fields(recipe)]

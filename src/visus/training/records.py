@@ -26,6 +26,10 @@ LONG_VALIDATION = 5.0
 CURVE_POINTS = 200
 """About how many points the curves of a run have, whatever its length."""
 
+EARLY_POINTS = 20
+"""The first steps of a run are all noted, and later ones once in a twentieth of the steps before: a run that ends after
+40 steps has curves, too."""
+
 
 class History(pl.Callback):
     """Numbers of the run: a row an epoch, rows a few hundred times a run, and TensorBoard's points.
@@ -35,7 +39,7 @@ class History(pl.Callback):
     Args:
         run: where the rows are written.
         pace: tells the time and the length of the run.
-        log_every_steps: optimiser steps from point to point.
+        log_every_steps: optimiser steps from point to point, at most; the first points are closer.
     """
 
     def __init__(self, run: RunFolder, pace: Pace, log_every_steps: int) -> None:
@@ -49,14 +53,16 @@ class History(pl.Callback):
     ) -> None:
         """Notes a point every few steps."""
         step = task_of(pl_module).rounds
-        if step < self._last_point + self.log_every_steps:
+        apart = max(1, step // EARLY_POINTS)
+        if step < self._last_point + min(self.log_every_steps, apart):
             return
         self._last_point = step
         recent = task_of(pl_module).recent_means
         point = _named("train", recent.compute(over_processes=False)) | {"lr": current_lr(trainer)}
         recent.reset()
         _log(trainer, point, step)
-        if step >= (self.curves[-1]["step"] if self.curves else 0) + self.pace.total_steps / CURVE_POINTS:
+        last = self.curves[-1]["step"] if self.curves else 0
+        if step >= last + max(1.0, min(self.pace.total_steps / CURVE_POINTS, apart)):
             self.curves.append({"step": step, **point})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

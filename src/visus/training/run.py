@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from visus.types import Schema
 
 
+THRESHOLD = "score threshold"
+"""Under which name metrics.json has the least score of an object that the validation suggests."""
+
+
 class RunError(VisusError):
     """A run folder is not what the command needs; the message says what to do."""
 
@@ -145,14 +149,28 @@ class RunFolder:
         """What the best weights measure, as ``write_metrics`` wrote it.
 
         Raises:
-            RunError: where the run has not been measured.
+            RunError: where the run has not been measured, or the file is not what was written.
         """
         if not self.metrics_file.is_file():
             raise RunError(
                 f"{self.path} has no metrics.json: its training is not over. visus evaluate measures it now."
             )
-        numbers: dict[str, object] = json.loads(self.metrics_file.read_text())
+        try:
+            numbers = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        except ValueError as error:  # of the encoding, or of JSON
+            raise RunError(f"{self.metrics_file} is no JSON ({error}): {self._anew}") from error
+        if not isinstance(numbers, dict):
+            raise RunError(f"{self.metrics_file} does not hold the numbers of a run: {self._anew}")
         return numbers
+
+    def threshold(self) -> float | None:
+        """The least score of an object that the validation suggests; None where it suggests none."""
+        value = self.metrics().get(THRESHOLD) if self.metrics_file.is_file() else None
+        return value if isinstance(value, float) and 0 <= value <= 1 else None
+
+    @property
+    def _anew(self) -> str:
+        return f"visus evaluate {shlex.quote(str(self.path))} writes it anew"
 
 
 def _meant(path: Path) -> str:
@@ -182,6 +200,12 @@ def _read_csv(path: Path) -> list[dict[str, float]]:
 def is_run(path: Path) -> bool:
     """Whether a folder is that of a run."""
     return (path / "recipe.json").is_file()
+
+
+def run_of(model: Path) -> RunFolder | None:
+    """The run that a folder is, or that a file of best weights lies in; None where it is neither."""
+    folder = model.parent if model.name == "weights.safetensors" else model
+    return RunFolder(folder) if is_run(folder) else None
 
 
 def new_run(wanted: Path) -> RunFolder:

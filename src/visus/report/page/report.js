@@ -34,7 +34,7 @@ for (const figure of document.querySelectorAll("[data-chart]")) {
 
 // A picture in full size.
 const dialog = document.querySelector("dialog");
-for (const button of document.querySelectorAll(".pair button")) {
+for (const button of document.querySelectorAll("button.zoom")) {
   button.addEventListener("click", () => {
     const picture = button.querySelector("img");
     dialog.querySelector("img").src = picture.src;

@@ -11,7 +11,7 @@ from visus.systems.detection.faster_rcnn import (
     fasterrcnn_resnet50_fpn_v2,
 )
 from visus.systems.detection.losses import DetectionCriterion
-from visus.systems.detection.measured import coco_metric, voc07_metric, voc_metric
+from visus.systems.detection.measured import coco_metric, examined_objects, object_metric, voc07_metric, voc_metric
 from visus.systems.detection.ssd import SSD
 from visus.systems.detection.ssd_lite import ssd_lite0
 from visus.systems.detection.ssd_losses import SSDCriterion
@@ -36,7 +36,8 @@ PROBLEM = Problem(
         Architecture(fcos.MODELS, fcos.LOSSES),
     ),
     metric=coco_metric,
-    metrics={"coco": coco_metric, "voc": voc_metric, "voc07": voc07_metric},
+    metrics={"coco": coco_metric, "voc": voc_metric, "voc07": voc07_metric, "objects": object_metric},
+    examined=examined_objects,
 )
 
 __all__ = ["PROBLEM", "SSD", "DetectionCriterion", "FasterRCNN", "SSDCriterion"]

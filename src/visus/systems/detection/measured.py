@@ -1,4 +1,4 @@
-"""How boxes are measured: as COCO does, or as Pascal VOC did."""
+"""How boxes are measured: as COCO does, as Pascal VOC did, or at one least score."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from visus.types import Schema
 
 if TYPE_CHECKING:
     from visus.metrics.coco import CocoMetric
+    from visus.metrics.objects import ObjectMetric
     from visus.metrics.voc import VocMetric
 
 # The metrics are imported where they are made: torchmetrics takes a second, and predicting needs none.
@@ -33,3 +34,15 @@ def voc07_metric(model: Any, recipe: Recipe, schema: Schema) -> VocMetric:
     from visus.metrics.voc import VocMetric
 
     return VocMetric(schema, rule="07")
+
+
+def object_metric(model: Any, recipe: Recipe, schema: Schema) -> ObjectMetric:
+    """F1, precision and recall of boxes at the least score that they suggest."""
+    return examined_objects(schema, None)
+
+
+def examined_objects(schema: Schema, threshold: float | None) -> ObjectMetric:
+    """F1, precision and recall of boxes at a least score that was chosen before; None chooses it."""
+    from visus.metrics.objects import ObjectMetric
+
+    return ObjectMetric(schema, threshold=threshold)

@@ -1,6 +1,7 @@
 """Instance segmentation and keypoints: Mask R-CNN."""
 
 from visus.problem import Architecture, Builder, Problem
+from visus.systems.detection.measured import examined_objects, object_metric
 from visus.systems.instances.losses import InstanceCriterion
 from visus.systems.instances.mask_rcnn import (
     MaskRCNN,
@@ -24,6 +25,8 @@ PROBLEM = Problem(
     targets=(InstanceTarget,),
     architectures=(Architecture(MASK_RCNN, {"instances": InstanceCriterion}),),
     metric=instance_metric,
+    metrics={"coco": instance_metric, "objects": object_metric},
+    examined=examined_objects,
 )
 
 __all__ = ["PROBLEM", "InstanceCriterion", "MaskRCNN"]
