@@ -238,3 +238,16 @@ def test_the_glossary_is_in_order() -> None:
 def test_the_readme_is_short() -> None:
     """At most 120 lines."""
     assert len(TEXTS[ROOT / "README.md"].splitlines()) <= 120
+
+
+def test_messages_about_faults_are_what_the_program_says() -> None:
+    """Each part between the dots of a message in the tables of docs/data_faults.md stands in the source."""
+    source = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "src").rglob("*.py")))
+    source = re.sub(
+        r"\{[^{}\n]*\}", "", re.sub(r'"\s*\n\s*f?"', "", source)
+    )  # one text of several lines; values left out
+    rows = [line for line in TEXTS[ROOT / "docs" / "data_faults.md"].splitlines() if line.startswith("|")]
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row.split("|")[3])]
+    assert len(messages) > 50
+    parts = {part.strip() for message in messages for part in message.split("...")} - {"", ")", "images"}
+    assert sorted(part for part in parts if part not in source) == []
