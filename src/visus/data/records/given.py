@@ -1,6 +1,6 @@
 """Data that a program holds itself: a list of pairs, or an object of its own, as a data set like any other.
 
-An image is a path, an image of Pillow's, an array [h, w, 3] or a tensor [3, h, w] in RGB, of uint8 or of values in 0..1.
+An image is a path, a Pillow image, an array [h, w, 3] or a tensor [3, h, w] in RGB, of uint8 or of floats in 0..1.
 A target is one of `visus.types`, or what other libraries use for it:
 
 ==================================================  =====================================================
