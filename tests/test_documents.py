@@ -148,7 +148,7 @@ def test_the_examples_of_a_page_run(name: str, tmp_path: Path, monkeypatch: pyte
     """In their order, on miniatures of the data sets that they name, and with images of 64 pixels."""
     monkeypatch.chdir(tmp_path)
     found = training.find_recipe
-    small = {"model_options.size": 64, "data.augment.size": [64, 64], "data.workers": 0}
+    small = {"model_options": {"size": 64}, "data.augment.size": [64, 64], "data.workers": 0}
     monkeypatch.setattr(training, "find_recipe", lambda name: changed(found(name), small))
     DATASETS["coco"].write_fake(tmp_path / "my_coco")
     DATASETS["yolo"].write_fake(tmp_path / "my_yolo")
