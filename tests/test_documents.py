@@ -148,7 +148,7 @@ def test_the_examples_of_a_page_run(name: str, tmp_path: Path, monkeypatch: pyte
     """In their order, on miniatures of the data sets that they name, and with images of 64 pixels."""
     monkeypatch.chdir(tmp_path)
     found = training.find_recipe
-    small = {"model_options.size": 64, "data.augment.size": [64, 64], "data.workers": 0}
+    small = {"model_options": {"size": 64}, "data.augment.size": [64, 64], "data.workers": 0}
     monkeypatch.setattr(training, "find_recipe", lambda name: changed(found(name), small))
     DATASETS["coco"].write_fake(tmp_path / "my_coco")
     DATASETS["yolo"].write_fake(tmp_path / "my_yolo")
@@ -238,3 +238,16 @@ def test_the_glossary_is_in_order() -> None:
 def test_the_readme_is_short() -> None:
     """At most 120 lines."""
     assert len(TEXTS[ROOT / "README.md"].splitlines()) <= 120
+
+
+def test_messages_about_faults_are_what_the_program_says() -> None:
+    """Each part between the dots of a message in the tables of docs/data_faults.md stands in the source."""
+    source = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "src").rglob("*.py")))
+    source = re.sub(
+        r"\{[^{}\n]*\}", "", re.sub(r'"\s*\n\s*f?"', "", source)
+    )  # one text of several lines; values left out
+    rows = [line for line in TEXTS[ROOT / "docs" / "data_faults.md"].splitlines() if line.startswith("|")]
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row.split("|")[3])]
+    assert len(messages) > 50
+    parts = {part.strip() for message in messages for part in message.split("...")} - {"", ")", "images"}
+    assert sorted(part for part in parts if part not in source) == []

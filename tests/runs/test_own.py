@@ -28,7 +28,7 @@ from visus.training.recipe import RecipeError
 from visus.training.run import RunFolder
 from visus.types import Sample, Schema
 
-TINY = {"model_options.size": 64, "data.workers": 0, "fit.accelerator": "cpu"}
+TINY = {"model_options": {"size": 64}, "data.workers": 0, "fit.accelerator": "cpu"}
 
 
 def pairs(count: int, split: str = "train") -> ListDataset:
@@ -120,7 +120,7 @@ def test_data_alone_chooses_the_recipe_and_is_divided(tmp_path: Path, capsys: py
 def test_a_class_of_images_and_of_pixels_choose_theirs(tmp_path: Path) -> None:
     images = [torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8) for _ in range(6)]
     classes = ListDataset([(image, place % 2) for place, image in enumerate(images)], ["even", "odd"])
-    run = visus.train(classes, run=tmp_path / "classes", epochs=1, settings={**TINY, "model_options.size": 32})
+    run = visus.train(classes, run=tmp_path / "classes", epochs=1, settings={**TINY, "model_options": {"size": 32}})
     assert RunFolder(run).recipe().model == "classifier_lite0"
     maps = ListDataset([(image, image[0] // 128) for image in images], ["dark", "bright"])
     run = visus.train(maps, run=tmp_path / "maps", epochs=1, batch_size=2, settings=TINY)

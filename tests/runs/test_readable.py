@@ -13,7 +13,8 @@ from visus.data.readers import coco
 from visus.runs.feed import open_split
 from visus.runs.train import find_recipe
 
-SETTINGS = {"model_options.size": 64, "fit.accelerator": "cpu", "data.workers": 0}
+SMALL = ["--model-options.size", "64", "--model-options.smallest", "4", "--model-options.largest", "64"]
+SETTINGS = {"model_options": {"size": 64}, "fit.accelerator": "cpu", "data.workers": 0}
 
 
 def damaged(root: Path, split: str, places: list[int]) -> list[Path]:
@@ -46,7 +47,7 @@ def test_bad_images_are_left_out_and_listed(
 ) -> None:
     bad = damaged(tmp_path / "data", "train", places) + damaged(tmp_path / "data", "val", [1])
     words = ["train", str(tmp_path / "data"), "--run", str(tmp_path / "run"), "--data.skip-bad", "--fit.epochs", "1"]
-    assert main([*words, "--model-options.size", "64", "--data.workers", "0"]) == 0
+    assert main([*words, *SMALL, "--data.workers", "0"]) == 0
     said = capsys.readouterr().out
     assert f"Left out {len(places)} of 8 training images:\n  {bad[0]}: " in said
     assert f"Left out 1 of 8 validation images:\n  {bad[-1]}: " in said

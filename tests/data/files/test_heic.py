@@ -15,7 +15,7 @@ from visus.data.files import opened as opened_module
 from visus.data.files.images import image_size, read_image
 from visus.data.files.walk import files_below
 from visus.data.recognise import layout_of, open_folder
-from visus.predict.sources import images_from
+from visus.predict.items import Reading, items_of
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_folder_of_heic(heif: Any, tmp_path: Path) -> None:
     data = open_folder(tmp_path, "train")
     assert tuple(data[0].input.shape) == (3, 40, 64)
     assert check_folder(tmp_path).errors == 0
-    assert len(list(images_from(tmp_path))) == 10
+    assert len([item.read() for item in items_of(tmp_path, Reading())]) == 10
 
 
 def test_a_damaged_one_is_one_error(heif: Any, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Data that a program holds itself: a list of pairs, or an object of its own, as a data set like any other.
 
-An image is a path, an image of Pillow's, a uint8 array [h, w, 3], or a tensor [3, h, w] of uint8 or of values in 0..1,
-in RGB. A target is one of `visus.types`, or what other libraries use for it:
+An image is a path, a Pillow image, an array [h, w, 3] or a tensor [3, h, w] in RGB, of uint8 or of floats in 0..1.
+A target is one of `visus.types`, or what other libraries use for it:
 
 ==================================================  =====================================================
 ``{"boxes": ..., "labels": ...}``                   objects, as torchvision's detectors take them: boxes in
@@ -17,7 +17,7 @@ Labels are positions in the list of categories: they count from 0, and no catego
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -26,8 +26,9 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from visus.data.errors import AnnotationError
+from visus.data.errors import AnnotationError, ImageError
 from visus.data.feed.loader import SampleDataset
+from visus.data.files.arrays import array_images
 from visus.data.files.images import read_image, rgb_pixels
 from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
 
@@ -194,21 +195,32 @@ PARTS: dict[type, Callable[[Any], list[str]]] = {
 
 def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
     """Upright RGB pixels of any kind of image."""
-    if isinstance(image, str | Path):
-        return read_image(image)
-    if isinstance(image, Image.Image):
-        return rgb_pixels(image)
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    if isinstance(image, Tensor) and image.ndim == 3 and image.shape[0] == 3:
-        if image.dtype == torch.uint8:
-            return image
-        if image.is_floating_point() and 0 <= float(image.min()) <= float(image.max()) <= 1:
-            return (image * 255).round().to(torch.uint8)
-    raise AnnotationError(
-        f"{path}: an image must be a path, an image of Pillow's, a uint8 array [h, w, 3] or a tensor [3, h, w] of "
-        f"uint8 or of values in 0..1, not {_kind(image)}"
-    )
+    read = next((READERS[base] for base in type(image).__mro__ if base in READERS), None)
+    found = [] if read is None else _read(read, image, path)
+    if len(found) != 1:
+        raise AnnotationError(
+            f"{path}: an image must be a path, an image of Pillow's, an array [h, w, 3] or a tensor [3, h, w], "
+            f"not {_kind(image)}"
+        )
+    return found[0]
+
+
+def _read(read: Callable[[Any], list[Tensor]], image: object, path: str) -> list[UInt8[Tensor, "3 h w"]]:
+    """What a reader makes of an image; an error names the pair."""
+    try:
+        return read(image)
+    except ImageError as error:
+        raise error if path in str(error) else ImageError(f"{path}: {error}") from error
+
+
+READERS: Mapping[type, Callable[[Any], list[Tensor]]] = {
+    str: lambda image: [read_image(image)],
+    PurePath: lambda image: [read_image(image)],
+    Image.Image: lambda image: [rgb_pixels(image)],
+    np.ndarray: array_images,
+    Tensor: array_images,
+}
+"""What reads each kind of image, by the base of its class."""
 
 
 def _target(target: Any, size: tuple[int, int], index: int, path: str) -> Any:
