@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +100,7 @@ def measure_weights(
 
     from visus.metrics.ranking import image_quality
     from visus.nn.weights import load_state, read_weights
-    from visus.training.evaluation import extremes, measure, predict_samples
+    from visus.training.evaluation import measure
 
     metric.measure_all(inputs=len(dataset), num_classes=dataset.schema.num_classes)
     examined = problem.examined(dataset.schema, threshold) if problem.examined else None
@@ -109,10 +109,7 @@ def measure_weights(
     if device is None:
         device = "cuda" if torch.cuda.is_available() and recipe.fit.accelerator in ("auto", "cuda") else "cpu"
     precision, qualities, began = recipe.fit.precision, dict[int, float | None](), time.monotonic()
-    columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
-    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
-    with bar or nullcontext():
-        task = bar.add_task("", total=len(dataset)) if bar else None
+    with _bar(console, len(dataset)) as advance:
         numbers = measure(
             model,
             metric,
@@ -122,7 +119,7 @@ def measure_weights(
             also=[examined] if examined else [],
             quality=None if examined else image_quality,
             qualities=qualities,
-            on_batch=lambda count: bar.advance(task, count) if bar and task is not None else None,
+            on_batch=advance,
         )
     seconds = time.monotonic() - began
     measures, details = dict(metric.measures), metric.details()
@@ -130,13 +127,32 @@ def measure_weights(
         at = numbers[THRESHOLD]
         judged = examined.qualities(USUAL_THRESHOLD if math.isnan(at) else at)
         qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
-        measures, details = {**examined.measures, **measures}, [*details, *examined.details()]
+        measures, found = {**examined.measures, **measures}, examined.details()
+        details = [one for one in details if type(one) not in map(type, found)] + found
+    examples = _examples(model, dataset, qualities, device, precision)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
+
+
+def _examples(
+    model: nn.Module, dataset: SampleDataset, qualities: Mapping[int, float | None], device: str, precision: str
+) -> list[Example]:
+    """Some of the images that the model does best and worst on, looked at once more."""
+    from visus.training.evaluation import extremes, predict_samples
+
     chosen = extremes(qualities, _EXTREMES)
     samples = [dataset[image.index] for image in chosen]
     predictions = predict_samples(model, samples, device=device, precision=precision)
-    examples = list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
+    return list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
+
+
+@contextmanager
+def _bar(console: Console, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; what is yielded moves it by a count of images."""
+    columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def write_results(

@@ -144,7 +144,7 @@ def evaluate(
         folder, asked, problem, model, measuring, dataset, console=console, device=device, threshold=threshold
     )
     part = "" if own else f"{data.val}{'' if usual else f'-{metric}'}"
-    splits = _named(asked, open_split(recipe, "train"), dataset)
+    splits = _with_training(recipe, asked, dataset)
     write_results(folder, asked, problem, model, measured, splits, console, part=part)
     return measured.numbers
 
@@ -231,6 +231,14 @@ def process_rank() -> int:
         if name in os.environ:
             return int(os.environ[name])
     return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))
+
+
+def _with_training(recipe: Recipe, asked: Recipe, dataset: SampleDataset) -> dict[str, SampleDataset]:
+    """What is measured, after the run's training data where that is still to be had."""
+    try:
+        return _named(asked, open_split(recipe, "train"), dataset)
+    except (VisusError, OSError, ValueError):
+        return {asked.data.val: dataset}
 
 
 def _named(recipe: Recipe, train_data: SampleDataset, other: SampleDataset) -> dict[str, SampleDataset]:
