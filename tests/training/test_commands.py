@@ -163,6 +163,21 @@ def test_the_threshold_is_kept_in_the_run_said_and_used_on_other_data(
     assert "40 test" in page
 
 
+def test_a_run_is_measured_where_its_training_data_is_gone(examined: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = train(replace(examined, fit=replace(examined.fit, epochs=1)))
+    before, entry = RunFolder(path).metrics(), catalog.DATASETS["squares"]
+
+    def open_others(root: Path, split: str, *, for_training: bool) -> object:
+        if split == "train":
+            raise FileNotFoundError("gone")
+        return entry.open(root, split, for_training=for_training)
+
+    monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_others))
+    evaluate(path)
+    assert RunFolder(path).metrics() == before
+    assert "A training batch as the network saw it" not in (path / "report.html").read_text()
+
+
 def test_runs_are_compared_on_one_page_that_is_never_written_over(
     examined: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,10 +106,7 @@ def measure_weights(
     load_state(model, state, source=str(folder.weights))
     device = device or _usual_device(recipe)
     precision, qualities, began = recipe.fit.precision, dict[int, float | None](), time.monotonic()
-    columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
-    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
-    with bar or nullcontext():
-        task = bar.add_task("", total=len(dataset)) if bar else None
+    with _bar(console, len(dataset)) as advance:
         numbers = measure(
             model,
             metric,
@@ -119,7 +116,7 @@ def measure_weights(
             also=[examined] if examined else [],
             quality=None if examined else image_quality,
             qualities=qualities,
-            on_batch=lambda count: bar.advance(task, count) if bar and task is not None else None,
+            on_batch=advance,
         )
     seconds = time.monotonic() - began
     measures, details = dict(metric.measures), metric.details()
@@ -127,8 +124,9 @@ def measure_weights(
         at = numbers[THRESHOLD]
         judged = examined.qualities(USUAL_THRESHOLD if math.isnan(at) else at)
         qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
-        measures, details = {**examined.measures, **measures}, [*details, *examined.details()]
-    examples = _examples(model, dataset, qualities, device=device, precision=precision)
+        measures, found = {**examined.measures, **measures}, examined.details()
+        details = [one for one in details if type(one) not in map(type, found)] + found
+    examples = _examples(model, dataset, qualities, device, precision)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
 
@@ -140,15 +138,24 @@ def _usual_device(recipe: Recipe) -> str:
 
 
 def _examples(
-    model: nn.Module, dataset: SampleDataset, qualities: Mapping[int, float | None], *, device: str, precision: str
+    model: nn.Module, dataset: SampleDataset, qualities: Mapping[int, float | None], device: str, precision: str
 ) -> list[Example]:
-    """The best and the worst of the samples, by how good the prediction of each place is, predicted again."""
+    """Some of the images that the model does best and worst on, looked at once more."""
     from visus.training.evaluation import extremes, predict_samples
 
     chosen = extremes(qualities, _EXTREMES)
     samples = [dataset[image.index] for image in chosen]
     predictions = predict_samples(model, samples, device=device, precision=precision)
     return list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
+
+
+@contextmanager
+def _bar(console: Console, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; what is yielded moves it by a count of images."""
+    columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def write_results(

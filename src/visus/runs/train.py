@@ -334,7 +334,7 @@ def _learned_from(
         return None, None
     try:
         trained = open_split(recipe, "train")
-    except VisusError:
+    except (VisusError, OSError, ValueError):
         return None, None
     if "augment" in recipe.own or recipe.data.skip_bad:  # bad images are not looked for again
         return trained, None

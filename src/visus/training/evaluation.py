@@ -70,7 +70,7 @@ def measure(
         loader: batches of images with targets in their own frame.
         device: where to compute.
         precision: ``bf16`` for bfloat16 where it is tolerated.
-        also: further metrics that take the same; their numbers are added.
+        also: further metrics that take the same; their numbers are added, and come before those of the same name.
         quality: how good the prediction of one image is, None where it cannot be ranked.
         qualities: gets the quality of every image by its index, in the order in which they are measured.
         on_batch: told the number of images of each batch, when it is done.
@@ -91,8 +91,4 @@ def measure(
             for place, prediction, target in zip(places, predictions, batch.targets, strict=True):
                 qualities[place] = quality(prediction, target) if quality else None
         on_batch(len(batch))
-    numbers: dict[str, float] = {}
-    for one in metrics:
-        for name, value in one.compute().items():
-            numbers.setdefault(name, float(value))
-    return numbers
+    return {name: float(value) for one in metrics for name, value in one.compute().items()}
