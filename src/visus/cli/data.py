@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,7 +20,6 @@ from visus.new_folder import new_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from visus.cli.flip_pairs import ShownPairs
     from visus.data.check.records import Problem
     from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
@@ -134,37 +133,34 @@ def _check(arguments: CheckArguments) -> int:
 
 def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its images, and write which keypoints change places in a mirror."""
-    from visus.cli.flip_pairs import shown_pairs
+    from visus.cli.flip_pairs import draw_pairs, write_pairs
+    from visus.data.check.mirror_guess import not_mirrored, offered_pairs
     from visus.terminal import console
 
-    if arguments.out is None and not arguments.write_flip_pairs:
+    out, written = arguments.out, arguments.write_flip_pairs
+    if out is None and not written:
         raise VisusError("--out FOLDER is needed: the folder to write the drawings to")
-    if arguments.out is None:
+    if out is None:
         root, dataset = _open(arguments)
-        console().print(_written(shown_pairs(dataset), root, arguments.data), soft_wrap=True)
+        console().print(write_pairs(root, dataset.schema, offered_pairs(dataset)), soft_wrap=True)
         return 0
-    out = arguments.out.expanduser()
+    out = out.expanduser()
     with new_folder(out):  # first: what is not free is refused before anything heavy is imported
         root, dataset = _open(arguments)
-        pairs = shown_pairs(dataset)
-        if arguments.write_flip_pairs:
-            console().print(_written(pairs, root, arguments.data), soft_wrap=True)
+        schema, guess = dataset.schema, offered_pairs(dataset)
+        if written:
+            console().print(write_pairs(root, schema, guess), soft_wrap=True)
         count = min(arguments.count, len(dataset))
         shown = [turn * len(dataset) // count for turn in range(count)]
-        _draw_samples(dataset, shown, out, pairs.schema(dataset.schema) if pairs else dataset.schema)
-        if pairs and not arguments.write_flip_pairs:
-            drawing = pairs.draw((dataset[index] for index in shown), out / "flip_pairs.png")
-            if line := pairs.line(root, drawing):
-                console().print(line, soft_wrap=True)
+        if guess and schema.keypoints:
+            schema = replace(schema, keypoints=replace(schema.keypoints, flip_pairs=guess.pairs))
+        _draw_samples(dataset, shown, out, schema)
+        if not written and (note := not_mirrored(root, dataset.schema, guess)):
+            console().print(note, soft_wrap=True)
+        if guess and draw_pairs((dataset[index] for index in shown), schema, guess, out / "flip_pairs.png"):
+            console().print(f"The guessed pairs are drawn in {out / 'flip_pairs.png'}", soft_wrap=True)
     console().print(f"{count} of {len(dataset)} images drawn; all at a glance: {out / 'sheet.png'}", soft_wrap=True)
     return 0
-
-
-def _written(pairs: ShownPairs | None, root: Path, data: Path | str) -> str:
-    """Writes the pairs of keypoints beside the data, and says so."""
-    if pairs is None or not root.exists():
-        raise VisusError(f"{data}: no files with keypoints, so there are no pairs to write")
-    return pairs.write(root)
 
 
 def _draw_samples(dataset: SampleDataset, shown: Sequence[int], out: Path, schema: Schema) -> None:
@@ -273,6 +269,8 @@ def _print_report(report: CheckReport, console: Console, data: Path, *, everythi
         console.print(f"{seen}{counted(report.errors, 'errors')}, {counted(warnings, 'warnings')}")
     else:
         console.print(Text.assemble(seen, ("no problems", "green")))
+    for note in report.notes:
+        console.print(note, soft_wrap=True)
 
 
 def _line(problem: Problem, data: Path) -> str:
