@@ -53,8 +53,8 @@ def test_the_check_offers_a_guess(landmarks: Path, capsys: pytest.CaptureFixture
     text = said(capsys)
     assert text.count("mirror") == 2  # one note: that, and why
     assert (
-        "60 objects: 0 errors, 2 warnings Training will not mirror images: nothing says which of the 68 keypoints change "
-        "places in a mirror. Guess by mean positions on 30 objects: point 1/point 17, point 2/point 16, "
+        "60 objects: 0 errors, 2 warnings Training will not mirror images: nothing says which of the 68 keypoints "
+        "change places in a mirror. Guess by mean positions on 30 objects: point 1/point 17, point 2/point 16, "
     ) in text
     assert text.endswith(
         f"`visus data show {landmarks} --write-flip-pairs` writes it into {landmarks}/flip_pairs.json."
