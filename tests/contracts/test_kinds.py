@@ -21,6 +21,7 @@ import visus
 from contracts.fakes import EXAMPLES, SCHEMA, SIZE, as_batch, example, kind_measured, target_example
 from visus import catalog
 from visus.cli.tables import prediction_table, target_words
+from visus.data import ListDataset
 from visus.data.augment.mirror import MIRRORED, Mirror, mirror_of
 from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
@@ -191,7 +192,8 @@ def ranked(thing: Any, folder: Path) -> None:
 
 
 def suited(thing: Any, folder: Path) -> None:
-    recipe = row(SUITABLE, thing, "choosing a recipe")(SCHEMA)
+    choose = row(SUITABLE, thing, "choosing a recipe")
+    recipe = choose(ListDataset([(torch.zeros(3, *SIZE, dtype=torch.uint8), thing)], schema=SCHEMA))
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 
