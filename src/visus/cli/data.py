@@ -274,7 +274,7 @@ def _print_report(report: CheckReport, console: Console, data: Path, *, everythi
     for (severity, kind), group in groupby(ordered, key=lambda problem: (problem.severity, problem.kind)):
         problems = list(group)
         shown = problems if everything else problems[:_EXAMPLES]
-        lines = [_line(problem, data if console.is_terminal else None) for problem in shown]
+        lines = [_line(problem, data) for problem in shown]
         if len(shown) < len(problems):
             lines.append(f"... and {len(problems) - len(shown)} more (--all lists them)")
         colour = "red" if severity == "error" else "yellow"
@@ -291,11 +291,9 @@ def _print_report(report: CheckReport, console: Console, data: Path, *, everythi
         console.print(note, soft_wrap=True)
 
 
-def _line(problem: Problem, data: Path | None) -> str:
-    """Where something is wrong and what: below the folder ``data`` that is checked, or where None by its whole name."""
+def _line(problem: Problem, data: Path) -> str:
+    """Where something is wrong, below the folder that is checked, and what."""
     about = "" if problem.annotation_id is None else f" annotation {problem.annotation_id}"
-    if data is None:
-        return f"{problem.file}{about}: {problem.message}"
     file = problem.file.removeprefix(f"{data}/")
     place = f"{file}{about}: " if file != str(data) or about else ""
     return f"{place}{problem.message.replace(f'{data}/', '')}"
