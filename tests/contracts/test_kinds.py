@@ -190,8 +190,14 @@ def ranked(thing: Any, folder: Path) -> None:
     assert image_quality(thing, target) in (None, pytest.approx(1.0), pytest.approx(0.4))
 
 
+class OneSample(list[Any]):
+    """A data set of one sample."""
+
+    schema = SCHEMA
+
+
 def suited(thing: Any, folder: Path) -> None:
-    recipe = row(SUITABLE, thing, "choosing a recipe")(SCHEMA)
+    recipe = row(SUITABLE, thing, "choosing a recipe")(OneSample([SimpleNamespace(target=thing)]))
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 
