@@ -261,7 +261,7 @@ def _open(arguments: ShowArguments) -> tuple[Path, SampleDataset]:
 
 
 def _print_report(report: CheckReport, console: Console, data: Path, *, everything: bool) -> None:
-    """A table of the kinds of problem, most frequent first, with examples of each; files as they lie in ``data``."""
+    """A table of the kinds of problem, the most frequent first, with examples of each."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
