@@ -42,6 +42,8 @@ from visus.types import (
     InstancePrediction,
     NoRowError,
     Prediction,
+    Sample,
+    Schema,
     SemanticPrediction,
     Target,
     row,
@@ -190,8 +192,22 @@ def ranked(thing: Any, folder: Path) -> None:
     assert image_quality(thing, target) in (None, pytest.approx(1.0), pytest.approx(0.4))
 
 
+@dataclass(frozen=True)
+class GivenTargets:
+    """A data set of black images with these targets."""
+
+    targets: list[Any]
+    schema: Schema
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(torch.zeros(3, *SIZE, dtype=torch.uint8), self.targets[index])
+
+
 def suited(thing: Any, folder: Path) -> None:
-    recipe = row(SUITABLE, thing, "choosing a recipe")(SCHEMA)
+    recipe = row(SUITABLE, thing, "choosing a recipe")(GivenTargets([thing], SCHEMA))
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 
