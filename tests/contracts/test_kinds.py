@@ -21,6 +21,7 @@ import visus
 from contracts.fakes import EXAMPLES, SCHEMA, SIZE, as_batch, example, kind_measured, target_example
 from visus import catalog
 from visus.cli.tables import prediction_table, target_words
+from visus.data import ListDataset
 from visus.data.augment.mirror import MIRRORED, Mirror, mirror_of
 from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
@@ -42,8 +43,6 @@ from visus.types import (
     InstancePrediction,
     NoRowError,
     Prediction,
-    Sample,
-    Schema,
     SemanticPrediction,
     Target,
     row,
@@ -192,22 +191,9 @@ def ranked(thing: Any, folder: Path) -> None:
     assert image_quality(thing, target) in (None, pytest.approx(1.0), pytest.approx(0.4))
 
 
-@dataclass(frozen=True)
-class GivenTargets:
-    """A data set of black images with these targets."""
-
-    targets: list[Any]
-    schema: Schema
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> Sample:
-        return Sample(torch.zeros(3, *SIZE, dtype=torch.uint8), self.targets[index])
-
-
 def suited(thing: Any, folder: Path) -> None:
-    recipe = row(SUITABLE, thing, "choosing a recipe")(GivenTargets([thing], SCHEMA))
+    choose = row(SUITABLE, thing, "choosing a recipe")
+    recipe = choose(ListDataset([(torch.zeros(3, *SIZE, dtype=torch.uint8), thing)], schema=SCHEMA))
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +22,6 @@ from visus.new_folder import new_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from visus.cli.flip_pairs import ShownPairs
     from visus.data.check.records import Problem
     from visus.data.check.report import CheckReport
     from visus.data.feed.loader import SampleDataset
@@ -138,40 +137,36 @@ def _check(arguments: CheckArguments) -> int:
 
 def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its images, and write which keypoints change places in a mirror."""
-    from visus.cli.flip_pairs import shown_pairs
+    from visus.cli.flip_pairs import draw_pairs, write_pairs
+    from visus.data.check.mirror_guess import not_mirrored, offered_pairs
     from visus.terminal import console
 
-    if arguments.out is None and not arguments.write_flip_pairs:
+    out, written = arguments.out, arguments.write_flip_pairs
+    if out is None and not written:
         raise VisusError("--out FOLDER is needed: the folder to write the drawings to")
-    if arguments.out is None:
+    if out is None:
         root, dataset = _open(arguments)
-        console().print(_written(shown_pairs(dataset), root, arguments.data), soft_wrap=True)
+        console().print(write_pairs(root, dataset.schema, offered_pairs(dataset)), soft_wrap=True)
         return 0
-    out = arguments.out.expanduser()
+    out = out.expanduser()
     with new_folder(out):  # first: what is not free is refused before anything heavy is imported
         root, dataset = _open(arguments)
-        pairs = shown_pairs(dataset)
-        if arguments.write_flip_pairs:
-            console().print(_written(pairs, root, arguments.data), soft_wrap=True)
+        schema, guess = dataset.schema, offered_pairs(dataset)
+        if written:
+            console().print(write_pairs(root, schema, guess), soft_wrap=True)
         count = min(arguments.count, len(dataset))
         shown = [turn * len(dataset) // count for turn in range(count)]
-        schema = pairs.schema(dataset.schema) if pairs else dataset.schema
+        if guess and schema.keypoints:
+            schema = replace(schema, keypoints=replace(schema.keypoints, flip_pairs=guess.pairs))
         readable, failures = _draw_samples(dataset, shown, out, schema, labels=arguments.labels)
-        if pairs and not arguments.write_flip_pairs:
-            drawing = pairs.draw((dataset[index] for index in readable), out / "flip_pairs.png")
-            if line := pairs.line(root, drawing):
-                console().print(line, soft_wrap=True)
+        if not written and (note := not_mirrored(root, dataset.schema, guess)):
+            console().print(note, soft_wrap=True)
+        if guess and draw_pairs((dataset[index] for index in readable), schema, guess, out / "flip_pairs.png"):
+            console().print(f"The guessed pairs are drawn in {out / 'flip_pairs.png'}", soft_wrap=True)
     where = f"; all at a glance: {out / 'sheet.png'}" if readable else ""
     lines = [f"{count - len(failures)} of {len(dataset)} images drawn{where}", *failures]
     console().print("\n".join(lines), soft_wrap=True)
     return 1 if failures else 0
-
-
-def _written(pairs: ShownPairs | None, root: Path, data: Path | str) -> str:
-    """Writes the pairs of keypoints beside the data, and says so."""
-    if pairs is None or not root.exists():
-        raise VisusError(f"{data}: no files with keypoints, so there are no pairs to write")
-    return pairs.write(root)
 
 
 def _draw_samples(
@@ -292,6 +287,8 @@ def _print_report(report: CheckReport, console: Console, data: Path, *, everythi
         console.print(f"{seen}{counted(report.errors, 'errors')}, {counted(warnings, 'warnings')}")
     else:
         console.print(Text.assemble(seen, ("no problems", "green")))
+    for note in report.notes:
+        console.print(note, soft_wrap=True)
 
 
 def _line(problem: Problem, data: Path) -> str:

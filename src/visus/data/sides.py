@@ -71,12 +71,14 @@ def sides_of(names: Sequence[str], *, initials: bool = False) -> Sides:
     for mark, counts_alone in kinds:
         marked = {place: tokens for place in undecided if _has_side(tokens := mark(words[place]))}
         pairs += (found := _pairs(names, marked))
-        lone = marked.keys() - _places(found) if counts_alone else set()
+        paired = _places(found)
+        lone = marked.keys() - paired if counts_alone else set()
         missing += [place for place in lone if not _both(marked[place])]
-        undecided = [place for place in undecided if place not in _places(found) | lone]
+        undecided = [place for place in undecided if place not in paired and place not in lone]
     pairs += (ends := _glued(names, words, undecided, _ends_marked))
     if initials:
-        undecided = [place for place in undecided if place not in _places(ends)]
+        paired = _places(ends)
+        undecided = [place for place in undecided if place not in paired]
         within = max((_glued(names, words, undecided, mark) for mark in (_first_letter, _last_letter)), key=len)
         pairs += within if len(within) > 1 else []  # one pair of words may be chance: lip and rip
     return Sides(tuple(sorted(pairs)), tuple(sorted(missing)))

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from visus.data.augment.mirror import mirror_of, unknown_pairs
-from visus.data.check.mirror_guess import guess_flip_pairs, offer
+from visus.data.check.mirror_guess import not_mirrored, offered_pairs
 from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, no_data
 from visus.data.datasets import DATASETS
@@ -54,13 +53,20 @@ def check_folder(root: Path, *, decode: bool = True, dataset: str | None = None,
         return report
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the reader warns of is in the report already
-        found = tuple(_refused(root, entry))
-    return CheckReport(report.problems + found, report.images, report.objects, report.unit)
+        opened: dict[str, Any] = {}
+        found = tuple(_refused(root, entry, opened))
+        note = "" if found else _note(root, opened)
+    return report + CheckReport(found, notes=(note,) if note else ())
 
 
-def _refused(root: Path, entry: DatasetEntry) -> Iterator[Problem]:
-    """What the reader refuses, and splits that do not mean the same."""
-    opened: dict[str, Any] = {}
+def _note(root: Path, opened: dict[str, Any]) -> str:
+    """What training will not do with the first split; empty where there is nothing to say."""
+    dataset = next(iter(opened.values()), None)
+    return "" if dataset is None else not_mirrored(root, dataset.schema, offered_pairs(dataset))
+
+
+def _refused(root: Path, entry: DatasetEntry, opened: dict[str, Any]) -> Iterator[Problem]:
+    """What the reader refuses, and splits that do not mean the same; the others go into ``opened``."""
     absent: list[str] = []
     for split in SPLITS:
         try:
@@ -78,20 +84,6 @@ def _refused(root: Path, entry: DatasetEntry) -> Iterator[Problem]:
         yield Problem.of_error("missing split", root, absent[0])
     if not entry.unseen_classes:
         yield from _differences(root, opened)
-    if opened:
-        yield from _unmirrored(root, next(iter(opened.values())))
-
-
-def _unmirrored(root: Path, dataset: Any) -> Iterator[Problem]:
-    """Why images of a data set will not be mirrored, with pairs of keypoints to look at."""
-    schema = dataset.schema
-    unknown = schema.keypoints is not None and schema.keypoints.flip_pairs is None
-    for refusal in mirror_of(schema).refusals[unknown:]:
-        yield Problem("side without counterpart", "warning", str(root), f"{refusal}: images will not be mirrored")
-    if unknown:
-        names, guess = schema.keypoints.names, guess_flip_pairs(dataset)
-        message = f"{unknown_pairs(names)}: images will not be mirrored. {offer(names, guess, root)}"
-        yield Problem("unknown flip pairs", "warning", str(root), message)
 
 
 def _unreadable(root: Path, dataset: Any) -> Iterator[Problem]:

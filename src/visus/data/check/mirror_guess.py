@@ -7,7 +7,7 @@ line as their counterparts lie to its right, and on that line where they have no
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shlex
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -18,9 +18,11 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from visus.data.augment.mirror import mirror_of
 from visus.data.feed.loader import SampleDataset
 from visus.data.formats.flip_pairs import flip_pairs_file, listed_pairs
 from visus.names import counted
+from visus.types import Schema
 
 _MOST_IMAGES = 2000  # spread over the data: enough for means
 _LEAST_SEEN = 3  # objects that a keypoint must be labelled on
@@ -59,23 +61,33 @@ def guess_flip_pairs(dataset: SampleDataset) -> MirrorGuess | None:
     return None if pairs is None else MirrorGuess(pairs, objects)
 
 
-def offer(names: Sequence[str], guess: MirrorGuess | None, root: Path) -> str:
-    """What to do where nobody knows the pairs of keypoints: look at a guess, or write them oneself.
+def offered_pairs(dataset: SampleDataset) -> MirrorGuess | None:
+    """The guess where nobody knows the pairs of a data set's keypoints; None where somebody does, or it has none."""
+    meaning = dataset.schema.keypoints
+    return guess_flip_pairs(dataset) if meaning is not None and meaning.flip_pairs is None else None
+
+
+def not_mirrored(root: Path, schema: Schema, guess: MirrorGuess | None) -> str:
+    """One line on why training will not mirror images of some data, and what helps; empty where it will.
 
     Args:
-        names: of the keypoints.
-        guess: the pairs to offer.
         root: the folder of the data.
+        schema: of the data.
+        guess: the pairs of keypoints to offer.
     """
+    refusals = mirror_of(schema).refusals
+    if not refusals:
+        return ""
+    reasons, meaning = f"Training will not mirror images: {'; '.join(refusals)}.", schema.keypoints
+    if meaning is None or meaning.flip_pairs is not None:
+        return reasons
     file = flip_pairs_file(root)
     if guess is None:
-        example = json.dumps([[names[0], names[-1]]], ensure_ascii=False)
-        return f"Mean positions do not tell either: write the pairs into {file}, such as {example}; [] where none do"
-    pairs = listed_pairs(names, guess.pairs)
-    return (
-        f"Guess by mean positions on {counted(guess.objects, 'objects')}: {pairs}. `visus data show` draws it, and "
-        f"with --write-flip-pairs writes it into {file}"
-    )
+        example = json.dumps([[meaning.names[0], meaning.names[-1]]], ensure_ascii=False)
+        return f"{reasons} Mean positions do not tell either: write the pairs into {file}, as {example}; [] for none."
+    pairs, objects = listed_pairs(meaning.names, guess.pairs), counted(guess.objects, "objects")
+    command = f"`visus data show {shlex.quote(str(root))} --write-flip-pairs`"
+    return f"{reasons} Guess by mean positions on {objects}: {pairs}. {command} writes it into {file}."
 
 
 def symmetrical_pairs(positions: Float64[np.ndarray, "k 2"]) -> tuple[tuple[int, int], ...] | None:

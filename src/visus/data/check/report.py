@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -24,12 +24,16 @@ _DEEP = (".png", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".jp2")  # formats of 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found, and in how much data: so many images, and so many objects or masks."""
+    """What was found, and in how much data: so many images, and so many objects or masks.
+
+    ``notes`` tell what is no fault of the data and has consequences all the same.
+    """
 
     problems: tuple[Problem, ...]
     images: int = 0
     objects: int = 0
     unit: Literal["objects", "masks"] = "objects"
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -42,8 +46,12 @@ class CheckReport:
         return sum(problem.severity == "error" for problem in self.problems)
 
     def __add__(self, other: CheckReport) -> CheckReport:
-        return CheckReport(
-            self.problems + other.problems, self.images + other.images, self.objects + other.objects, self.unit
+        return replace(
+            self,
+            problems=self.problems + other.problems,
+            images=self.images + other.images,
+            objects=self.objects + other.objects,
+            notes=self.notes + other.notes,
         )
 
 
