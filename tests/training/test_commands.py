@@ -14,6 +14,7 @@ import torch
 from visus import catalog, recipes
 from visus.cli import main
 from visus.cli import train as verbs
+from visus.data.entry import DatasetEntry
 from visus.errors import VisusError
 from visus.metrics import ObjectMetric
 from visus.nn.weights import read_weights
@@ -22,6 +23,12 @@ from visus.runs.train import evaluate, find_recipe, train
 from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder
 from visus.types import Batch, InstancePrediction, InstanceTarget
+
+
+def generated(open_split: Any) -> DatasetEntry:
+    """A generated data set of the catalog."""
+    nothing: dict[str, Any] = dict.fromkeys(("write_fake", "recognise", "check"))
+    return DatasetEntry(open=open_split, **nothing, mark="", summary="", licence="", size="", source="")
 
 
 @pytest.fixture
@@ -40,9 +47,7 @@ def small(squares: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     )
     recipe = squares.recipe(epochs=2)
     recipe = replace(recipe, data=replace(recipe.data, dataset="squares", train_length=16, val_length=8))
-    monkeypatch.setitem(
-        catalog.DATASETS, "squares", SimpleNamespace(open=open_squares, beside=lambda root, split: "", write_fake=None)
-    )
+    monkeypatch.setitem(catalog.DATASETS, "squares", generated(open_squares))
     monkeypatch.setitem(catalog.PROBLEMS, "squares", problem)
     monkeypatch.setitem(catalog.MODELS, "finder", squares.finder)
     monkeypatch.setitem(recipes.RECIPES, "squares", lambda: recipe)
@@ -172,7 +177,7 @@ def test_a_run_is_measured_where_its_training_data_is_gone(examined: Recipe, mon
             raise FileNotFoundError("gone")
         return entry.open(root, split, for_training=for_training)
 
-    monkeypatch.setitem(catalog.DATASETS, "squares", SimpleNamespace(open=open_others))
+    monkeypatch.setitem(catalog.DATASETS, "squares", generated(open_others))
     evaluate(path)
     assert RunFolder(path).metrics() == before
     assert "A training batch as the network saw it" not in (path / "report.html").read_text()
@@ -214,9 +219,7 @@ def test_evaluate_refuses_data_with_other_categories(small: Recipe, monkeypatch:
         dataset.schema = replace(dataset.schema, categories=("red", "green", "violet"))
         return dataset
 
-    monkeypatch.setitem(
-        catalog.DATASETS, "squares", SimpleNamespace(open=open_others, beside=lambda root, split: "", write_fake=None)
-    )
+    monkeypatch.setitem(catalog.DATASETS, "squares", generated(open_others))
     with pytest.raises(VisusError, match=r"has categories that the run .* lacks \(violet\)"):
         evaluate(path)
 
@@ -233,7 +236,7 @@ def test_unknown_recipes_list_the_known_ones() -> None:
 
 def test_a_folder_gets_the_recipe_that_suits_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(recipes, "for_folder", lambda path: asked.append(path) or "its recipe")
+    monkeypatch.setattr(recipes, "for_folder", lambda path, **options: asked.append(path) or "its recipe")
     assert find_recipe(tmp_path) == "its recipe"
     assert asked == [tmp_path]
 

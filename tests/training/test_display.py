@@ -19,8 +19,10 @@ from visus.training.run import RunFolder
 
 def shown(squares: SimpleNamespace, folder: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> str:
     text = io.StringIO()
-    console = Console(file=text, force_terminal=terminal, width=150, color_system=None, _environ={})
-    monkeypatch.setattr(fit, "Console", lambda: console)
+    console = Console(
+        file=text, force_terminal=terminal, width=150, color_system=None, _environ={}, emoji=False, highlight=False
+    )
+    monkeypatch.setattr(fit, "console", lambda markup: console)
     monkeypatch.setattr(display, "REFRESH_SECONDS", 0.0)
     recipe = squares.recipe(epochs=2)
     recipe = replace(recipe, optim=replace(recipe.optim, warmup_steps=0))
@@ -104,9 +106,11 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
     squares: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = io.StringIO()
-    console = Console(file=text, force_terminal=True, width=80, color_system=None, _environ={"TERM": "dumb"})
+    console = Console(
+        file=text, force_terminal=True, width=80, color_system=None, _environ={"TERM": "dumb"}, highlight=False
+    )
     assert console.is_dumb_terminal
-    monkeypatch.setattr(fit, "Console", lambda: console)
+    monkeypatch.setattr(fit, "console", lambda markup: console)
     recipe, run = squares.recipe(epochs=1), RunFolder(tmp_path)
     run.create(recipe)
     fit.fit(squares.task(recipe), *squares.loaders(recipe), recipe, run, schema=squares.schema, loggers=[])
