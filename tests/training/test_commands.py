@@ -37,9 +37,8 @@ def small(squares: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     )
     recipe = squares.recipe(epochs=2)
     recipe = replace(recipe, data=replace(recipe.data, dataset="squares", train_length=16, val_length=8))
-    monkeypatch.setitem(
-        catalog.DATASETS, "squares", SimpleNamespace(open=open_squares, beside=lambda root, split: "", write_fake=None)
-    )
+    entry = replace(catalog.DATASETS["vignettes"], open=open_squares)
+    monkeypatch.setitem(catalog.DATASETS, "squares", entry)
     monkeypatch.setitem(catalog.PROBLEMS, "squares", problem)
     monkeypatch.setitem(catalog.MODELS, "finder", squares.finder)
     monkeypatch.setitem(recipes.RECIPES, "squares", lambda: recipe)
@@ -120,9 +119,7 @@ def test_evaluate_refuses_data_with_other_categories(small: Recipe, monkeypatch:
         dataset.schema = replace(dataset.schema, categories=("red", "green", "violet"))
         return dataset
 
-    monkeypatch.setitem(
-        catalog.DATASETS, "squares", SimpleNamespace(open=open_others, beside=lambda root, split: "", write_fake=None)
-    )
+    monkeypatch.setitem(catalog.DATASETS, "squares", replace(entry, open=open_others))
     with pytest.raises(VisusError, match=r"has categories that the run .* lacks \(violet\)"):
         evaluate(path)
 
@@ -139,7 +136,7 @@ def test_unknown_recipes_list_the_known_ones() -> None:
 
 def test_a_folder_gets_the_recipe_that_suits_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(recipes, "for_folder", lambda path: asked.append(path) or "its recipe")
+    monkeypatch.setattr(recipes, "for_folder", lambda path, *, dataset, void: asked.append(path) or "its recipe")
     assert find_recipe(tmp_path) == "its recipe"
     assert asked == [tmp_path]
 
