@@ -137,24 +137,22 @@ def _check(arguments: CheckArguments) -> int:
 
 def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its images, and write which keypoints change places in a mirror."""
-    from visus.terminal import console
-
     out, written = arguments.out, arguments.write_flip_pairs
     if out is None and not written:
         raise VisusError("--out FOLDER is needed: the folder to write the drawings to")
-    if out is None:
-        from visus.cli.flip_pairs import write_pairs
-        from visus.data.check.mirror_guess import offered_pairs
+    if out is not None:
+        out = out.expanduser()
+        with new_folder(out):  # what is not free is refused before anything heavy is imported
+            pass
+    from visus.cli.flip_pairs import draw_pairs, write_pairs
+    from visus.data.check.mirror_guess import not_mirrored, offered_pairs
+    from visus.terminal import console
 
-        root, dataset = _open(arguments)
+    root, dataset = _open(arguments)  # before there is one more folder, which may lie in that of the data
+    if out is None:
         console().print(write_pairs(root, dataset.schema, offered_pairs(dataset)), soft_wrap=True)
         return 0
-    out = out.expanduser()
-    with new_folder(out):  # first: what is not free is refused before anything heavy is imported
-        from visus.cli.flip_pairs import draw_pairs, write_pairs
-        from visus.data.check.mirror_guess import not_mirrored, offered_pairs
-
-        root, dataset = _open(arguments)
+    with new_folder(out):
         schema, guess = dataset.schema, offered_pairs(dataset)
         if written:
             console().print(write_pairs(root, schema, guess), soft_wrap=True)
