@@ -107,3 +107,10 @@ def test_nothing_to_write(tmp_path: Path, landmarks: Path) -> None:
             main(["show", *words, "--write-flip-pairs"])
     with pytest.raises(VisusError, match="--out FOLDER is needed"):
         main(["show", str(landmarks)])
+
+
+def test_drawings_may_lie_in_the_folder_of_the_data(tmp_path: Path) -> None:
+    coco.write_fake(tmp_path / "archive" / "set")
+    assert main(["show", str(tmp_path), "--out", str(tmp_path / "drawn"), "--count", "1"]) == 0
+    with pytest.raises(VisusError, match="this folder holds something already"):
+        main(["show", str(tmp_path / "archive"), "--out", str(tmp_path / "drawn"), "--write-flip-pairs"])

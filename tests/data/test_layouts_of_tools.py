@@ -303,6 +303,7 @@ def test_a_data_set_one_folder_down(tmp_path: Path, name: str) -> None:
     write(tmp_path / "archive" / "set")
     (tmp_path / "README.md").write_text("x")
     images(tmp_path / "__MACOSX", 1)
+    (tmp_path / "empty").mkdir()
     # labelme's files may lie anywhere below.
     assert find_dataset(tmp_path) == (name, tmp_path if name == "labelme" else tmp_path / "archive" / "set")
     assert len(open_folder(tmp_path, "train")) > 0

@@ -129,7 +129,7 @@ def test_penn_fudan_trains(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["train", "maskrcnn_lite1"], "maskrcnn_lite0"),
-        (["predict", "no_such_model", "photo.jpg"], "photo.jpg"),
+        (["predict", "no_such_model", "photo.jpg"], "no_such_model"),
         (["trian", "maskrcnn_lite0"], "train"),
         (["evaluate", "nowhere"], "nowhere"),
     ],

@@ -44,9 +44,8 @@ def test_many_small_objects_get_large_images_small_anchors_and_high_limits() -> 
     assert recipe.model_options["size"] == 512
     assert recipe.model_options["smallest"] == pytest.approx(10 / 400 * 512, abs=0.1)
     assert recipe.model_options["detections"] == 400
-    assert recipe.model_options["proposals"] == 1000
     assert recipe.data.augment.size == (512, 512)
-    assert recipe.about.endswith("up to 400 objects an image out of 1000 regions, as one image has 258 objects")
+    assert recipe.about.endswith("up to 400 objects an image, as one image has 258 objects")
     model = catalog.build_model(recipe.model, Scenes.schema, {**recipe.model_options, "pretrained": False})
     sides = [float((base[:, 2:] - base[:, :2]).prod(1).sqrt().mean()) for base in model.rpn.base_anchors]
     assert sides == sorted(sides)
@@ -58,7 +57,7 @@ def test_many_small_objects_get_large_images_small_anchors_and_high_limits() -> 
 def test_few_large_objects_keep_the_small_network() -> None:
     recipe = suited(fasterrcnn_lite0(), Scenes([1, 2, 0], side=200))
     assert recipe.model_options["size"] == 320
-    assert (recipe.model_options["proposals"], recipe.model_options["detections"]) == (100, 100)
+    assert recipe.model_options["detections"] == 100
 
 
 def test_data_without_objects_changes_nothing() -> None:
@@ -71,7 +70,6 @@ def test_data_without_objects_changes_nothing() -> None:
     [
         ("smallest", 400.0, "smallest must be a side from 0"),
         ("largest", 1000.0, "largest must be a side from 0 to 128"),
-        ("proposals", 0, "proposals must be at least 1"),
         ("detections", 0, "detections must be at least 1"),
     ],
 )

@@ -15,7 +15,7 @@ from training import tiny_gan
 from visus import catalog
 from visus.cli import main
 from visus.draw.draw import DRAWINGS
-from visus.metrics.ranking import QUALITIES
+from visus.metrics.ranking import MEANINGS, QUALITIES
 from visus.recipes import RECIPES
 from visus.runs.train import train
 
@@ -28,6 +28,7 @@ def _gan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(RECIPES, "tiny_gan", tiny_gan.recipe)
     monkeypatch.setitem(DRAWINGS, tiny_gan.Generated, tiny_gan.draw_generated)
     monkeypatch.setitem(QUALITIES, tiny_gan.Generated, tiny_gan.closeness)
+    monkeypatch.setitem(MEANINGS, tiny_gan.Generated, "Quality: how near an image is to a real one.")
     monkeypatch.chdir(tmp_path)
 
 

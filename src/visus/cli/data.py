@@ -137,20 +137,22 @@ def _check(arguments: CheckArguments) -> int:
 
 def _show(arguments: ShowArguments) -> int:
     """Draw the annotations of a data set on its images, and write which keypoints change places in a mirror."""
+    out, written = arguments.out, arguments.write_flip_pairs
+    if out is None and not written:
+        raise VisusError("--out FOLDER is needed: the folder to write the drawings to")
+    if out is not None:
+        out = out.expanduser()
+        with new_folder(out):  # what is not free is refused before anything heavy is imported
+            pass
     from visus.cli.flip_pairs import draw_pairs, write_pairs
     from visus.data.check.mirror_guess import not_mirrored, offered_pairs
     from visus.terminal import console
 
-    out, written = arguments.out, arguments.write_flip_pairs
-    if out is None and not written:
-        raise VisusError("--out FOLDER is needed: the folder to write the drawings to")
+    root, dataset = _open(arguments)  # before there is one more folder, which may lie in that of the data
     if out is None:
-        root, dataset = _open(arguments)
         console().print(write_pairs(root, dataset.schema, offered_pairs(dataset)), soft_wrap=True)
         return 0
-    out = out.expanduser()
-    with new_folder(out):  # first: what is not free is refused before anything heavy is imported
-        root, dataset = _open(arguments)
+    with new_folder(out):
         schema, guess = dataset.schema, offered_pairs(dataset)
         if written:
             console().print(write_pairs(root, schema, guess), soft_wrap=True)
@@ -261,7 +263,7 @@ def _open(arguments: ShowArguments) -> tuple[Path, SampleDataset]:
 
 
 def _print_report(report: CheckReport, console: Console, data: Path, *, everything: bool) -> None:
-    """A table of the kinds of problem, most frequent first, with examples of each; files as they lie in ``data``."""
+    """A table of the kinds of problem, the most frequent first, with examples of each."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -131,7 +131,7 @@ def _recipe(name: str, words: list[str]) -> Recipe:
 
 def _following(words: list[str], option: str) -> str:
     """The word that follows an option, or stands behind its equals sign; empty where there is none."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):  # no words at all have nothing behind them
         if word == option:
             return following
         if word.startswith(f"{option}="):

@@ -78,9 +78,9 @@ def _found(root: Path, levels: int) -> tuple[str, Path] | None:
 
 
 def _only_folder(root: Path) -> Path | None:
-    """The only folder in a folder that has no image itself, as archives unpack."""
+    """The only folder that holds something in a folder that has no image itself, as archives unpack."""
     found = visible(root)
-    inner = [path for path in found if path.is_dir()]
+    inner = [path for path in found if path.is_dir() and visible(path)]
     return inner[0] if len(inner) == 1 and not any(path.suffix.lower() in SUFFIXES for path in found) else None
 
 

@@ -81,18 +81,16 @@ def suited(recipe: Recipe, dataset: SampleDataset) -> Recipe:
     smallest = max(SMALLEST_ANCHOR, min(size / 16, objects.share(0.05) * size))
     largest = min(float(size), max(16 * smallest, objects.share(0.95) * size))
     found = _hundreds(1.5 * objects.most)
-    proposals = _hundreds(4 * float(objects.counts.quantile(0.95)))
     options: dict[str, Option] = {
         "size": size,
         "smallest": round(smallest, 1),
         "largest": round(largest, 1),
-        "proposals": proposals,
         "detections": found,
     }
     about = (
         f"images at {size} pixels, where a quarter of the objects are smaller than {size * small:.0f}; "
-        f"anchors of {smallest:.0f} to {largest:.0f} pixels, as the objects are; up to {found} objects an image out of "
-        f"{proposals} regions, as one image has {counted(objects.most, 'objects')}"
+        f"anchors of {smallest:.0f} to {largest:.0f} pixels, as the objects are; up to {found} objects an image, "
+        f"as one image has {counted(objects.most, 'objects')}"
     )
     augment = replace(recipe.data.augment, size=(size, size))
     return replace(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch import Tensor
 from visus.data.augment.mirror import mirror_of
 from visus.data.feed.loader import SampleDataset
 from visus.data.formats.flip_pairs import flip_pairs_file, listed_pairs
+from visus.errors import VisusError
 from visus.names import counted
 from visus.types import Schema
 
@@ -46,15 +48,16 @@ class MirrorGuess:
 def guess_flip_pairs(dataset: SampleDataset) -> MirrorGuess | None:
     """The pairs that the keypoints' mean places suggest; None where these are not symmetrical, or too few are labelled.
 
-    Targets are read without decoding images where the data set can do so.
+    Targets are read without decoding images where the data set can do so; those that cannot be read are left out.
     """
     total = np.zeros((dataset.schema.num_keypoints, 3))  # sums of x, y and 1
     objects = 0
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _MOST_IMAGES)).astype(int))
     for index in chosen.tolist():
-        for places in _in_boxes(_target(dataset, index)):
-            total += places.double().numpy()
-            objects += 1
+        with suppress(VisusError):  # told where it is drawn, checked or trained on
+            for places in _in_boxes(_target(dataset, index)):
+                total += places.double().numpy()
+                objects += 1
     counts = total[:, 2:]
     positions = np.where(counts >= _LEAST_SEEN, total[:, :2] / np.maximum(counts, 1), np.nan)
     pairs = symmetrical_pairs(positions)

@@ -147,18 +147,21 @@ class SmallLimits:
         size: the shorter side of an image in pixels; the longer may be twice that.
         smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
         largest: that of the largest; ``size`` where 0.
-        proposals: the most regions of an image that are looked at again.
         detections: the most objects that are found in an image.
     """
 
     size: int
     smallest: float = 0.0
     largest: float = 0.0
-    proposals: int = 100
     detections: int = 100
 
+    @property
+    def proposals(self) -> int:
+        """The most regions of an image that are looked at again: more where objects are many and stand close."""
+        return 100 if self.detections <= 100 else min(1000, 5 * self.detections // 2)
+
     def __post_init__(self) -> None:
-        for name in ("size", "proposals", "detections"):
+        for name in ("size", "detections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.smallest <= (self.largest or self.size):

@@ -150,7 +150,6 @@ def maskrcnn_lite0_fpn(
     size: int = 192,
     smallest: float = 0.0,
     largest: float = 0.0,
-    proposals: int = 100,
     detections: int = 100,
     body: Backbone | None = None,
 ) -> MaskRCNN:
@@ -166,11 +165,10 @@ def maskrcnn_lite0_fpn(
         size: the shorter side of an image in pixels; the longer may be twice that.
         smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
         largest: that of the largest; ``size`` where 0.
-        proposals: the most regions of an image that are looked at again.
-        detections: the most objects that are found in an image.
+        detections: the most objects that are found in an image; above 100, more regions are looked at, too.
         body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
     """
-    limits = SmallLimits(size, smallest, largest, proposals, detections)
+    limits = SmallLimits(size, smallest, largest, detections)
     backbone = lite0_pyramid(pretrained=pretrained, trainable_layers=trainable_layers, body=body)
     mask = keypoint = None
     if masks:
