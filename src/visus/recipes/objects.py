@@ -83,8 +83,8 @@ def suited(recipe: Recipe, dataset: SampleDataset) -> Recipe:
     found = _hundreds(1.5 * objects.most)
     options: dict[str, Option] = {
         "size": size,
-        "smallest": round(smallest, 1),
-        "largest": round(largest, 1),
+        "smallest": round(smallest / size, 4),
+        "largest": round(largest / size, 4),
         "detections": found,
     }
     about = (
