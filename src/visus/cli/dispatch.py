@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         143 terminated.
     """
     if argv is None:
-        # Not KeyboardInterrupt: where that passes through code made at run time, such as dataclasses, Python ends by the
-        # signal itself, whoever catches it.
+        # Not KeyboardInterrupt: where that passes through code made at run time, such as dataclasses, Python ends by
+        # the signal itself, whoever catches it.
         for number in SIGNALS:
             signal.signal(number, stop_now)
         keep_memory()
