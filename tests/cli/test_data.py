@@ -107,3 +107,24 @@ def test_a_path_that_does_not_exist_names_the_nearest(verb: list[str], tmp_path:
 def test_unknown_verbs_are_refused() -> None:
     with pytest.raises(SystemExit):
         main(["chekc", "."])
+
+
+def test_show_names_what_it_could_not_draw_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where keypoints without pairs are drawn on the object with the most of them."""
+    coco.write_fake(tmp_path / "data")
+    bad = sorted((tmp_path / "data" / "train").rglob("*.jpg"))[0]
+    bad.write_bytes(b"no image")
+    assert main(["show", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--keypoints"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2].startswith("15 of ")
+    assert "images drawn; all at a glance: " in told[-2]
+    assert bad.name in told[-1]
+    assert len(list((tmp_path / "out").glob("0*.png"))) == 15
+
+
+def test_show_writes_names_beside_objects_as_it_is_told(fake_coco: Path, tmp_path: Path) -> None:
+    for labels in ("all", "none"):
+        words = ["show", str(fake_coco), "--out", str(tmp_path / labels), "--count", "1", "--labels", labels]
+        assert main(words) == 0
+    named, bare = (next((tmp_path / labels).glob("0*.png")).read_bytes() for labels in ("all", "none"))
+    assert named != bare

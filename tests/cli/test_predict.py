@@ -224,3 +224,82 @@ def test_several_looks_are_asked_of_the_predictor(tmp_path, monkeypatch):
     words = ["--out", str(tmp_path / "out"), "--flip", "--scales", "0.5", "1.0", "--window", "64", "96"]
     assert main(["predict", "m", str(tmp_path / "a.png"), *words]) == 0
     assert asked == {"scales": (0.5, 1.0), "flip": True, "window": (64, 96)}
+
+
+def run_that_suggests(folder, threshold):
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text("{}")
+    (folder / "metrics.json").write_text(json.dumps({"score threshold": threshold}))
+    return folder
+
+
+@pytest.mark.parametrize("model", ["runs/mine", "runs/mine/weights.safetensors"])
+def test_objects_are_drawn_from_the_score_on_that_the_run_suggests(model, tmp_path, capsys):
+    save(tmp_path / "photo.jpg")
+    run_that_suggests(tmp_path / "runs" / "mine", 0.05)
+    line = "objects are drawn from a score of 0.05 on, as the run's validation suggests (--min-score)"
+    assert main(["predict", model, "photo.jpg"]) == 0
+    told = capsys.readouterr().err
+    assert line in told.splitlines()
+    assert "dog" in told, "of a score of 0.1"
+    assert main(["predict", model, "photo.jpg", "--min-score", "0.5"]) == 0
+    told = capsys.readouterr().err
+    assert "suggests" not in told
+    assert "dog" not in told
+
+
+@pytest.mark.parametrize("threshold", [None, "0.2", 7.5, True])
+def test_a_run_without_a_threshold_is_drawn_from_a_half_on(threshold, tmp_path, capsys):
+    save(tmp_path / "photo.jpg")
+    run_that_suggests(tmp_path / "runs" / "mine", threshold)
+    assert main(["predict", "runs/mine", "photo.jpg"]) == 0
+    told = capsys.readouterr().err
+    assert "suggests" not in told
+    assert "dog" not in told
+
+
+@pytest.mark.parametrize("content", [b'{"score thr', b"\xff\xfe", b"[1, 2]"])
+def test_numbers_of_a_run_that_are_damaged_are_named(content, tmp_path, capsys):
+    save(tmp_path / "photo.jpg")
+    (run_that_suggests(tmp_path / "runs" / "mine", 0.05) / "metrics.json").write_bytes(content)
+    assert main(["predict", "runs/mine", "photo.jpg"]) == 2
+    told = capsys.readouterr().err
+    assert "runs/mine/metrics.json" in told
+    assert "visus evaluate runs/mine writes it anew" in told
+    assert len(told.strip().splitlines()) == 1
+    assert not (tmp_path / "runs" / "predict").exists()
+
+
+def test_names_beside_objects_are_written_or_not(tmp_path):
+    save(tmp_path / "photo.jpg")
+    drawn = {}
+    for labels in ("all", "none"):
+        assert main(["predict", "m", "photo.jpg", "--out", labels, "--labels", labels]) == 0
+        drawn[labels] = np.asarray(Image.open(tmp_path / labels / "photo.jpg")).astype(int)
+    assert drawn["all"].shape == drawn["none"].shape
+    assert (abs(drawn["all"] - drawn["none"]) > 60).any(axis=2).sum() > 200, "a name in a tag"
+
+
+def test_what_cannot_be_drawn_is_kept_without_a_drawing_and_named(tmp_path, monkeypatch, capsys):
+    for name in "ab":
+        save(tmp_path / "in" / f"{name}.png")
+
+    class Odd(Frames):
+        seen = 0
+
+        def find(self, height, width):
+            self.seen += 1
+            found = super().find(height, width)
+            return found if self.seen == 1 else InstancePrediction(**{**vars(found), "size": (height + 1, width)})
+
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Odd())
+    assert main(["predict", "m", "in", "--out", "out"]) == 1
+    told = capsys.readouterr().err
+    assert "1 could not be drawn:\n  b.png: " in told
+    assert "could not be read" not in told
+    results, about = read(tmp_path / "out")
+    assert len(results) == 4
+    assert [failure["file_name"] for failure in about["failures"]] == ["b.png"]
+    pixels = np.asarray(Image.open(tmp_path / "out" / "b.png"))
+    assert pixels.shape == (480, 640, 3)
+    assert (pixels == 100).all(), "the image without a drawing"
