@@ -26,7 +26,7 @@ BUILDERS = [
     for _, one in ARCHITECTURES
     for name, builder in {**one.models, **one.losses}.items()
 ]
-DECIDED = {"num_classes", "num_keypoints", "keypoint_labels", "masks"}
+DECIDED = {"num_classes", "num_keypoints", "keypoint_labels", "masks", catalog.BODY}
 """Arguments of models that the data decides."""
 
 
@@ -64,7 +64,7 @@ def test_a_builder_says_what_it_takes(name: str, builder: Any) -> None:
     """Named arguments of plain kinds, each described; so a recipe, a command line and a reader can use it."""
     parameters = inspect.signature(builder).parameters
     assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in parameters.values()), parameters
-    assert len(parameters.keys() - DECIDED) <= 8, "more than eight arguments to choose are two objects"
+    assert len(parameters.keys() - DECIDED) <= 8, "more than eight options are two objects"
     assert (builder.__doc__ or "").strip()
     hints = get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
     assert parameters.keys() <= hints.keys()

@@ -42,7 +42,7 @@ class Scenes:
 def test_many_small_objects_get_large_images_small_anchors_and_high_limits() -> None:
     recipe = suited(fasterrcnn_lite0(), Scenes([60, 258, 40], side=10))
     assert recipe.model_options["size"] == 512
-    assert recipe.model_options["smallest"] == pytest.approx(10 / 400 * 512, abs=0.1)
+    assert recipe.model_options["smallest"] == pytest.approx(10 / 400)
     assert recipe.model_options["detections"] == 400
     assert recipe.data.augment.size == (512, 512)
     assert recipe.about.endswith("up to 400 objects an image, as one image has 258 objects")
@@ -68,8 +68,9 @@ def test_data_without_objects_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("smallest", 400.0, "smallest must be a side from 0"),
-        ("largest", 1000.0, "largest must be a side from 0 to 128"),
+        ("smallest", 0.0, "the smaller first, not 0 and 1"),
+        ("smallest", 1.5, "the smaller first, not 1.5 and 1"),
+        ("largest", 3.0, "shares of the image's side up to 2"),
         ("detections", 0, "detections must be at least 1"),
     ],
 )

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from visus import __version__
 from visus.errors import VisusError
-from visus.stopping import Stopped, StoppedOnRequest, exit_status, ignore_signals, stop_now
+from visus.stopping import SIGNALS, Stopped, StoppedOnRequest, exit_status, ignore_signals, stop_now
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "demo": (
@@ -52,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         143 terminated.
     """
     if argv is None:
-        signal.signal(signal.SIGTERM, stop_now)
+        # Not KeyboardInterrupt: where that passes through code made at run time, such as dataclasses, Python ends by
+        # the signal itself, whoever catches it.
+        for number in SIGNALS:
+            signal.signal(number, stop_now)
         keep_memory()
         print_any_name()
         if _plain():

@@ -1,7 +1,7 @@
 """What a data set's own objects say about a small detector: the size of images, the anchors, how many are found.
 
-The rules are for the networks on an EfficientNet-Lite0. Their numbers were chosen on the validation images of small
-data sets (docs/detection.md, "Your own data").
+The rules are for the networks on an EfficientNet-Lite0, whose finest cells have four pixels. Their numbers follow from
+that; they are not tuned to any data set.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def suited(recipe: Recipe, dataset: SampleDataset) -> Recipe:
     found = _hundreds(1.5 * objects.most)
     options: dict[str, Option] = {
         "size": size,
-        "smallest": round(smallest, 1),
-        "largest": round(largest, 1),
+        "smallest": round(smallest / size, 4),
+        "largest": round(largest / size, 4),
         "detections": found,
     }
     about = (

@@ -145,14 +145,14 @@ class SmallLimits:
 
     Args:
         size: the shorter side of an image in pixels; the longer may be twice that.
-        smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
-        largest: that of the largest; ``size`` where 0.
+        smallest: the side of the smallest anchor, as a share of ``size``.
+        largest: that of the largest.
         detections: the most objects that are found in an image.
     """
 
     size: int
-    smallest: float = 0.0
-    largest: float = 0.0
+    smallest: float = 1 / 16
+    largest: float = 1.0
     detections: int = 100
 
     @property
@@ -164,17 +164,18 @@ class SmallLimits:
         for name in ("size", "detections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.smallest <= (self.largest or self.size):
-            raise ValueError(f"smallest must be a side from 0 to that of the largest anchor, not {self.smallest:g}")
-        if not 0 <= self.largest <= 2 * self.size:
-            raise ValueError(f"largest must be a side from 0 to {2 * self.size} pixels, not {self.largest:g}")
+        if not 0 < self.smallest <= self.largest <= 2:
+            raise ValueError(
+                "smallest and largest must be shares of the image's side up to 2, the smaller first, "
+                f"not {self.smallest:g} and {self.largest:g}"
+            )
 
 
 def small_rpn(backbone: PyramidBackbone, limits: SmallLimits) -> RegionProposalNetwork:
     """One anchor size a level, growing by one factor from level to level."""
     steps = len(backbone.strides) - 1
-    smallest, largest = limits.smallest or limits.size / 2**steps, limits.largest or limits.size
-    sizes = [(smallest * (largest / smallest) ** (level / steps),) for level in range(steps + 1)]
+    growth = (limits.largest / limits.smallest) ** (1 / steps)
+    sizes = [(limits.size * limits.smallest * growth**level,) for level in range(steps + 1)]
     count = limits.proposals
     kept = ProposalLimits(before=(2 * count, count), after=(2 * count, count))
     return RegionProposalNetwork(channels=backbone.out_channels, anchor_sizes=sizes, limits=kept)

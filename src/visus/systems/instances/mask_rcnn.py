@@ -148,8 +148,8 @@ def maskrcnn_lite0_fpn(
     pretrained: bool = True,
     trainable_layers: int | None = None,
     size: int = 192,
-    smallest: float = 0.0,
-    largest: float = 0.0,
+    smallest: float = 1 / 16,
+    largest: float = 1.0,
     detections: int = 100,
     body: Backbone | None = None,
 ) -> MaskRCNN:
@@ -163,8 +163,8 @@ def maskrcnn_lite0_fpn(
         pretrained: start from the ImageNet weights.
         trainable_layers: how many of the backbone's stages learn, counted from the last.
         size: the shorter side of an image in pixels; the longer may be twice that.
-        smallest: the side in these pixels of the smallest anchor; a sixteenth of ``size`` where 0.
-        largest: that of the largest; ``size`` where 0.
+        smallest: the side of the smallest anchor, as a share of ``size``.
+        largest: that of the largest.
         detections: the most objects that are found in an image; above 100, more regions are looked at, too.
         body: a backbone of your own in place of EfficientNet-Lite0, with stages at strides 4, 8, 16 and 32.
     """
