@@ -108,7 +108,6 @@ def _predict(arguments: PredictArguments, sources: list[Source], folder: Path, c
     min_score = _least_score(arguments, console)
     if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
         predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)
-    min_score = _least_score(arguments, console)
     results = ResultFolder(folder, predictor.schema)
     start = time.perf_counter()
     try:
