@@ -13,7 +13,7 @@ from visus.data.readers import coco
 from visus.runs.feed import open_split
 from visus.runs.train import find_recipe
 
-SMALL = ["--model-options.size", "64", "--model-options.smallest", "4", "--model-options.largest", "64"]
+SMALL = ["--model-options.size", "64", "--model-options.smallest", "0.0625", "--model-options.largest", "1"]
 SETTINGS = {"model_options": {"size": 64}, "fit.accelerator": "cpu", "data.workers": 0}
 
 
