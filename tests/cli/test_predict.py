@@ -9,7 +9,7 @@ from PIL import Image
 from brightness import SCHEMA, Brightness
 from visus.cli import main
 from visus.nn.transform import ImageTransform
-from visus.predict.predictor import Predictor
+from visus.predict.predictor import Predictor, threshold_of
 from visus.types import InstancePrediction, Schema, SemanticPrediction
 
 
@@ -18,8 +18,9 @@ class Fake(Predictor):
 
     schema = Schema(categories=("cat", "dog"), category_ids=(3, 7))
 
-    def __init__(self):
+    def __init__(self, threshold=0.5):
         self.device = torch.device("cpu")
+        self.threshold = threshold
         self.model = SimpleNamespace(transform=ImageTransform(min_size=None))
 
     def _look(self, group):
@@ -36,7 +37,7 @@ class Frames(Fake):
 
 @pytest.fixture(autouse=True)
 def predictor(monkeypatch, tmp_path):
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Frames())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Frames(threshold_of(name)))
     monkeypatch.setattr("visus.cli.predict._check_model", lambda name: None)
     monkeypatch.chdir(tmp_path)
 

@@ -102,7 +102,7 @@ def said(thing: Any, folder: Path) -> None:
 
 
 def worded(thing: Any, folder: Path) -> None:
-    assert words_of(thing, SCHEMA) in repr(result_of(thing))
+    assert words_of(thing, SCHEMA, 0.5) in repr(result_of(thing))
 
 
 def as_coco(thing: Any, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,6 +62,12 @@ def test_a_drawing_shows_objects_from_the_least_score_on() -> None:
     plain = Image.fromarray(np.asarray(KINDS["objects"].plot(min_score=1.0)))
     assert np.ptp(np.asarray(plain)) == 0
     assert np.ptp(np.asarray(KINDS["objects"].plot(min_score=0.0))) > 50
+
+
+def test_the_threshold_of_the_model_decides_what_is_drawn_and_counted() -> None:
+    sure = replace(KINDS["objects"], threshold=1.0)
+    assert np.ptp(np.asarray(sure.plot())) == 0
+    assert repr(sure).endswith(": nothing from score 1, 2 below)")
 
 
 def test_the_image_itself_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ def test_many_small_objects_get_large_images_small_anchors_and_high_limits() -> 
     assert recipe.model_options["smallest"] == pytest.approx(10 / 400)
     assert recipe.model_options["detections"] == 400
     assert recipe.data.augment.size == (512, 512)
+    assert recipe.data.batch_size == 3, "as many pixels as 8 images of 320 have"
     assert recipe.about.endswith("up to 400 objects an image, as one image has 258 objects")
     model = catalog.build_model(recipe.model, Scenes.schema, {**recipe.model_options, "pretrained": False})
     sides = [float((base[:, 2:] - base[:, :2]).prod(1).sqrt().mean()) for base in model.rpn.base_anchors]
@@ -57,6 +58,7 @@ def test_many_small_objects_get_large_images_small_anchors_and_high_limits() -> 
 def test_few_large_objects_keep_the_small_network() -> None:
     recipe = suited(fasterrcnn_lite0(), Scenes([1, 2, 0], side=200))
     assert recipe.model_options["size"] == 320
+    assert recipe.data.batch_size == fasterrcnn_lite0().data.batch_size == 8
     assert recipe.model_options["detections"] == 100
 
 

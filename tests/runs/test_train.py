@@ -11,7 +11,7 @@ import visus
 from visus.data.readers import coco
 from visus.errors import VisusError
 from visus.recipes import RECIPES
-from visus.recipes.find import find_recipe, read_recipe
+from visus.recipes.find import find_recipe, read_recipe, recipe_name
 from visus.runs.train import process_rank
 from visus.training.recipe import Recipe, RecipeError
 from visus.training.run import RunFolder
@@ -33,6 +33,16 @@ def test_a_name_a_folder_and_a_file_are_told_apart(tmp_path: Path, monkeypatch: 
     assert (found.name, found.data.dataset, found.data.root) == ("boxes", "coco", "boxes")
     with pytest.raises(VisusError, match=r"'boxs' is neither a recipe nor a recipe\.json nor a folder of data"):
         find_recipe("boxs")
+
+
+def test_the_name_of_a_folders_runs_needs_no_annotations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    coco.write_fake(tmp_path / "boxes")
+    for name in ("boxes", "boxes/", str(tmp_path / "boxes"), "maskrcnn_vignettes"):
+        assert recipe_name(name) == find_recipe(name).name
+    for file in (tmp_path / "boxes").rglob("*.json"):
+        file.write_text("{}")
+    assert recipe_name("boxes") == "boxes"
 
 
 @pytest.mark.parametrize(

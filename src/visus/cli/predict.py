@@ -105,7 +105,7 @@ def _predict(arguments: PredictArguments, sources: list[Source], folder: Path, c
     from visus.predict.results import ResultFolder
 
     predictor = load(arguments.model, device=arguments.device)
-    min_score = _least_score(arguments, console)
+    min_score = _least_score(arguments, predictor, console)
     if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
         predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)
     results = ResultFolder(folder, predictor.schema)
@@ -173,21 +173,16 @@ def _items(sources: list[Source], how: Reading, results: ResultFolder, *, prefix
             results.fail(Path(source.text).name, error)
 
 
-def _least_score(arguments: PredictArguments, console: Console) -> float:
+def _least_score(arguments: PredictArguments, predictor: Predictor, console: Console) -> float:
     """The score from which objects are drawn: as told, else as the run's validation suggests, which is said."""
     from visus.predict.result import SHOWN_SCORE
-    from visus.training.run import run_of
 
     if arguments.min_score is not None:
         return arguments.min_score
-    run = run_of(Path(arguments.model).expanduser())
-    suggested = run.threshold() if run else None
-    if suggested is None:
-        return SHOWN_SCORE
-    if arguments.pictures:
-        line = f"objects are drawn from a score of {suggested:.2f} on, as the run's validation suggests (--min-score)"
-        console.print(line, soft_wrap=True)
-    return suggested
+    if arguments.pictures and predictor.threshold != SHOWN_SCORE:
+        at = f"{predictor.threshold:.2f}"
+        console.print(f"objects are drawn from a score of {at} on, as the run's validation suggests (--min-score)")
+    return predictor.threshold
 
 
 def _numbering(sources: list[Source], arguments: PredictArguments) -> Callable[[Result], int]:

@@ -23,7 +23,6 @@ from visus.types import (
 
 Record = dict[str, Any]
 
-_SURE = 0.5  # objects from this score on are counted in one line
 _NAMED = 3  # so many classes are named in one line
 
 
@@ -45,9 +44,9 @@ def coco_records(prediction: Any, schema: Schema, image_id: int) -> list[Record]
     return row(COCO, prediction, "writing COCO's results")(prediction, schema, image_id)
 
 
-def words_of(prediction: Any, schema: Schema) -> str:
-    """What was found, in a few words."""
-    return row(IN_WORDS, prediction, "the words about a prediction")(prediction, schema)
+def words_of(prediction: Any, schema: Schema, min_score: float) -> str:
+    """What was found, in a few words; objects are counted from ``min_score`` on."""
+    return row(IN_WORDS, prediction, "the words about a prediction")(prediction, schema, min_score)
 
 
 def class_shares(prediction: SemanticPrediction, schema: Schema) -> list[Record]:
@@ -114,20 +113,20 @@ def _no_records(prediction: Any, schema: Schema, image_id: int) -> list[Record]:
     )
 
 
-def _object_words(prediction: InstancePrediction, schema: Schema) -> str:
-    sure = prediction.scores >= _SURE
+def _object_words(prediction: InstancePrediction, schema: Schema, min_score: float) -> str:
+    sure = prediction.scores >= min_score
     counts = Counter(schema.categories[label] for label in prediction.labels[sure].tolist())
     found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     below = len(prediction) - int(sure.sum())
-    return f"{found or 'nothing'} from score {_SURE}{f', {below} below' if below else ''}"
+    return f"{found or 'nothing'} from score {min_score:.2g}{f', {below} below' if below else ''}"
 
 
-def _class_words(prediction: ClassPrediction, schema: Schema) -> str:
+def _class_words(prediction: ClassPrediction, schema: Schema, min_score: float) -> str:
     best = zip(prediction.labels[:_NAMED].tolist(), prediction.scores[:_NAMED].tolist(), strict=True)
     return ", ".join(f"{schema.categories[label]} {score:.2f}" for label, score in best)
 
 
-def _share_words(prediction: SemanticPrediction, schema: Schema) -> str:
+def _share_words(prediction: SemanticPrediction, schema: Schema, min_score: float) -> str:
     shares = class_shares(prediction, schema)
     named = ", ".join(f"{share['name']} {100 * share['share']:.0f} %" for share in shares[:_NAMED])
     return f"{named}, and {len(shares) - _NAMED} more" if len(shares) > _NAMED else named
@@ -149,10 +148,12 @@ COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
 }
 """How COCO writes each kind of prediction."""
 
-IN_WORDS: dict[type, Callable[[Any, Schema], str]] = {
+IN_WORDS: dict[type, Callable[[Any, Schema, float], str]] = {
     InstancePrediction: _object_words,
     ClassPrediction: _class_words,
     SemanticPrediction: _share_words,
-    EmbeddingPrediction: lambda prediction, schema: f"an embedding of {len(prediction.embedding)} dimensions",
+    EmbeddingPrediction: lambda prediction, schema, min_score: (
+        f"an embedding of {len(prediction.embedding)} dimensions"
+    ),
 }
 """Each kind of prediction in a few words."""

@@ -15,8 +15,9 @@ from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.nn.model import predict_batch
 from visus.predict.items import Item, Pictures, Pixels, Reading, items_of
-from visus.predict.result import Result
+from visus.predict.result import SHOWN_SCORE, Result
 from visus.predict.stored import find_weights
+from visus.training.run import run_of
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
@@ -44,6 +45,7 @@ class Predictor:
         schema: the names of its labels.
         device: where it runs; None picks a GPU where there is one.
         averaged: makes a model of it that averages several looks, where its problem has one.
+        threshold: objects are drawn from this score on.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Predictor:
         *,
         device: str | None = None,
         averaged: Callable[..., nn.Module] | None = None,
+        threshold: float = SHOWN_SCORE,
     ) -> None:
         self._averaged = averaged
+        self.threshold = threshold
         self.device = _device(device)
         self.model = model.to(self.device).eval()
         self.schema = schema
@@ -127,7 +131,15 @@ class Predictor:
         for group in self._groups(_read(items_of(images, Reading(bgr=bgr, pages=pages)), on_error), batch_size):
             for (item, pixels, _), found in zip(group, self._look([inputs for _, _, inputs in group]), strict=True):
                 kept = found if min_score is None else row(AT_LEAST, found, "a least score")(found, min_score)
-                yield Result(pixels, kept, self.schema, path=item.path, name=item.name, details=item.details)
+                yield Result(
+                    pixels,
+                    kept,
+                    self.schema,
+                    path=item.path,
+                    name=item.name,
+                    details=item.details,
+                    threshold=self.threshold,
+                )
 
     def averaged(
         self, *, scales: Sequence[float] = (1.0,), flip: bool = False, window: tuple[int, int] | None = None
@@ -152,7 +164,7 @@ class Predictor:
             raise VisusError(f"--flip would mirror images, but {'; '.join(mirror.refusals)}")
         looks = {"scales": scales, "flip": flip, "window": window}
         model = self._averaged(self.model, **looks, counterparts=mirror.categories)
-        return Predictor(model, self.schema, device=str(self.device))
+        return Predictor(model, self.schema, device=str(self.device), threshold=self.threshold)
 
     def _groups(self, images: Iterable[tuple[Item, Pixels]], batch_size: int) -> Iterator[list[Ready]]:
         """The images, ready for the network, in groups of at most ``batch_size``; none waits longer than it must."""
@@ -189,7 +201,7 @@ class Predictor:
 
 
 def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBackbone | None = None) -> Predictor:
-    """Loads a trained model.
+    """Loads a trained model. Its `Predictor.threshold` is the one that the run's validation suggests, else 0.5.
 
     Args:
         name_or_run: a run folder, a ``.safetensors`` file that visus wrote, or the name of published weights such as
@@ -204,7 +216,19 @@ def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBac
     stored = find_weights(name_or_run)
     averaged = catalog.problem_of(stored.model).averaged
     body = None if backbone is None else as_backbone(backbone)
-    return Predictor(stored.network(body), stored.schema, device=device, averaged=averaged)
+    least = threshold_of(name_or_run)
+    return Predictor(stored.network(body), stored.schema, device=device, averaged=averaged, threshold=least)
+
+
+def threshold_of(name_or_run: str | Path) -> float:
+    """The least score of an object that is drawn: what the run's validation suggests, else `SHOWN_SCORE`.
+
+    Raises:
+        RunError: the run's numbers are damaged.
+    """
+    run = run_of(Path(name_or_run).expanduser())
+    suggested = run.threshold() if run else None
+    return SHOWN_SCORE if suggested is None else suggested
 
 
 def predict(

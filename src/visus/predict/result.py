@@ -21,7 +21,7 @@ from visus.predict.to_supervision import as_supervision
 from visus.types import Prediction, Schema
 
 SHOWN_SCORE = 0.5
-"""Objects are drawn from this score on, unless another is asked for."""
+"""Objects are drawn from this score on where neither the user nor the model's own validation names another."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -35,6 +35,7 @@ class Result:
         path: the file or the address of the image; empty where it lay in memory.
         name: of the image, that no other of its source has; ``image_000000`` and so on where it lay in memory.
         details: what else is known of the image: ``page``, or ``frame`` and ``seconds`` of a video.
+        threshold: objects are drawn from this score on, unless another is asked for.
     """
 
     image: UInt8[Tensor, "3 h w"]
@@ -43,25 +44,27 @@ class Result:
     path: str = ""
     name: str = ""
     details: Mapping[str, float] = field(default_factory=dict)
+    threshold: float = SHOWN_SCORE
 
     @property
     def names(self) -> tuple[str, ...]:
         """The name of each label."""
         return self.schema.categories
 
-    def plot(self, *, min_score: float = SHOWN_SCORE) -> Image.Image:
+    def plot(self, *, min_score: float | None = None) -> Image.Image:
         """The image with what was found drawn on it; enlarged by a whole number where it is small.
 
         Args:
-            min_score: the least score of an object that is drawn.
+            min_score: the least score of an object that is drawn; `threshold` when None.
         """
-        return draw(self.image, self.prediction, self.schema, min_score=min_score)
+        least = self.threshold if min_score is None else min_score
+        return draw(self.image, self.prediction, self.schema, min_score=least)
 
-    def show(self, *, min_score: float = SHOWN_SCORE) -> None:
+    def show(self, *, min_score: float | None = None) -> None:
         """Opens `plot` in the viewer of the system, or in the notebook."""
         self.plot(min_score=min_score).show(title=self.name)
 
-    def save(self, path: str | Path, *, min_score: float = SHOWN_SCORE) -> Path:
+    def save(self, path: str | Path, *, min_score: float | None = None) -> Path:
         """Writes `plot` to a file, JPEG or PNG by its ending.
 
         Raises:
@@ -102,7 +105,8 @@ class Result:
 
     def __repr__(self) -> str:
         height, width = self.prediction.size
-        return f"Result({self.path or self.name}, {width}x{height}: {words_of(self.prediction, self.schema)})"
+        words = words_of(self.prediction, self.schema, self.threshold)
+        return f"Result({self.path or self.name}, {width}x{height}: {words})"
 
     def _repr_png_(self) -> bytes:
         """`plot`, for notebooks."""

@@ -44,6 +44,22 @@ def find_recipe(name: str | Path, *, dataset: str = "", void: Void = "auto") -> 
     raise VisusError(_unknown(text))
 
 
+def recipe_name(name: str | Path) -> str:
+    """The name of the recipe that `find_recipe` finds, by which its runs are called; a folder's
+    annotations are not read.
+
+    Raises:
+        VisusError: as `find_recipe`.
+    """
+    path = Path(name).expanduser()
+    if str(name) not in RECIPES and path.is_dir() and not is_run(path):
+        from visus.data.recognise import find_dataset
+        from visus.recipes.folder import name_of
+
+        return name_of(find_dataset(path)[1])
+    return find_recipe(name).name
+
+
 def read_recipe(file: Path) -> Recipe:
     """The recipe in a JSON file, such as the ``recipe.json`` of a run.
 

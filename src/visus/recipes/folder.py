@@ -49,17 +49,22 @@ def for_folder(folder: str | Path, *, dataset: str = "", void: Void = "auto") ->
     epochs = min(200, max(recipe.fit.epochs, STEPS_OF_A_SHORT_RUN // steps))
     return replace(
         recipe,
-        name=root.resolve().name or "folder",
+        name=name_of(root),
         data=replace(recipe.data, dataset=layout, root=str(root), void=void, batch_size=batch_size),
         fit=replace(recipe.fit, epochs=epochs, val_every_epochs=max(1, epochs // 20)),
     )
+
+
+def name_of(root: Path) -> str:
+    """What a recipe for the folder is called."""
+    return root.resolve().name or "folder"
 
 
 def _descriptor(layout: str, root: Path) -> Recipe:
     """The small recipe for retrieval, on this data set."""
     recipe = descriptor_lite0_sop()
     data = replace(recipe.data, dataset=layout, root=str(root))
-    return replace(recipe, name=root.resolve().name or "folder", data=data)
+    return replace(recipe, name=name_of(root), data=data)
 
 
 def _for_objects(dataset: SampleDataset) -> Recipe:

@@ -25,6 +25,9 @@ MOST_LOOKED_AT = 200
 SIZES = range(320, 513, 32)
 """The shorter sides, in pixels, that a small detector may work at."""
 
+PIXELS_OF_A_STEP = 8 * 320**2
+"""The pixels of a batch, at most: larger images make smaller batches, so that a run has as many steps in its time."""
+
 CLEAR = 20.0
 """The side in pixels that a small object of a data set should have when the network sees it."""
 
@@ -87,8 +90,10 @@ def suited(recipe: Recipe, dataset: SampleDataset) -> Recipe:
         "largest": round(largest / size, 4),
         "detections": found,
     }
+    batch_size = min(recipe.data.batch_size, max(1, PIXELS_OF_A_STEP // size**2))
     about = (
-        f"images at {size} pixels, where a quarter of the objects are smaller than {size * small:.0f}; "
+        f"images at {size} pixels, where a quarter of the objects are smaller than {size * small:.0f}, "
+        f"{batch_size} in a batch; "
         f"anchors of {smallest:.0f} to {largest:.0f} pixels, as the objects are; up to {found} objects an image, "
         f"as one image has {counted(objects.most, 'objects')}"
     )
@@ -96,7 +101,7 @@ def suited(recipe: Recipe, dataset: SampleDataset) -> Recipe:
     return replace(
         recipe,
         model_options={**recipe.model_options, **options},
-        data=replace(recipe.data, augment=augment),
+        data=replace(recipe.data, augment=augment, batch_size=batch_size),
         about=about,
     )
 

@@ -16,7 +16,7 @@ from rich.markup import escape
 from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
-from visus.recipes.find import find_recipe
+from visus.recipes.find import find_recipe, recipe_name
 from visus.runs.feed import (
     as_learned,
     check_machine,
@@ -256,7 +256,7 @@ def run_to_resume(recipe: Recipe | str | Path, run: str | Path | None) -> RunFol
     if isinstance(recipe, Recipe):
         return resumable_run(Path("runs") / recipe.name)
     folder = Path(recipe).parent if Path(recipe).name == "recipe.json" else Path(recipe)
-    return resumable_run(folder if is_run(folder) else Path("runs") / find_recipe(recipe).name)
+    return resumable_run(folder if is_run(folder) else Path("runs") / recipe_name(recipe))
 
 
 def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
@@ -271,7 +271,7 @@ def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
     elif Path(recipe).resolve() in (run.path.resolve(), run.recipe_file.resolve()):
         return own
     else:
-        other = ["name"] if find_recipe(recipe).name != own.name else []
+        other = ["name"] if recipe_name(recipe) != own.name else []
     if other:
         raise RecipeError(
             f"{run.path} was trained with the recipe {own.name!r} and another {', '.join(other)}: leave --resume out "
