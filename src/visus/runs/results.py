@@ -231,7 +231,7 @@ def _tell_threshold(measured: Measured, console: Console, *, chosen: bool) -> No
         text = f"A score of {at:.2f} gives the best F1: visus predict draws objects from it on (--min-score)."
     else:
         text = f"F1, precision and recall are those from a score of {at:.2f} on, chosen on the validation data."
-    console.print(text, soft_wrap=True, highlight=False)
+    console.print(text, highlight=False)
 
 
 def _write_report(

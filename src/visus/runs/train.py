@@ -146,7 +146,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
     if resume and len(result.history) == done >= recipe.fit.epochs:
         console.print(f"All {done} epochs were trained before; --fit.epochs asks for more.", highlight=False)
     if result.stop_reason:
-        console.print(f"Stopped early: {result.stop_reason}.", soft_wrap=True, highlight=False)
+        console.print(f"Stopped early: {result.stop_reason}.", highlight=False)
     measured = measure_weights(folder, recipe, problem, task.model, task.metric, val_data, console=console)
     splits = _named(recipe, train_data, val_data)
     batch = partial(first_batch, recipe, problem, train_data, task.model, own.augment)
@@ -383,10 +383,9 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
         f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation images, "
         f"{schema.num_classes} categories; "
         f"{fit.epochs} epoch{'s' * (fit.epochs > 1)}{limit}",
-        soft_wrap=True,
         highlight=False,
     )
     if recipe.about:
-        console.print(f"Chosen for this data: {recipe.about}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"Chosen for this data: {recipe.about}", highlight=False, markup=False)
     if unmirrored := why_unmirrored(recipe, schema):
-        console.print(unmirrored, soft_wrap=True, highlight=False, markup=False)
+        console.print(unmirrored, highlight=False, markup=False)
