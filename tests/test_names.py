@@ -83,7 +83,13 @@ def test_options_are_checked_before_anything_is_built(options: dict[str, object]
 
 @pytest.mark.parametrize(
     ("number", "plural", "said"),
-    [(1, "images", "1 image"), (0, "images", "0 images"), (1, "classes", "1 class"), (1200, "boxes", "1,200 boxes")],
+    [
+        (1, "images", "1 image"),
+        (0, "images", "0 images"),
+        (1, "classes", "1 class"),
+        (1200, "boxes", "1,200 boxes"),
+        (1, "categories", "1 category"),
+    ],
 )
 def test_a_count_agrees_with_its_noun(number: int, plural: str, said: str):
     assert counted(number, plural) == said

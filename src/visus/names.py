@@ -146,7 +146,9 @@ def named(
 
 
 def counted(number: int, plural: str) -> str:
-    """A count with its noun: ``1 image``, ``2 images``, ``1 class``, ``1,200 boxes``."""
+    """A count with its noun: ``1 image``, ``2 images``, ``1 class``, ``1 category``, ``1,200 boxes``."""
     if number != 1:
         return f"{number:,} {plural}"
+    if plural.endswith("ies"):
+        return f"1 {plural[:-3]}y"
     return f"1 {plural[:-2] if plural.endswith(('sses', 'xes')) else plural.removesuffix('s')}"

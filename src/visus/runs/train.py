@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
+from visus.names import counted
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.recipes.find import find_recipe, recipe_name
 from visus.runs.feed import (
@@ -381,8 +382,7 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
     console.print(
         f"[bold]{escape(recipe.name)}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
         f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation images, "
-        f"{schema.num_classes} categories; "
-        f"{fit.epochs} epoch{'s' * (fit.epochs > 1)}{limit}",
+        f"{counted(schema.num_classes, 'categories')}; {counted(fit.epochs, 'epochs')}{limit}",
         highlight=False,
     )
     if recipe.about:

@@ -14,6 +14,7 @@ from visus.data.feed.collate import Collate
 from visus.data.feed.failures import Guarded
 from visus.data.feed.samplers import EpochBatches, EpochSampler, aspect_ratio_groups
 from visus.data.feed.transport import InOnePiece
+from visus.names import counted
 from visus.stopping import be_worker
 from visus.types import Batch, Sample, Schema
 
@@ -125,7 +126,7 @@ def make_loader(
         raise ValueError("the data set holds no image")
     if drop_last and len(dataset) < batch_size:
         raise ValueError(
-            f"{len(dataset)} images make no full batch of {batch_size}: lower batch_size or keep the last batch"
+            f"no full batch of {batch_size} in {counted(len(dataset), 'images')}: lower batch_size or keep the last batch"
         )
     groups = None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor)
     if frame is not None:
