@@ -126,7 +126,8 @@ def make_loader(
         raise ValueError("the data set holds no image")
     if drop_last and len(dataset) < batch_size:
         raise ValueError(
-            f"no full batch of {batch_size} in {counted(len(dataset), 'images')}: lower batch_size or keep the last batch"
+            f"{counted(len(dataset), 'images')} cannot fill a batch of {batch_size}: lower batch_size or keep the last "
+            "batch"
         )
     groups = None if aspect_ratio_factor is None else _shapes(dataset, aspect_ratio_factor)
     if frame is not None:
