@@ -109,7 +109,7 @@ def test_every_image_once() -> None:
 def test_empty_and_too_small_data_sets_are_refused() -> None:
     with pytest.raises(ValueError, match="no image"):
         make_loader(Rectangles(0), collate=Collate(), batch_size=2, workers=0)
-    with pytest.raises(ValueError, match="no full batch of 16"):
+    with pytest.raises(ValueError, match="cannot fill a batch of 16"):
         make_loader(Rectangles(), collate=Collate(), batch_size=16, drop_last=True, workers=0)
 
 
