@@ -44,6 +44,15 @@ def test_a_wide_map_fits_the_page_and_a_huge_one_is_a_list():
     assert html.count("<tr><td>") == 10
 
 
+def test_classes_that_occur_nowhere_have_no_row():
+    counts = torch.zeros(20, 20, dtype=torch.int64)
+    counts[3, 3], counts[3, 7] = 5, 1
+    html = confusion_chart(counts, [f"class {i}" for i in range(20)], [f"named {i}" for i in range(20)])
+    assert html.count('class="name"') == 4, "two rows and two columns"
+    assert "class 3 predicted as named 7: 16.7 % (1)" in html
+    assert "class 12" not in html
+
+
 def test_nothing_counted_shows_nothing_and_a_wrong_size_is_refused():
     assert confusion_chart(torch.zeros(2, 2, dtype=torch.int64), ["a", "b"]) == ""
     with pytest.raises(ValueError, match=r"\(2, 2\) does not belong to 3 categories"):

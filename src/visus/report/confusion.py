@@ -28,17 +28,24 @@ class _Matrix:
 
 
 def confusion_chart(
-    counts: Int64[Tensor, "c c"], true: Sequence[str], named: Sequence[str] | None = None, *, by_count: bool = False
+    counts: Int64[Tensor, "c c"],
+    true: Sequence[str],
+    named: Sequence[str] | None = None,
+    *,
+    by_count: bool = False,
+    always: Sequence[int] = (),
 ) -> str:
     """The share of each true class (rows) that is predicted as each class (columns), and the most frequent mistakes.
 
-    Up to 15 classes have numbers in the cells, in hundredths; with more than 100 only the mistakes are listed.
+    Up to 15 classes have numbers in the cells, in hundredths; with more than 100 only the mistakes are listed. Classes
+    that neither occur nor are predicted have no row.
 
     Args:
         counts: of true classes by predicted ones.
         true: the names of the rows.
         named: those of the columns; those of the rows when None.
         by_count: list mistakes by how often they were made, not by their share of the true class.
+        always: the places of classes that have a row in any case.
 
     Raises:
         ValueError: where the matrix is not of the categories.
@@ -47,8 +54,13 @@ def confusion_chart(
         raise ValueError(f"a matrix of {tuple(counts.shape)} does not belong to {len(true)} categories")
     if not counts.sum():
         return ""
-    matrix = _Matrix(counts, counts.double() / counts.sum(1, keepdim=True).clamp(min=1), true, named or true)
-    heat_map = _heat_map(matrix) if len(true) <= MOST_DRAWN else ""
+    named = named or true
+    seen = counts.sum(0) + counts.sum(1) > 0
+    seen[list(always)] = True
+    counts, places = counts[seen][:, seen], seen.nonzero()[:, 0].tolist()
+    shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
+    matrix = _Matrix(counts, shares, [true[place] for place in places], [named[place] for place in places])
+    heat_map = _heat_map(matrix) if len(places) <= MOST_DRAWN else ""
     return f'<div class="confusion">{heat_map}{_mistakes(matrix, by_count=by_count)}</div>'
 
 

@@ -30,7 +30,7 @@ def score_sections(curves: ScoreCurves) -> list[tuple[str, str, str]]:
 def confusion_section(confusion: ObjectConfusion, categories: tuple[str, ...]) -> tuple[str, str, str]:
     """What objects are detected as, at the threshold."""
     rows, columns = (*categories, "nothing there"), (*categories, "not found")
-    chart = confusion_chart(confusion.counts, rows, columns, by_count=True)
+    chart = confusion_chart(confusion.counts, rows, columns, by_count=True, always=[len(categories)])
     note = (
         f"What objects (rows) are detected as (columns) from a score of {_score(confusion.threshold)} on, in "
         "hundredths of each row. The last row: detections where nothing is, or of what was found already."

@@ -16,6 +16,7 @@ from visus.metrics.object_confusion import ObjectConfusion
 from visus.metrics.ranking import quality_meaning
 from visus.metrics.retrieval import Embedded
 from visus.metrics.score_curves import ScoreCurves
+from visus.names import counted
 from visus.report.batch import batch_html
 from visus.report.charts import bar_chart
 from visus.report.confusion import confusion_chart
@@ -164,7 +165,12 @@ def _categories(detail: PerCategory, title: str, schema: Schema, results: Result
         return []
     rows = [(category, [detail.values[name].get(category) for name in names]) for category in categories]
     rows.sort(key=lambda line: -max((v for v in line[1][:1] if v is not None), default=-1.0))
+    measured = [line for line in rows if any(value is not None for value in line[1])]
+    absent = len(rows) - len(measured)
+    rows = measured or rows
     note = "In hundredths. A dash: there was nothing to measure."
+    if measured and absent:
+        note += f" Nothing of {counted(absent, 'categories')} is annotated here, so they are left out."
     if len(rows) > _MOST_CATEGORIES:
         half = _MOST_CATEGORIES // 2
         note += f" The best and the worst {half} of {len(rows)}; all are in metrics.json."
