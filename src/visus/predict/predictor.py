@@ -20,6 +20,7 @@ from visus.predict.stored import find_weights
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    EpisodePrediction,
     ImageBatch,
     InstancePrediction,
     Prediction,
@@ -272,6 +273,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     SemanticPrediction: _whole,
     ClassPrediction: _whole,
     EmbeddingPrediction: _whole,
+    EpisodePrediction: _whole,
 }
 """What a least score leaves of each kind of prediction."""
 
