@@ -170,8 +170,9 @@ class OptimRecipe:
     the latest, when a tenth of the run is done), the schedule falls with the share of the run that is done.
 
     Args:
-        name: stochastic gradient descent with momentum, AdamW, or RMSprop.
-        lr: learning rate after the warm-up.
+        name: stochastic gradient descent with momentum, AdamW, RMSprop, or a learned optimiser.
+        weights: the run of the learned optimiser, which `visus train learned-optimizer` wrote.
+        lr: learning rate after the warm-up; a learned optimiser has its own and takes the schedule alone.
         weight_decay: decay of weights; norms and biases never decay.
         momentum: momentum of SGD and of RMSprop, beta1 of AdamW.
         schedule: cosine to zero, steps down at milestones, poly (a power of what is left of the run), or constant.
@@ -184,7 +185,8 @@ class OptimRecipe:
             {"backbone": 0.1}; "criterion" names those of the losses (proxies, borders).
     """
 
-    name: Literal["sgd", "adamw", "rmsprop"] = "sgd"
+    name: Literal["sgd", "adamw", "rmsprop", "learned"] = "sgd"
+    weights: str = ""
     lr: float = 0.01
     weight_decay: float = 1e-4
     momentum: float = 0.9
@@ -197,7 +199,11 @@ class OptimRecipe:
     lr_factors: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self.name in ("sgd", "adamw", "rmsprop"), "optim.name", self.name, "'sgd', 'adamw' or 'rmsprop'")
+        names = ("sgd", "adamw", "rmsprop", "learned")
+        _require(self.name in names, "optim.name", self.name, f"one of {', '.join(names)}")
+        wanted = "the run of a learned optimiser, as optim.name is 'learned'"
+        _require(self.name != "learned" or bool(self.weights), "optim.weights", self.weights, wanted)
+        _require(self.name == "learned" or not self.weights, "optim.weights", self.weights, "empty for this optim.name")
         _require(0 < self.lr < float("inf"), "optim.lr", self.lr, "above 0")
         _require(self.weight_decay >= 0, "optim.weight_decay", self.weight_decay, "at least 0")
         _require(0 <= self.momentum < 1, "optim.momentum", self.momentum, "from 0 to below 1")

@@ -1,8 +1,8 @@
 """miniImageNet: 100 classes of ImageNet with 600 images each, 64, 16 and 20 of them for training, validation and test.
 
 Vinyals et al., arXiv 1606.04080, with the split of Ravi and Larochelle, "Optimization as a Model for Few-Shot
-Learning", ICLR 2017. Layout: ``train.csv``, ``val.csv`` and ``test.csv`` with the columns ``filename,label``, and the images in
-``images``. Any data set with such lists is read; splits may share no class.
+Learning", ICLR 2017. Layout: ``train.csv``, ``val.csv`` and ``test.csv`` with the columns ``filename,label``, and
+the images in ``images``. Any data set with such lists is read; splits may share no class.
 """
 
 from __future__ import annotations
