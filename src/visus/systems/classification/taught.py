@@ -1,9 +1,9 @@
 """A classifier of new classes from a few images each, without training: frozen features and class centroids.
 
-The features are those of a descriptor: a frozen backbone, pooled, perhaps a linear layer, of unit length. A class is the
-mean of those of its images (Chen et al., arXiv 1904.04232, section 3.2; Qi et al., "Low-Shot Learning with Imprinted
-Weights", arXiv 1712.07136), the logits are cosines times a factor. Where it may say "none of these", that is one more
-class with the same cosine, the threshold, for every image.
+The features are those of a descriptor: a frozen backbone, pooled, perhaps a linear layer, of unit length. A class is
+the mean of those of its images (Chen et al., arXiv 1904.04232, section 3.2; Qi et al., "Low-Shot Learning with
+Imprinted Weights", arXiv 1712.07136), the logits are cosines times a factor. Where it may say "none of these", that is
+one more class with the same cosine, the threshold, for every image.
 """
 
 from __future__ import annotations
