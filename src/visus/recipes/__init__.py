@@ -70,7 +70,7 @@ BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
         "resnet50_imagenet": resnet50_imagenet,
     },
     "metric learning: images of one class near each other": METRIC_LEARNING,
-    "meta-learning: new classes from a few images": META_LEARNING,
+    "meta learning: new classes from a few images": META_LEARNING,
 }
 """The recipes of each problem; the first of each is for data of your own on a laptop."""
 

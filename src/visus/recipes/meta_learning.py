@@ -78,22 +78,24 @@ def reptile_omniglot() -> Recipe:
     return replace(recipe, model_options={"n_way": 5})
 
 
-def centroids_vignettes() -> Recipe:
+def centroids_lite0_vignettes() -> Recipe:
     """Frozen ImageNet features with class centroids on drawn objects of unseen categories; offline, minutes.
 
-    ``visus train centroids_vignettes`` learns nothing but the factor on the cosines, which changes no answer.
+    ``visus train centroids_lite0_vignettes`` learns nothing but the factor on the cosines, which changes no answer.
     """
-    recipe = _omniglot("centroids_vignettes", "centroids_lite0", EpisodeRecipe(queries=5, per_epoch=4), batch_size=2)
+    recipe = _omniglot(
+        "centroids_lite0_vignettes", "centroids_lite0", EpisodeRecipe(queries=5, per_epoch=4), batch_size=2
+    )
     data = replace(recipe.data, dataset="vignettes_novel", root="", val="test")
     data = replace(data, episodes=replace(data.episodes, measured=100))
     return replace(recipe, data=data, fit=replace(recipe.fit, epochs=1))
 
 
 META_LEARNING: dict[str, Callable[[], Recipe]] = {
+    "centroids_lite0_vignettes": centroids_lite0_vignettes,
     "prototypical_omniglot": prototypical_omniglot,
     "matching_omniglot": matching_omniglot,
     "relation_omniglot": relation_omniglot,
     "maml_omniglot": maml_omniglot,
     "reptile_omniglot": reptile_omniglot,
-    "centroids_vignettes": centroids_vignettes,
 }
