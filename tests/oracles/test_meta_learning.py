@@ -41,7 +41,6 @@ def test_maml_of_three_weights(
     for wanted, first_order in ((second, False), (first, True)):
         w = torch.tensor([2.0, 3, 5], requires_grad=True)
         before = for_each({"w": w}, 2)
-        assert float(half_square(images)(before)) == half_square(torch.tensor([inner]))({"w": w[None]})
         after = gradient_steps(before, half_square(images), steps=1, lr=0.5, first_order=first_order)
         assert after["w"].tolist() == [adapted, [2.0, 3, 5]]
         loss = half_square(queries)(after)

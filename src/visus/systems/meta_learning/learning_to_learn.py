@@ -181,7 +181,7 @@ def _learned(network: CoordinateLSTM) -> Callable[[list[Tensor]], torch.optim.Op
 
 
 def compare(
-    network: CoordinateLSTM, tuning: Functions, test: Functions, *, steps: int, rates: Sequence[float] = RATES
+    network: CoordinateLSTM, tuning: Functions, test: Functions, *, steps: int, rates: Sequence[float] | None = None
 ) -> dict[str, Descent]:
     """The learned optimiser and its rivals on unseen functions.
 
@@ -190,11 +190,13 @@ def compare(
         tuning: functions by which the rivals' learning rates are chosen: the least value after ``steps``.
         test: functions of the comparison.
         steps: how many.
-        rates: to choose from.
+        rates: to choose from; `RATES` when None.
     """
     found = {"learned": descend(test, steps, _learned(network))}
     for name, rule in RIVALS.items():
-        tried = {lr: descend(tuning, steps, lambda weights, lr=lr, rule=rule: rule(weights, lr)) for lr in rates}  # type: ignore[misc]
+        tried = {
+            lr: descend(tuning, steps, lambda weights, lr=lr, rule=rule: rule(weights, lr)) for lr in rates or RATES
+        }  # type: ignore[misc]
         ends = {lr: run.values[-1] for lr, run in tried.items() if run.values[-1] == run.values[-1]}
         best = min(ends, key=lambda lr: ends[lr])
         run = descend(test, steps, lambda weights, lr=best, rule=rule: rule(weights, lr))  # type: ignore[misc]
