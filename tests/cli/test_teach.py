@@ -1,4 +1,4 @@
-"""`visus teach` from images to predictions: new classes, none of these, more images, boxes with new names, bad input."""
+"""`visus teach`: new classes, none of these, more images, boxes with new names, and bad input."""
 
 from __future__ import annotations
 

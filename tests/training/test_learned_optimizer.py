@@ -124,9 +124,9 @@ def test_from_the_command_line_to_a_run_that_uses_it(
 
 
 def test_bad_input_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RecipeError, match="optim.weights must be the run of a learned optimiser"):
+    with pytest.raises(RecipeError, match=r"optim\.weights must be the run of a learned optimiser"):
         OptimRecipe(name="learned")
-    with pytest.raises(RecipeError, match="optim.weights must be empty for this optim.name"):
+    with pytest.raises(RecipeError, match=r"optim\.weights must be empty for this optim.name"):
         OptimRecipe(weights="runs/learned")
     with pytest.raises(VisusError, match="nowhere: no learned optimiser; `visus train learned-optimizer` trains one"):
         read_learned(tmp_path / "nowhere")

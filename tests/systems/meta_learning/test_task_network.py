@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from visus.systems.meta_learning.inner_loop import for_each, gradient_steps
 from visus.systems.meta_learning.maml import maml_conv4
-from visus.systems.meta_learning.task_network import Neighbourhoods, Scattered, TaskNetwork, reference_forward
+from visus.systems.meta_learning.task_network import Neighbourhoods, Scattered, TaskNetwork
 from visus.types import EpisodeBatch
 
 TASKS, WAY, SIZE, STEPS, RATE = 3, 2, 12, 2, 0.1
@@ -36,7 +36,8 @@ def images(count: int, seed: int, channels: int = 1) -> Tensor:
 def test_logits_are_those_of_pytorch_s_layers(averaged: bool, channels: int) -> None:
     made = network(averaged=averaged, channels=channels)
     shown = images(5, 1, channels)
-    torch.testing.assert_close(made(shown), reference_forward(made, shown), rtol=1e-9, atol=1e-9)
+    plain = torch.stack([plain_forward(dict(made.named_parameters()), one, averaged) for one in shown])
+    torch.testing.assert_close(made(shown), plain, rtol=1e-9, atol=1e-9)
     weights = for_each(dict(made.named_parameters()), TASKS)
     torch.testing.assert_close(functional_call(made, weights, (shown,)), made(shown), rtol=1e-9, atol=1e-9)
 
@@ -91,7 +92,8 @@ def looped_loss(made: Any, support: Tensor, labels: Tensor, queries: Tensor, ask
     return total
 
 
-def plain_forward(weights: Any, shown: Tensor) -> Tensor:
+def plain_forward(weights: Any, shown: Tensor, averaged: bool = True) -> Tensor:
+    """One task by PyTorch's own convolution and norm."""
     maps = shown.permute(0, 3, 1, 2)
     for layer in range(4):
         kernel = weights[f"kernels.{layer}"]
@@ -99,7 +101,8 @@ def plain_forward(weights: Any, shown: Tensor) -> Tensor:
         maps = F.conv2d(maps, kernel, stride=2, padding=1)
         gain, shift = weights[f"gains.{layer}"][0], weights[f"shifts.{layer}"][0]
         maps = F.batch_norm(maps, None, None, gain, shift, training=True).relu()
-    return maps.mean((2, 3)) @ weights["head"] + weights["bias"]
+    features = maps.mean((2, 3)) if averaged else maps.permute(0, 2, 3, 1).flatten(1)
+    return features @ weights["head"] + weights["bias"]
 
 
 def batch(n_way: int = 5, tasks: int = 2) -> EpisodeBatch:

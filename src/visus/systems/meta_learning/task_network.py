@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 LAYERS = 4
 EPS = 1e-5
@@ -149,17 +148,3 @@ class Normalise(torch.autograd.Function):
         normalised, scale = ctx.saved_tensors
         shared = (slopes * normalised).mean(1, keepdim=True) + scale * of_scale / normalised.shape[1]
         return torch.addcmul(slopes - slopes.mean(1, keepdim=True), normalised, shared, value=-1) * scale
-
-
-def reference_forward(network: TaskNetwork, images: Maps) -> Float[Tensor, "t m n"]:
-    """The same by PyTorch's own convolution and norm, episode by episode; what tests and benchmarks compare with."""
-    found = []
-    for some in images.permute(0, 1, 4, 2, 3):
-        maps = some
-        for kernel, gain, shift in zip(network.kernels, network.gains, network.shifts, strict=True):
-            weights = kernel.T.reshape(-1, _SIDE, _SIDE, maps.shape[1]).permute(0, 3, 1, 2)
-            maps = F.conv2d(maps, weights, stride=2, padding=1)
-            maps = F.batch_norm(maps, None, None, gain[0], shift[0], training=True, eps=EPS).relu()
-        features = maps.mean((2, 3)) if network.averaged else maps.permute(0, 2, 3, 1).flatten(1)
-        found.append(features @ network.head + network.bias)
-    return torch.stack(found)
