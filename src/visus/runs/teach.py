@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -82,10 +83,9 @@ def teach(
         raise TeachError(f"one class alone ({next(iter(images))}) is nothing to tell apart: name two or more")
     from visus import catalog
     from visus.predict.stored import find_weights
-    from visus.types import InstanceTarget
 
     stored = find_weights(model) if model else None
-    of_boxes = stored is not None and InstanceTarget in catalog.problem_of(stored.model).targets
+    of_boxes = stored is not None and bool(_boxes() & set(catalog.problem_of(stored.model).targets))
     recipe, schema = _recipe(stored, None if of_boxes else model, tuple(images), rejects, size)
     network = _untaught(recipe, schema)
     features, labels = _shown(network, images)
@@ -99,6 +99,13 @@ def teach(
         else:
             _write(RunFolder(folder), recipe, schema, network, share)
     return _lesson(folder, schema, network, share)
+
+
+def _boxes() -> set[type]:
+    """The kinds of target that networks with boxes learn from."""
+    from visus.types import InstanceTarget
+
+    return {InstanceTarget}
 
 
 def _images(classes: Mapping[str, Sequence[str | Path]] | str | Path) -> dict[str, list[Path]]:
@@ -149,16 +156,18 @@ def _recipe(
     stored: StoredWeights | None, model: str | Path | None, names: tuple[str, ...], rejects: bool, size: int
 ) -> tuple[Recipe, Schema]:
     """The recipe of the run, which says what it stands on, and the categories."""
+    from visus import catalog
     from visus.systems.classification.taught import NONE
     from visus.types import Schema
 
     categories = (*names, NONE) if rejects else names
     options: dict[str, Option] = {"size": size, "rejects": rejects}
     if model is not None and stored is not None:  # a descriptor's own size, pooling and linear layer
-        kept = {name: value for name, value in stored.options.items() if name in ("size", "pooling", "embedding_dim")}
-        layer = stored.state.get("head.weight")
-        if stored.model.startswith("descriptor_") and layer is not None:
-            options |= {"pooling": "average", **kept, "embedding_dim": int(layer.shape[0])}
+        own = inspect.signature(catalog.MODELS[stored.model]).parameters
+        if {"size", "pooling", "embedding_dim"} <= own.keys():
+            layer = stored.state.get("head.weight")
+            options |= {name: stored.options.get(name, own[name].default) for name in ("size", "pooling")}
+            options["embedding_dim"] = 0 if layer is None else int(layer.shape[0])
     recipe = Recipe(
         name="taught",
         model=MODEL,
