@@ -18,6 +18,8 @@ from visus.recipes.meta_learning import (
 )
 from visus.training.recipe import Option, Recipe
 
+QUERIES = 15
+"""Of each class of a task of the test."""
 Protocol = tuple[int, int]
 """n_way and k_shot."""
 
@@ -108,7 +110,9 @@ def _frozen() -> Recipe:
 def _under(recipe: Recipe, setting: FewShotSetting) -> Recipe:
     """The recipe on the data, the protocol and the budget that all share."""
     data = recipe.data
-    episodes = replace(data.episodes, n_way=setting.n_way, k_shot=setting.k_shot, queries=15, measured=setting.measured)
+    episodes = replace(
+        data.episodes, n_way=setting.n_way, k_shot=setting.k_shot, queries=QUERIES, measured=setting.measured
+    )
     fit = replace(recipe.fit, epochs=10_000, val_every_epochs=10_000, max_minutes=setting.minutes, seed=setting.seed)
     data = replace(data, dataset=setting.dataset, root=setting.root, val="val", episodes=episodes)
     return replace(recipe, data=data, fit=fit)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.data.errors import EpisodeError
 from visus.nn.backbones.interface import IMAGENET_MEAN, IMAGENET_STD
 from visus.ops.padding import check_image
 from visus.types import Episode, EpisodeBatch
@@ -59,10 +60,16 @@ class EpisodeTransform(nn.Module):
         """Episodes in one batch.
 
         Raises:
+            EpisodeError: inputs that are no episodes.
             ValueError: they are not alike, something in them is no image, or colours for a network that sees none.
         """
         if not inputs:
             raise ValueError("cannot make a batch of no episodes")
+        if not all(isinstance(one, Episode) for one in inputs):
+            raise EpisodeError(
+                "a few-shot learner looks at episodes (visus.types.Episode), not at single images: `visus teach` makes "
+                "a classifier of images"
+            )
         kinds = {(one.n_way, len(one.support), len(one.queries)) for one in inputs}
         if len(kinds) != 1:
             raise ValueError(f"episodes of one batch must be alike in classes, images and queries, not {sorted(kinds)}")
