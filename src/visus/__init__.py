@@ -1,7 +1,8 @@
 """visus: one library for every visual-perception problem, in pure PyTorch.
 
 The public interface: `load` a trained model, `predict` with it (a `Result` an image), `train` a recipe or a folder of
-data, `evaluate` a run, `open_dataset` to look at data. Everything else lies in the packages below.
+data, `evaluate` a run, `teach` new classes from a few images, `open_dataset` to look at data. Everything
+else lies in the packages below.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from visus.predict.predictor import load, predict
     from visus.predict.result import Result
     from visus.runs.feed import open_dataset
+    from visus.runs.teach import teach
     from visus.runs.train import evaluate, train
 
 _PUBLIC = {
@@ -24,10 +26,11 @@ _PUBLIC = {
     "predict": "visus.predict.predictor",
     "train": "visus.runs.train",
     "evaluate": "visus.runs.train",
+    "teach": "visus.runs.teach",
     "open_dataset": "visus.runs.feed",
 }
 
-__all__ = ["Result", "__version__", "evaluate", "load", "open_dataset", "predict", "train"]
+__all__ = ["Result", "__version__", "evaluate", "load", "open_dataset", "predict", "teach", "train"]
 __getattr__ = lazily(__name__, _PUBLIC)
 
 

@@ -15,7 +15,7 @@ from visus.data.datasets import DATASETS
 from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
-from visus.systems import classification, detection, instances, metric_learning, segmentation
+from visus.systems import classification, detection, instances, meta_learning, metric_learning, segmentation
 from visus.types import Schema
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ PROBLEMS: dict[str, Problem] = {
         classification.PROBLEM,
         segmentation.PROBLEM,
         metric_learning.PROBLEM,
+        meta_learning.PROBLEM,
     )
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {

@@ -11,6 +11,8 @@
 | k      | keypoints of an object                           |
 | d      | dimensions of an embedding                       |
 | m      | relationships of an image                        |
+| s      | labelled images of an episode: its support set   |
+| q      | queries of an episode                            |
 
 Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
 count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
@@ -31,78 +33,11 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from visus.dataclass_json import from_json
+from visus.schema import Keypoints as Keypoints
+from visus.schema import Schema as Schema
 
 VOID: Final = 255
 """The label of pixels that are neither right nor wrong: not annotated, or outside of the image."""
-
-
-@dataclass(frozen=True)
-class Keypoints:
-    """What the keypoints of a data set mean.
-
-    Args:
-        names: one name per keypoint.
-        flip_pairs: pairs of indices that change places when an image is mirrored, () where none do; None where nobody
-            knows, so that nothing with these keypoints may be mirrored.
-        sigmas: the spread of each keypoint in COCO's object keypoint similarity.
-        skeleton: pairs of indices that a drawing connects.
-        labels: the labels of the categories that carry keypoints; empty means every category.
-    """
-
-    names: tuple[str, ...]
-    flip_pairs: tuple[tuple[int, int], ...] | None
-    sigmas: tuple[float, ...]
-    skeleton: tuple[tuple[int, int], ...] = ()
-    labels: tuple[int, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-@dataclass(frozen=True)
-class Schema:
-    """What the numbers of a data set mean. A field that a problem adds is written and read like the others.
-
-    Args:
-        categories: the name of each label; label ``i`` is ``categories[i]``.
-        category_ids: the identifier of each label in the data set's own files (COCO's are sparse: 1 to 90 for 80
-            names).
-        has_masks: whether objects carry masks.
-        keypoints: the meaning of the keypoints, or None where objects carry none.
-        colours: the red, green and blue in 0..255 that the data set gives to each category; empty where it gives none.
-        attributes: the name of each attribute that an object may have.
-        predicates: the name of each relationship that two objects may be in.
-        parts: pairs of a category and the names of its parts, for the segmentation of parts.
-    """
-
-    categories: tuple[str, ...]
-    category_ids: tuple[int, ...]
-    has_masks: bool = False
-    keypoints: Keypoints | None = None
-    colours: tuple[tuple[int, int, int], ...] = ()
-    attributes: tuple[str, ...] = ()
-    predicates: tuple[str, ...] = ()
-    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-    @property
-    def num_classes(self) -> int:
-        """The number of categories, without a background."""
-        return len(self.categories)
-
-    @property
-    def num_keypoints(self) -> int:
-        """The number of keypoints of an object, 0 where objects carry none."""
-        return len(self.keypoints) if self.keypoints else 0
-
-    @classmethod
-    def from_json(cls, text: str) -> Schema:
-        """The schema that `visus.dataclass_json.to_json` wrote.
-
-        Raises:
-            WrongKindError: for text that is none.
-        """
-        return from_json(cls, text, what="the schema")
 
 
 class _OnDevice:
@@ -244,8 +179,49 @@ class EmbeddingPrediction(_OnDevice):
     size: tuple[int, int]
 
 
-Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget
-Prediction: TypeAlias = InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction
+@dataclass(frozen=True)
+class EpisodeTarget(_OnDevice):
+    """The classes of the queries of one episode, counted from 0 inside of it.
+
+    ``classes`` has the label in the schema of each of its classes. ``size`` is that of the episode's sheet, as
+    `Episode` explains. ``k_shot`` labelled images of each class were given.
+    """
+
+    labels: Int64[Tensor, " q"]
+    classes: Int64[Tensor, " n"]
+    size: tuple[int, int]
+    image_id: int | None = None
+    k_shot: int = 1
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class EpisodePrediction(_OnDevice):
+    """The probability of each class of an episode for each of its queries.
+
+    ``transductive`` says whether a query was judged with the others in view, as batch norms with the statistics of the
+    batch do.
+    """
+
+    scores: Float[Tensor, "q n"]
+    size: tuple[int, int]
+    transductive: bool = False
+
+    @property
+    def labels(self) -> Int64[Tensor, " q"]:
+        """The likeliest class of each query."""
+        return self.scores.argmax(dim=1)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | EpisodeTarget
+Prediction: TypeAlias = (
+    InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | EpisodePrediction
+)
 
 _Row = TypeVar("_Row")
 
@@ -322,6 +298,59 @@ class ImageBatch(_OnDevice):
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A task of few-shot learning: a few images of each class with their labels, and queries without.
+
+    Its sheet, on which it is drawn, has a row for each class: its labelled images, and then queries, which fill the
+    columns from the left, each from top to bottom, in an order that tells nothing of their classes. Every cell has the
+    size of the first image.
+
+    Args:
+        support: the labelled images, class by class, as many of each.
+        support_labels: their classes, counted from 0.
+        queries: the images whose classes are asked for.
+    """
+
+    support: tuple[UInt8[Tensor, "3 _ _"], ...]
+    support_labels: Int64[Tensor, " s"]
+    queries: tuple[UInt8[Tensor, "3 _ _"], ...]
+
+    @property
+    def n_way(self) -> int:
+        """The number of classes."""
+        return int(self.support_labels.max()) + 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The (h, w) of its sheet."""
+        height, width = self.support[0].shape[-2:]
+        columns = len(self.support) // self.n_way - (-len(self.queries) // self.n_way)
+        return self.n_way * int(height), columns * int(width)
+
+
+@dataclass(frozen=True)
+class EpisodeBatch(_OnDevice):
+    """Episodes of as many classes, labelled images and queries, all images of one size.
+
+    ``sheets`` has the (h, w) of each episode's sheet, see `Episode`.
+    """
+
+    support: UInt8[Tensor, "b s 3 h w"]
+    support_labels: Int64[Tensor, "b s"]
+    queries: UInt8[Tensor, "b q 3 h w"]
+    n_way: int
+    sheets: tuple[tuple[int, int], ...]
+
+    @property
+    def frames(self) -> list[tuple[int, ...]]:
+        """The (h, w) of each episode's sheet."""
+        return list(self.sheets)
+
+    def __len__(self) -> int:
+        return len(self.support_labels)
 
 
 @dataclass(frozen=True)

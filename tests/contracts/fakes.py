@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from visus import catalog
 from visus.data.feed.collate import Collate
+from visus.data.feed.episodes import Episodes
 from visus.metrics.metric import Metric
 from visus.problem import Architecture
 from visus.types import (
@@ -23,6 +24,8 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    EpisodePrediction,
+    EpisodeTarget,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
@@ -41,6 +44,8 @@ SCHEMA = Schema(
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
 )
 SIZE = (40, 60)
+N_WAY = 5
+"""Classes of a task, as the learners that are made for a number of them expect by default."""
 SMALL = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
 """Arguments that make a model small, complete and offline, of builders that have them."""
 
@@ -93,10 +98,18 @@ def learnable(name: str) -> Learnable:
                 entry.write_fake(Path(folder))
             dataset = entry.open(Path(folder), "train", for_training=True)
             labels = getattr(dataset, "labels", None)
+            if EpisodeTarget in problem.targets and labels is not None and entry.unseen_classes and small(dataset):
+                tasks = Episodes(dataset, n_way=N_WAY, k_shot=1, queries=2, count=6)
+                return Learnable(dataset.schema, tuple(tasks[i] for i in range(len(tasks))))
             if type(dataset[0].target) in problem.targets and (labels is not None or not problem.unseen_classes):
                 chosen = range(min(6, len(dataset))) if labels is None else _of_three_classes(labels)
                 return Learnable(dataset.schema, tuple(dataset[i] for i in chosen))
     raise AssertionError(f"no data set of the catalog suits {name}: its contracts need one")
+
+
+def small(dataset: Any) -> bool:
+    """Whether its images are as small and as grey as those that few-shot learners are made for."""
+    return max(dataset.size(0)) < 32
 
 
 def _of_three_classes(labels: Tensor) -> list[int]:
@@ -112,6 +125,7 @@ EMPTIED: dict[type, Callable[[Any, int], Any]] = {
     InstanceTarget: lambda target, index: target[torch.zeros(len(target), dtype=torch.bool)],
     SemanticTarget: lambda target, index: replace(target, labels=torch.full_like(target.labels, VOID)),
     ClassTarget: lambda target, index: replace(target, label=torch.tensor(index), box_xyxy=None),
+    EpisodeTarget: lambda target, index: target,  # a task always has classes
 }
 
 
@@ -209,11 +223,19 @@ def _embedding(index: int, right: bool) -> tuple[EmbeddingPrediction, ClassTarge
     return EmbeddingPrediction(vector, SIZE), ClassTarget(torch.tensor(label), SIZE, image_id=index)
 
 
+def _episode(index: int, right: bool) -> tuple[EpisodePrediction, EpisodeTarget]:
+    """A task of two classes with two queries of each."""
+    labels = torch.tensor([0, 1, 1, 0])
+    scores = torch.tensor([[0.75, 0.25], [0.25, 0.75]])[labels if right else 1 - labels]
+    return EpisodePrediction(scores, SIZE), EpisodeTarget(labels, torch.tensor([index % 3, 4]), SIZE, image_id=index)
+
+
 EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     InstancePrediction: _objects,
     SemanticPrediction: _pixels,
     ClassPrediction: _class,
     EmbeddingPrediction: _embedding,
+    EpisodePrediction: _episode,
 }
 """By the kind of prediction: the prediction and the target of one image, all of it right or wrong. Images 0 to 5 are
 enough for anything: pairs of them are of one class."""

@@ -249,7 +249,7 @@ OPERATIONS = {
     "COUNTED": Operation(TARGETS, counted),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
-OF_INPUTS = ("TAKEN", "JOINS")
+OF_INPUTS = ("TAKEN", "JOINS", "PICTURES")
 """Tables of what goes into a prediction, whose kinds are others; `tests/predict` looks at them."""
 
 

@@ -15,12 +15,17 @@ from visus import catalog
 from visus.nn.model import InputTransform, Model, predict_batch
 from visus.nn.weights import load_state, read_weights, save_weights
 from visus.systems.detection.roi_heads import RoIHeads
+from visus.systems.meta_learning.transform import EpisodeTransform
 from visus.training.recipe import Recipe
 from visus.types import (
     VOID,
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    Episode,
+    EpisodeBatch,
+    EpisodePrediction,
+    EpisodeTarget,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
@@ -73,10 +78,43 @@ def images() -> ImageBatch:
     return ImageBatch(pixels, torch.tensor(SIZES))
 
 
+def inputs_of(name: str) -> Any:
+    """A batch of what a model looks at."""
+    return INPUTS.get(catalog.problem_of(name).targets[0], images)()
+
+
+def in_own_frames(inputs: Any) -> Any:
+    """The same inputs, of which images were of another size before."""
+    return replace(inputs, originals=((128, 192), (32, 32))) if type(inputs) is ImageBatch else inputs
+
+
+def tasks() -> list[Episode]:
+    """Two tasks of five classes, an image and two queries of each."""
+    generator = torch.Generator().manual_seed(1)
+    grey = torch.randint(0, 256, (2, 15, 1, 28, 28), generator=generator, dtype=torch.uint8).expand(-1, -1, 3, -1, -1)
+    return [Episode(tuple(some[:5]), torch.arange(5), tuple(some[5:])) for some in grey]
+
+
+def episodes() -> EpisodeBatch:
+    """The tasks in one batch."""
+    return EpisodeTransform(size=28, channels=1).batch(tasks())
+
+
+INPUTS: dict[type, Callable[[], Any]] = {EpisodeTarget: episodes}
+"""What models look at that learn from a kind of target, where that is no images."""
+
+
+def episode_targets(empty: bool, times: int) -> list[EpisodeTarget]:
+    """A task always has classes, and its targets know nothing of the size of its images."""
+    labels = torch.arange(5).repeat(2)
+    return [EpisodeTarget(labels, torch.arange(5), (140 * times, 84 * times), image_id=i) for i in range(2)]
+
+
 def targets_of(name: str, *, empty: bool = False, times: int = 1) -> list[Any]:
     """What the problem of a model learns from; ``empty``: images in which there is nothing to learn."""
     problem = catalog.problem_of(name)
-    make = TARGETS["unseen classes"] if problem.unseen_classes else TARGETS[problem.targets[0]]
+    kind = problem.targets[0]
+    make = TARGETS["unseen classes"] if problem.unseen_classes and kind is ClassTarget else TARGETS[kind]
     return make(empty, times)
 
 
@@ -107,6 +145,7 @@ TARGETS: dict[type | str, Callable[[bool, int], list[Any]]] = {
     InstanceTarget: objects_of_each,
     SemanticTarget: pixels_of_each,
     ClassTarget: class_of_each,
+    EpisodeTarget: episode_targets,
     "unseen classes": pair_of_classes,
 }
 
@@ -180,15 +219,15 @@ def assert_everything_learns(model: torch.nn.Module, losses: dict[str, torch.Ten
 
 def test_one_type_with_and_without_targets_and_every_parameter_learns(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name)
-    plain, aimed = model.eval()(images()), model(images(), targets)
-    outputs = model.train()(images(), targets)
+    plain, aimed = model.eval()(inputs_of(name)), model(inputs_of(name), targets)
+    outputs = model.train()(inputs_of(name), targets)
     assert type(plain) is type(aimed) is type(outputs)
     assert_everything_learns(model, criterion_of(name, model)(outputs, targets))
 
 
 def test_images_with_nothing_to_learn_give_finite_losses_and_gradients(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name, empty=True)
-    assert_everything_learns(model, criterion_of(name, model)(model.train()(images(), targets), targets))
+    assert_everything_learns(model, criterion_of(name, model)(model.train()(inputs_of(name), targets), targets))
 
 
 def assert_objects_fit(found: InstancePrediction) -> None:
@@ -208,6 +247,10 @@ def assert_class_fits(found: ClassPrediction) -> None:
     assert_classes_are_ranked(found)
     if found.box_xyxy is not None:
         assert_inside(found.box_xyxy, found.size)
+
+
+def assert_queries_have_probabilities(found: EpisodePrediction) -> None:
+    assert torch.allclose(found.scores.sum(1), torch.ones(len(found)))
 
 
 def assert_embedding_is_finite(found: EmbeddingPrediction) -> None:
@@ -231,6 +274,7 @@ FITS: dict[type, Callable[[Any], None]] = {
     SemanticPrediction: assert_pixels_fit,
     ClassPrediction: assert_class_fits,
     EmbeddingPrediction: assert_embedding_is_finite,
+    EpisodePrediction: assert_queries_have_probabilities,
 }
 
 
@@ -242,7 +286,7 @@ def assert_predictions_fit(predictions: list[Any], sizes: list[tuple[int, int]])
 
 def test_predictions_fit_their_image(name: str, model: torch.nn.Module) -> None:
     sizes = [(128, 192), (32, 32)]
-    assert_predictions_fit(model.eval().postprocess(model(images()), sizes), sizes)
+    assert_predictions_fit(model.eval().postprocess(model(inputs_of(name)), sizes), sizes)
 
 
 def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.nn.Module) -> None:
@@ -254,7 +298,14 @@ def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.n
     assert list(inspect.signature(model.postprocess).parameters) == ["outputs", "sizes"]
 
 
-def test_images_of_any_sizes_get_predictions_in_their_own_frames(model: torch.nn.Module) -> None:
+def only_images(name: str) -> None:
+    """Leaves out models that look at something else."""
+    if catalog.problem_of(name).targets[0] in INPUTS:
+        pytest.skip("it looks at no images; its own tests say what it refuses")
+
+
+def test_images_of_any_sizes_get_predictions_in_their_own_frames(name: str, model: torch.nn.Module) -> None:
+    only_images(name)
     sizes = [(70, 50), (40, 90), (64, 64)]
     generator = torch.Generator().manual_seed(2)
     inputs = model.transform.batch(
@@ -271,14 +322,15 @@ def test_images_of_any_sizes_get_predictions_in_their_own_frames(model: torch.nn
 
 
 def test_targets_do_not_change_predictions(name: str, model: torch.nn.Module) -> None:
-    inputs, predictions = replace(images(), originals=((128, 192), (32, 32))), []
+    inputs, predictions = in_own_frames(inputs_of(name)), []
     for targets in (None, targets_of(name)):
         predictions.append([vars(found) for found in predict_batch(model.eval(), inputs, targets)[1]])
     torch.testing.assert_close(predictions[1], predictions[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (4, 64, 64), (64, 64), (3, 0, 64), (64, 64, 3)])
-def test_what_is_no_image_is_refused_with_its_shape(model: torch.nn.Module, shape: tuple[int, ...]) -> None:
+def test_what_is_no_image_is_refused_with_its_shape(name: str, model: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    only_images(name)
     with pytest.raises(ValueError, match=re.escape(str(list(shape)))):
         model.transform.batch([torch.zeros(3, 64, 64), torch.zeros(shape)])
 
@@ -292,7 +344,7 @@ def test_targets_may_be_of_another_size_than_the_images(name: str, model: torch.
     for times in (1, 2):
         torch.manual_seed(0)
         targets = targets_of(name, times=times)
-        losses.append(criterion_of(name, model)(model(images(), targets), targets))
+        losses.append(criterion_of(name, model)(model(inputs_of(name), targets), targets))
     for key, value in losses[0].items():
         if key not in ("mask", "keypoint"):  # these are drawn at the resolution of the target
             torch.testing.assert_close(value, losses[1][key], rtol=1e-3, atol=1e-4)

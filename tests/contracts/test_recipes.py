@@ -7,6 +7,7 @@ networks that are made for a GPU are slow.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -53,13 +54,16 @@ def made_small(recipe: Recipe, root: Path) -> Recipe:
     if "pretrained" in known and "lite0" not in recipe.model:
         small["pretrained"] = False
     data, augment = recipe.data, recipe.data.augment
-    lengths = {"train_length": IMAGES, "val_length": 2} if data.batches == "shuffled" else {}
+    lengths = {"train_length": IMAGES, "val_length": 2} if data.batches in ("shuffled", "episodes") else {}
+    asked = data.episodes
+    few = replace(asked, queries=1, train_way=min(asked.train_way, 8), train_shot=min(asked.train_shot, 2))
     data = replace(
         data,
         root=str(root),
         batch_size=IMAGES,
         images_per_class=2,
         workers=0,
+        episodes=replace(few, train_queries=1),
         augment=replace(augment, size=augment.size and (SIDE, SIDE)),
         **lengths,
     )
@@ -69,7 +73,7 @@ def made_small(recipe: Recipe, root: Path) -> Recipe:
 
 def tried() -> list[Any]:
     """All recipes; those of large networks are slow."""
-    slow = {name for name, make in RECIPES.items() if "lite0" not in make().model}
+    slow = {name for name, make in RECIPES.items() if not re.search("lite0|conv4", make().model)}
     return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in RECIPES]
 
 
@@ -88,6 +92,8 @@ def test_everything_that_a_recipe_names_exists_and_fits(name: str, miniature: Ca
     recipe = RECIPES[name]()
     problem = catalog.problem_of(recipe.model)
     there = replace(recipe, data=replace(recipe.data, root=str(miniature(recipe.data.dataset))))
+    if there.data.batches == "episodes":
+        there = made_small(there, Path(there.data.root))
     check_recipe(there, problem, open_split(there, "train"))
     assert len(open_split(there, "val")) > 0
     known = inspect.signature(catalog.MODELS[recipe.model]).parameters
@@ -96,7 +102,7 @@ def test_everything_that_a_recipe_names_exists_and_fits(name: str, miniature: Ca
     loss = find(losses, recipe.loss or next(iter(losses)), "loss")
     assert recipe.loss_options.keys() <= inspect.signature(loss).parameters.keys()
     assert all(epoch < recipe.fit.epochs for epoch in recipe.optim.milestones), "the last rates are never reached"
-    if recipe.data.batches != "shuffled":  # of a data set as large as the real one
+    if recipe.data.batches not in ("shuffled", "episodes"):  # of a data set as large as the real one
         labels = torch.arange(98).repeat_interleave(16)
         sizes = {"batch_size": recipe.data.batch_size, "images_per_class": recipe.data.images_per_class}
         sampler = class_batches(recipe.data.batches, labels, labels // 14, **sizes)

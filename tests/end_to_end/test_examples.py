@@ -44,3 +44,12 @@ def test_classes_are_drawn(name: str, tmp_path: Path) -> None:
     out = tmp_path / "found.png"
     runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](["--steps", "2", "--size", "64", "--out", str(out)])
     assert Image.open(out).size[0] >= 64
+
+
+@pytest.mark.parametrize("model", ["prototypical_conv4", "maml_conv4"])
+def test_new_kinds_are_learned_from_one_image(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--model", model, "--steps", "2", "--images", "5", "--tasks", "3"]
+    runpy.run_path(str(EXAMPLES / "meta_learning.py"))["main"](words)
+    said = capsys.readouterr().out
+    assert "after {'accuracy': " in said
+    assert "'transductive': 1.0" in said or model == "prototypical_conv4"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from visus.cli.few_shot import main as few_shot
 from visus.errors import VisusError
 from visus.new_folder import new_folder
 from visus.recipes.metric_table import PoolingName
@@ -61,8 +62,8 @@ class MetricLearningArguments:
 
 
 def main(argv: list[str]) -> int:
-    """Runs ``visus reproduce metric-learning``."""
-    tables = ("metric-learning",)
+    """Runs ``visus reproduce``."""
+    tables = ("metric-learning", "few-shot")
     if argv and argv[0] in ("-h", "--help"):
         print(
             "usage: visus reproduce TABLE --data FOLDER\n\n"
@@ -71,6 +72,8 @@ def main(argv: list[str]) -> int:
         return 0
     if not argv or argv[0] not in tables:
         raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
+    if argv[0] == "few-shot":
+        return few_shot(argv[1:])
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
     _check_seeds(arguments)
     from visus.recipes.metric_table import frozen_backbones, metric_table
@@ -78,7 +81,7 @@ def main(argv: list[str]) -> int:
     from visus.runs.results_table import write_table
     from visus.stopping import StoppedOnRequest, exit_status
 
-    _refuse_other_folder(arguments.run)
+    refuse_other_folder(arguments.run)
     setting = _setting(arguments)
     about = _about(arguments, argv)
     rows = _chosen(metric_table(setting), arguments.rows)
@@ -100,7 +103,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _refuse_other_folder(run: Path) -> None:
+def refuse_other_folder(run: Path) -> None:
     """Refuses a folder that holds something else than a table: the data, or whatever else would be written over.
 
     Raises:

@@ -15,6 +15,8 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    EpisodePrediction,
+    EpisodeTarget,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -75,6 +77,15 @@ def _embedding(prediction: EmbeddingPrediction, schema: Schema, min_score: float
     return f"an embedding of {len(prediction.embedding)} dimensions"
 
 
+def _episode(prediction: EpisodePrediction, schema: Schema, min_score: float) -> Table | str:
+    table = _table("query", "class", "score")
+    for place, (label, score) in enumerate(
+        zip(prediction.labels.tolist(), prediction.scores.amax(1).tolist(), strict=True)
+    ):
+        table.add_row(str(place + 1), str(label + 1), f"{score:.3f}")
+    return table
+
+
 def _table(*columns: str) -> Table:
     table = Table(*columns, box=None, header_style="dim")
     for column in table.columns[1:]:
@@ -91,6 +102,7 @@ TABLES: dict[type, Callable[[Any, Schema, float], Table | str]] = {
     SemanticPrediction: _shares,
     ClassPrediction: _classes,
     EmbeddingPrediction: _embedding,
+    EpisodePrediction: _episode,
 }
 """How the terminal shows each kind of prediction."""
 
@@ -98,5 +110,6 @@ WORDS: dict[type, Callable[[Any, Schema], str]] = {
     InstanceTarget: lambda target, schema: counted(len(target), "objects"),
     SemanticTarget: lambda target, schema: counted(len(set(target.labels.flatten().tolist()) - {VOID}), "classes"),
     ClassTarget: lambda target, schema: schema.categories[int(target.label)],
+    EpisodeTarget: lambda target, schema: f"a task of {counted(len(target.classes), 'classes')}",
 }
 """What the terminal says of each kind of target."""

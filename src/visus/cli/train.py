@@ -12,6 +12,8 @@ from typing import Annotated, Any, get_args
 
 import tyro
 
+from visus.cli.learned_optimizer import NAME as LEARNED_OPTIMIZER
+from visus.cli.learned_optimizer import main as learned_optimizer
 from visus.data.entry import Void
 from visus.training.recipe import Recipe
 from visus.training.run import RunFolder
@@ -25,6 +27,8 @@ annotations contain, a run or its recipe.json, or one of
 
 --init RUN|NAME starts from the weights of a run or from published ones
 (visus list weights).
+
+`visus train learned-optimizer` trains an optimiser for other trainings.
 
 `visus train RECIPE --help` lists all that can be set, such as
 --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
@@ -89,6 +93,8 @@ def main(argv: list[str]) -> int:
         )
         return 2
     name, words = argv[0], argv[1:]
+    if name == LEARNED_OPTIMIZER:  # no recipe: it learns from functions, not from images
+        return learned_optimizer(words)
     default = TrainArguments(recipe=_recipe(name, words))
     arguments = tyro.cli(TrainArguments, args=words, default=default, prog=f"visus train {name}")
     from visus.runs.train import run_to_resume, train

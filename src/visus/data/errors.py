@@ -19,3 +19,7 @@ class ConversionError(VisusError, ValueError):
 
 class ImageError(VisusError, ValueError):
     """An image that cannot be read; the message names the file and the cause."""
+
+
+class EpisodeError(VisusError, ValueError):
+    """Tasks of few-shot learning that the data cannot give; the message says what it lacks."""

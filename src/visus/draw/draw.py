@@ -11,6 +11,7 @@ from torch import Tensor
 
 from visus.draw.canvas import Style, enlarged
 from visus.draw.classes import draw_class_prediction, draw_class_target
+from visus.draw.episodes import draw_episode_prediction, draw_episode_target, picture_of
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
 from visus.draw.labels import Labels
 from visus.draw.semantic import draw_semantic
@@ -18,6 +19,9 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    Episode,
+    EpisodePrediction,
+    EpisodeTarget,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -28,7 +32,7 @@ from visus.types import (
 
 
 def draw(
-    image: UInt8[Tensor, "3 h w"],
+    image: UInt8[Tensor, "3 h w"] | Episode,
     shown: Any,
     schema: Schema,
     *,
@@ -44,7 +48,7 @@ def draw(
     whole image the most likely names with their probabilities, below it. An embedding has nothing to draw.
 
     Args:
-        image: RGB, the pixels that ``shown.size`` describes.
+        image: RGB, the pixels that ``shown.size`` describes; or an episode, whose sheet it describes.
         shown: a prediction (objects under ``min_score`` are left out) or a target (all of it).
         schema: the names and colours of the labels, and how keypoints are connected.
         min_score: the least score of a predicted object that is drawn.
@@ -63,6 +67,7 @@ def draw(
         ValueError: what is shown belongs to an image of another size.
         NoRowError: a kind of prediction or target that `DRAWINGS` does not know.
     """
+    image = picture_of(image)
     try:
         height, width = image.shape[-2:]
         if tuple(shown.size) != (height, width):
@@ -92,5 +97,7 @@ DRAWINGS: dict[type, Callable[[Image.Image, Any, Schema, Style], Image.Image]] =
     ClassPrediction: draw_class_prediction,
     ClassTarget: draw_class_target,
     EmbeddingPrediction: draw_nothing,
+    EpisodePrediction: draw_episode_prediction,
+    EpisodeTarget: draw_episode_target,
 }
 """How each kind of prediction and target is drawn on an enlarged image."""

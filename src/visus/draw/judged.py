@@ -13,12 +13,15 @@ from torch import Tensor
 
 from visus.draw.canvas import Entry, Style, enlarged, with_legend
 from visus.draw.draw import DRAWINGS, draw
+from visus.draw.episodes import judge_episode, picture_of
 from visus.draw.instances import DrawnObject, objects_annotated, objects_found, paint_objects, with_names
 from visus.draw.palette import CROWD, Colour
 from visus.metrics.object_matches import ObjectMatches, match_objects
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    Episode,
+    EpisodePrediction,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -33,7 +36,7 @@ COLOURS: Final = {"right": RIGHT, "wrong": WRONG, "missed": MISSED, "on a crowd"
 
 
 def draw_judged(
-    image: UInt8[Tensor, "3 h w"],
+    image: UInt8[Tensor, "3 h w"] | Episode,
     prediction: Any,
     target: Any,
     schema: Schema,
@@ -48,7 +51,7 @@ def draw_judged(
     that were missed are yellow; a legend counts them. Other predictions are drawn as `visus.draw.draw.draw` draws them.
 
     Args:
-        image: RGB, the pixels that prediction and target describe.
+        image: RGB, the pixels that prediction and target describe; or an episode, whose sheet they describe.
         prediction: objects under ``min_score`` are left out.
         target: the truth.
         schema: the names of the labels.
@@ -59,6 +62,7 @@ def draw_judged(
     Raises:
         NoRowError: a kind of prediction that `JUDGED` does not know.
     """
+    image = picture_of(image)
     try:
         picture, scale = enlarged(image)
         style = Style(scale, min_score, text_scale)
@@ -116,5 +120,6 @@ JUDGED: dict[type, Callable[[Image.Image, Any, Any, Schema, Style], Image.Image]
     SemanticPrediction: judge_nothing,
     ClassPrediction: judge_nothing,
     EmbeddingPrediction: judge_nothing,
+    EpisodePrediction: judge_episode,
 }
 """How each kind of prediction is drawn beside the truth, on an enlarged image."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from visus.metrics.coco import CocoMetric, evaluate_coco
     from visus.metrics.coco_format import prediction_to_coco, schema_to_categories, target_to_coco
     from visus.metrics.coco_summary import CocoResult
+    from visus.metrics.episodes import EpisodeMetric
     from visus.metrics.metric import ConfusionMatrix, Measure, Metric, PerCategory
     from visus.metrics.objects import ObjectMetric
     from visus.metrics.ranking import image_quality
@@ -30,6 +31,7 @@ _PUBLIC = {
     "schema_to_categories": "visus.metrics.coco_format",
     "target_to_coco": "visus.metrics.coco_format",
     "CocoResult": "visus.metrics.coco_summary",
+    "EpisodeMetric": "visus.metrics.episodes",
     "ConfusionMatrix": "visus.metrics.metric",
     "Measure": "visus.metrics.metric",
     "Metric": "visus.metrics.metric",
@@ -48,6 +50,7 @@ __all__ = [
     "CocoMetric",
     "CocoResult",
     "ConfusionMatrix",
+    "EpisodeMetric",
     "ImageRecords",
     "Measure",
     "Metric",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from visus.metrics import (
     ClassificationMetric,
     CocoMetric,
+    EpisodeMetric,
     Metric,
     ObjectMetric,
     RetrievalMetric,
@@ -21,4 +22,5 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "semantic": SemanticMetric,
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,
+    "episodes": EpisodeMetric,
 }

@@ -23,6 +23,8 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    EpisodePrediction,
+    EpisodeTarget,
     InstancePrediction,
     InstanceTarget,
     SemanticPrediction,
@@ -119,11 +121,17 @@ def no_quality(prediction: EmbeddingPrediction, target: ClassTarget) -> None:
     """An embedding alone is neither good nor bad: only its neighbours say."""
 
 
+def episode_quality(prediction: EpisodePrediction, target: EpisodeTarget) -> float:
+    """The share of queries that got their class."""
+    return float((prediction.labels == target.labels).float().mean())
+
+
 QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     InstancePrediction: instance_quality,
     SemanticPrediction: semantic_quality,
     ClassPrediction: class_quality,
     EmbeddingPrediction: no_quality,
+    EpisodePrediction: episode_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
 
@@ -137,6 +145,7 @@ MEANINGS: dict[type, str] = {
     SemanticPrediction: "Quality: the mean IoU of the classes in the image, 1 where every pixel is right.",
     ClassPrediction: "Quality: the probability that the right class was given, 0 where its box is wrong.",
     EmbeddingPrediction: "An embedding alone is neither good nor bad.",
+    EpisodePrediction: "Quality: the share of the queries of a task that got their class.",
 }
 """What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
 

@@ -10,11 +10,13 @@ import torch
 
 from visus.errors import VisusError
 from visus.metrics.coco_format import prediction_to_coco
+from visus.names import counted
 from visus.ops.masks import rle_encode
 from visus.types import (
     VOID,
     ClassPrediction,
     EmbeddingPrediction,
+    EpisodePrediction,
     InstancePrediction,
     Schema,
     SemanticPrediction,
@@ -95,6 +97,12 @@ def _embedding(prediction: EmbeddingPrediction, schema: Schema) -> Record:
     return {"embedding": [round(value, 6) for value in prediction.embedding.tolist()]}
 
 
+def _episode(prediction: EpisodePrediction, schema: Schema) -> Record:
+    """The class of each query, counted from 0 inside of the episode, with its probability."""
+    found = zip(prediction.labels.tolist(), prediction.scores.amax(1).tolist(), strict=True)
+    return {"classes": [{"label": label, "score": round(score, 6)} for label, score in found]}
+
+
 def _stuff_records(prediction: SemanticPrediction, schema: Schema, image_id: int) -> list[Record]:
     """The results format of COCO-Stuff: the pixels of each class as run lengths."""
     return [
@@ -137,6 +145,7 @@ CONTENTS: dict[type, Callable[[Any, Schema], Record]] = {
     ClassPrediction: _classes,
     SemanticPrediction: lambda prediction, schema: {"classes": class_shares(prediction, schema)},
     EmbeddingPrediction: _embedding,
+    EpisodePrediction: _episode,
 }
 """What each kind of prediction says of an image."""
 
@@ -145,6 +154,7 @@ COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
     SemanticPrediction: _stuff_records,
     ClassPrediction: _no_records,
     EmbeddingPrediction: _no_records,
+    EpisodePrediction: _no_records,
 }
 """How COCO writes each kind of prediction."""
 
@@ -152,8 +162,7 @@ IN_WORDS: dict[type, Callable[[Any, Schema, float], str]] = {
     InstancePrediction: _object_words,
     ClassPrediction: _class_words,
     SemanticPrediction: _share_words,
-    EmbeddingPrediction: lambda prediction, schema, min_score: (
-        f"an embedding of {len(prediction.embedding)} dimensions"
-    ),
+    EmbeddingPrediction: lambda prediction, _, __: f"an embedding of {len(prediction.embedding)} dimensions",
+    EpisodePrediction: lambda prediction, _, __: f"the classes of {counted(len(prediction), 'images')}",
 }
 """Each kind of prediction in a few words."""

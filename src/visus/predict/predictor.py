@@ -21,6 +21,7 @@ from visus.training.run import run_of
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    EpisodePrediction,
     ImageBatch,
     InstancePrediction,
     Prediction,
@@ -296,6 +297,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     SemanticPrediction: _whole,
     ClassPrediction: _whole,
     EmbeddingPrediction: _whole,
+    EpisodePrediction: _whole,
 }
 """What a least score leaves of each kind of prediction."""
 

@@ -33,6 +33,7 @@ from visus.types import (
     VOID,
     ClassPrediction,
     EmbeddingPrediction,
+    EpisodePrediction,
     InstancePrediction,
     Schema,
     SemanticPrediction,
@@ -169,6 +170,7 @@ ENTRIES: dict[type, Callable[[ResultFolder, Result, int], list[Record]]] = {
     ClassPrediction: image_entry,
     SemanticPrediction: semantic_entry,
     EmbeddingPrediction: image_entry,
+    EpisodePrediction: image_entry,
 }
 """What predictions.json holds of an image, by the kind of prediction."""
 
@@ -177,6 +179,7 @@ DRAWN: dict[type, bool] = {
     ClassPrediction: True,
     SemanticPrediction: True,
     EmbeddingPrediction: False,
+    EpisodePrediction: True,
 }
 """Whether there is something to draw on the image; else a drawing would be a copy of it."""
 

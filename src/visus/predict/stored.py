@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from visus.nn.published import PUBLISHED
 from visus.nn.weights import StateDict, load_state, read_weights, remap_torchvision, set_frozen_eps
 from visus.predict.model_words import WEIGHTS_FILE, why_no_model
 from visus.predict.published_schemas import published_schema
+from visus.predict.renamed import TAUGHT, RenamedDetector, renamed_schema
 from visus.types import Schema
 
 
@@ -35,6 +36,7 @@ class StoredWeights:
         schema: what its labels mean.
         frozen_eps: the epsilon of its `visus.nn.norm.FrozenBatchNorm2d`; None for that of the builder.
         shorter_side: pixels of an image before its middle is cut out; None for the builder's.
+        naming: the classifier that gives a detector's boxes their names (`visus teach`); None for their own.
         own_backbone: the qualified name of the backbone of somebody's own that it stands on; empty for the usual one.
     """
 
@@ -46,6 +48,7 @@ class StoredWeights:
     frozen_eps: float | None = None
     shorter_side: int | None = None
     own_backbone: str = ""
+    naming: StoredWeights | None = None
 
     def network(self, body: Backbone | None = None) -> nn.Module:
         """The network, with these weights in it.
@@ -63,14 +66,29 @@ class StoredWeights:
                 "give it in Python, as backbone=..."
             )
         with without_pretrained():
-            model = catalog.build_model(self.model, self.schema, self.options, body=body)
+            model = catalog.build_model(self.model, self._learned_schema(), self.options, body=body)
         load_state(model, self.state, source=self.source)
         if self.frozen_eps is not None:
             set_frozen_eps(model, self.frozen_eps)
         if self.shorter_side is not None:
             preprocessing: Any = model.transform
             preprocessing.shorter = self.shorter_side
-        return model
+        return model if self.naming is None else self._renamed(model, self.naming)
+
+    def _learned_schema(self) -> Schema:
+        """The schema that the weights were trained with: without the names that were taught later."""
+        if self.naming is None:
+            return self.schema
+        new = self.naming.schema.num_classes - int(bool(self.naming.options.get("rejects")))
+        count = self.schema.num_classes - new
+        return replace(
+            self.schema, categories=self.schema.categories[:count], category_ids=self.schema.category_ids[:count]
+        )
+
+    def _renamed(self, detector: nn.Module, naming: StoredWeights) -> nn.Module:
+        rejects = bool(naming.options.get("rejects"))
+        old = self._learned_schema().num_classes
+        return RenamedDetector(detector=detector, classifier=naming.network(), old=old, rejects=rejects)
 
 
 def find_weights(name_or_run: str | Path) -> StoredWeights:
@@ -84,10 +102,20 @@ def find_weights(name_or_run: str | Path) -> StoredWeights:
     if reason := why_no_model(name, models=catalog.MODELS):
         raise VisusError(reason)
     if path.exists():
-        return _in_file(path / WEIGHTS_FILE if path.is_dir() else path)
+        file = path / WEIGHTS_FILE if path.is_dir() else path
+        return _with_names(_in_file(file), file.parent / TAUGHT / WEIGHTS_FILE)
     if (architecture := architecture_of(name)) is None:
         raise VisusError(f"{name}: its published weights are known, but visus has no such model yet")
     return _published(name, architecture)
+
+
+def _with_names(stored: StoredWeights, file: Path) -> StoredWeights:
+    """A detector with the classifier that names its boxes, where one lies beside it."""
+    if not file.is_file():
+        return stored
+    naming = _in_file(file)
+    schema = renamed_schema(stored.schema, naming.schema, rejects=bool(naming.options.get("rejects")))
+    return replace(stored, naming=naming, schema=schema)
 
 
 def architecture_of(name: str) -> str | None:

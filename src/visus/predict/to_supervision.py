@@ -13,6 +13,7 @@ from visus.ops.masks import masks_to_boxes
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    EpisodePrediction,
     InstancePrediction,
     Schema,
     SemanticPrediction,
@@ -76,6 +77,13 @@ def _embedding(package: Any, prediction: EmbeddingPrediction, schema: Schema) ->
     raise VisusError("supervision has no record for embeddings; use prediction.embedding")
 
 
+def _episode(package: Any, prediction: EpisodePrediction, schema: Schema) -> Any:
+    """A record with a row for each query; classes are counted inside of the episode."""
+    return package.Classifications(
+        class_id=prediction.labels.numpy().astype(int), confidence=prediction.scores.amax(1).float().numpy()
+    )
+
+
 def _names(labels: Any, schema: Schema) -> Any:
     return np.array([schema.categories[int(label)] for label in labels], dtype=str)
 
@@ -85,5 +93,6 @@ CONVERSIONS: dict[type, Callable[[Any, Any, Schema], Any]] = {
     SemanticPrediction: _pixels,
     ClassPrediction: _classes,
     EmbeddingPrediction: _embedding,
+    EpisodePrediction: _episode,
 }
 """What becomes of each kind of prediction."""

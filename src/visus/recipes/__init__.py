@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from visus.lazy import lazily
 from visus.recipes.classification import classifier_lite0, classifier_vignettes, resnet50_imagenet
+from visus.recipes.meta_learning import META_LEARNING
 from visus.recipes.metric_learning import METRIC_LEARNING
 from visus.recipes.one_stage import fasterrcnn_bccd, fcos_vignettes, ssd300_vgg16, ssd_bccd, ssd_vignettes
 from visus.recipes.segmentation import (
@@ -69,6 +70,7 @@ BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
         "resnet50_imagenet": resnet50_imagenet,
     },
     "metric learning: images of one class near each other": METRIC_LEARNING,
+    "meta learning: new classes from a few images": META_LEARNING,
 }
 """The recipes of each problem; the first of each is for data of your own on a laptop."""
 

@@ -13,12 +13,13 @@ from visus.data.recognise import find_dataset
 from visus.data.records.chosen import first_readable
 from visus.names import find
 from visus.recipes.classification import classifier_lite0
+from visus.recipes.meta_learning import prototypical_omniglot
 from visus.recipes.metric_learning import descriptor_lite0_sop
 from visus.recipes.objects import suited
 from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
-from visus.types import ClassTarget, InstanceTarget, SemanticTarget, row
+from visus.types import ClassTarget, EpisodeTarget, InstanceTarget, SemanticTarget, row
 
 STEPS_OF_A_SHORT_RUN = 2000
 
@@ -76,5 +77,6 @@ SUITABLE: dict[type, Callable[[SampleDataset], Recipe]] = {
     InstanceTarget: _for_objects,
     SemanticTarget: lambda dataset: deeplabv3_lite0(),
     ClassTarget: lambda dataset: classifier_lite0(),
+    EpisodeTarget: lambda dataset: prototypical_omniglot(),
 }
 """The small recipe for data with each kind of target."""

@@ -14,7 +14,7 @@ from visus.data.augment.warp import place
 from visus.data.augment.warp_targets import warp_target
 from visus.draw.draw import draw
 from visus.report.pictures import zoomed
-from visus.types import Batch, Schema
+from visus.types import Batch, ImageBatch, Schema
 
 MOST_SHOWN = 8
 
@@ -23,10 +23,12 @@ def batch_html(batch: Batch, schema: Schema, on_error: Callable[[str, Exception]
     """The first images of a batch with their targets drawn on them, the padding of the batch included.
 
     Args:
-        batch: of training, with images as inputs.
+        batch: of training; inputs of another kind than images are not shown.
         schema: what the labels mean.
         on_error: told the name of an image and why its target could not be drawn.
     """
+    if type(batch.inputs) is not ImageBatch:
+        return ""
     shown = []
     for index in range(min(MOST_SHOWN, len(batch))):
         name = batch.paths[index] if index < len(batch.paths) else ""

@@ -15,7 +15,7 @@ import torch
 
 from visus.data.feed.loader import SampleDataset
 from visus.report.charts import count_bars
-from visus.types import VOID, ClassTarget, InstanceTarget, Schema, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Schema, SemanticTarget, row
 
 MOST_IMAGES, MOST_SECONDS = 400, 6.0
 """So many images of a split are looked at, in at most so many seconds."""
@@ -99,10 +99,15 @@ def _count_class(target: ClassTarget, tally: Tally) -> None:
     tally.labels[int(target.label)] += 1
 
 
+def _count_episode(target: EpisodeTarget, tally: Tally) -> None:
+    tally.labels.update(target.classes.tolist())
+
+
 COUNTED: dict[type, Callable[[Any, Tally], None]] = {
     InstanceTarget: _count_objects,
     SemanticTarget: _count_pixels,
     ClassTarget: _count_class,
+    EpisodeTarget: _count_episode,
 }
 """What is counted of each kind of target."""
 

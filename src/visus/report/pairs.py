@@ -10,6 +10,7 @@ from PIL import Image
 
 from visus.draw.canvas import STRIP, enlarged
 from visus.draw.draw import draw
+from visus.draw.episodes import picture_of
 from visus.draw.judged import draw_judged
 from visus.report.pictures import zoomed
 from visus.types import Prediction, Sample, Schema
@@ -68,7 +69,7 @@ def _pair(example: Example, schema: Schema, min_score: float, on_error: OnError)
 
 def _drawn_size(sample: Sample) -> tuple[int, int]:
     """The size of a drawing that has no legend below it."""
-    return enlarged(sample.input)[0].size
+    return enlarged(picture_of(sample.input))[0].size
 
 
 def _as_high(picture: Image.Image, height: int) -> Image.Image:

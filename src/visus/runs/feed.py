@@ -36,7 +36,24 @@ def open_split(recipe: Recipe, part: str) -> SampleDataset:
         dataset = entry.open(Path(data.root), data.train if training else data.val, for_training=training)
     except DatasetNotFoundError as error:
         raise _in_another_layout(data, error) from error
-    return shortened(dataset, data.train_length if training else data.val_length)
+    length = data.train_length if training else data.val_length
+    return _episodes(recipe, dataset, training) if data.batches == "episodes" else shortened(dataset, length)
+
+
+def _episodes(recipe: Recipe, dataset: SampleDataset, training: bool) -> SampleDataset:
+    """The tasks of few-shot learning that a recipe asks for; those that are measured on are always the same."""
+    from visus.data.feed.episodes import Episodes
+
+    asked = recipe.data.episodes
+    count, most = (asked.per_epoch, recipe.data.train_length) if training else (asked.measured, recipe.data.val_length)
+    return Episodes(
+        dataset,
+        n_way=(training and asked.train_way) or asked.n_way,
+        k_shot=(training and asked.train_shot) or asked.k_shot,
+        queries=(training and asked.train_queries) or asked.queries,
+        count=count if most is None else min(count, most),
+        seed=recipe.fit.seed + 1 if training else 0,
+    )
 
 
 def shortened(dataset: SampleDataset, length: int | None) -> SampleDataset:
@@ -204,6 +221,11 @@ def train_loader(
 
     data = recipe.data
     varied = Transformed(dataset, own_augment or _augmentation(recipe, dataset), seed=recipe.fit.seed)
+    if data.batches == "episodes":
+        from visus.data.feed.episodes import episode_batches
+
+        asked = {"batch_size": data.batch_size, "per_epoch": len(dataset), "seed": recipe.fit.seed}
+        return load_batches(varied, episode_batches(**asked), collate=_collate(model), workers=data.workers)
     if data.batches != "shuffled":
         return load_batches(varied, _class_batches(recipe, dataset), collate=_collate(model), workers=data.workers)
     return make_loader(

@@ -60,12 +60,12 @@ def measure_row(row: Row, folder: Path, name: str, protocol: tuple[int, int]) ->
     recipe = replace(row.recipe, fit=replace(row.recipe.fit, val_every_epochs=val_every))
     place = folder / "rows" / f"{name}-seed{recipe.fit.seed}"
     if not folds:
-        metrics = _trained(recipe, place).metrics()
+        metrics = trained(recipe, place).metrics()
         return {key: value for key, value in metrics.items() if "@" in key and isinstance(value, float)}
     return _cross_validated(recipe, place, folds)
 
 
-def _trained(recipe: Recipe, place: Path) -> RunFolder:
+def trained(recipe: Recipe, place: Path) -> RunFolder:
     """Trains into ``place``, unless that is done already; what broke off before is moved aside by its number.
 
     Raises:
@@ -99,7 +99,7 @@ def _cross_validated(recipe: Recipe, place: Path, folds: int) -> Numbers:
     for fold in range(folds):
         data = replace(recipe.data, train=f"train:fold{fold}of{folds}", val=f"val:fold{fold}of{folds}")
         chosen = replace(recipe, data=data, fit=replace(recipe.fit, monitor="MAP@R"))
-        run = _trained(chosen, place / f"fold{fold}")
+        run = trained(chosen, place / f"fold{fold}")
         state, metadata = read_weights(run.weights)
         model = catalog.build_model(recipe.model, Schema.from_json(metadata["schema"]), recipe.model_options)
         load_state(model, state, source=str(run.weights))

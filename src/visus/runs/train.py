@@ -379,9 +379,10 @@ def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: n
     numbers = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     fit = recipe.fit
     limit = f", at most {fit.max_minutes:g} min" if fit.max_minutes else ""
+    what = "tasks" if recipe.data.batches == "episodes" else "images"
     console.print(
         f"[bold]{escape(recipe.name)}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
-        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation images, "
+        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation {what}, "
         f"{counted(schema.num_classes, 'categories')}; {counted(fit.epochs, 'epochs')}{limit}",
         highlight=False,
     )

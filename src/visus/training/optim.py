@@ -14,6 +14,7 @@ import math
 import torch
 from torch import nn
 
+from visus.training.learned_optimizer import LearnedOptimizer, read_learned
 from visus.training.recipe import OptimRecipe
 
 WARMUP_START = 1e-3
@@ -65,6 +66,9 @@ def build_optimizer(model: nn.Module, recipe: OptimRecipe, criterion: nn.Module 
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, foreach=True)
     if recipe.name == "rmsprop":
         return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum, foreach=True)
+    if recipe.name == "learned":
+        own = [{**group, "lr": group["lr"] / recipe.lr, "peak_lr": group["lr"] / recipe.lr} for group in groups]  # type: ignore[operator]
+        return LearnedOptimizer(own, read_learned(recipe.weights))
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(float(recipe.momentum), 0.999), foreach=True)
 
 

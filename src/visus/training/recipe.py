@@ -33,7 +33,7 @@ class AugmentRecipe:
     Args:
         kind: name of an entry of visus.data.augment.AUGMENTATIONS: ``warp`` scales, moves, turns and mirrors in one
             map; ``ssd`` is the augmentation of SSD (colours, zoom out, a crop that keeps a drawn IoU with some object),
-            of which flip and size are taken.
+            of which flip and size are taken; ``none`` changes nothing.
         size: rows and columns of the canvas every image is drawn on; None keeps each image's own size.
         flip: probability of a mirrored image.
         scale: smallest and largest zoom, 1 being the image as it fits.
@@ -74,6 +74,40 @@ class AugmentRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EpisodeRecipe:
+    """The tasks of few-shot learning, where ``data.batches`` is ``episodes``: n_way classes, k_shot images of each.
+
+    A batch of ``data.batch_size`` episodes is learned from at a time. Training may have other tasks than the test.
+
+    Args:
+        n_way: classes of a task.
+        k_shot: labelled images of each.
+        queries: images of each class whose class is asked for.
+        train_way: classes of a training task; 0 for as many as in the test.
+        train_shot: labelled images of each there; 0 for as many as in the test.
+        train_queries: images of each class that is asked for there; 0 for as many as in the test.
+        per_epoch: training tasks of an epoch.
+        measured: tasks that are measured on, always the same.
+    """
+
+    n_way: int = 5
+    k_shot: int = 1
+    queries: int = 15
+    train_way: int = 0
+    train_shot: int = 0
+    train_queries: int = 0
+    per_epoch: int = 1000
+    measured: int = 600
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_way", 2), ("k_shot", 1), ("queries", 1), ("per_epoch", 1), ("measured", 1)):
+            _require(getattr(self, name) >= least, f"data.episodes.{name}", getattr(self, name), f"at least {least}")
+        for name, least in (("train_way", 2), ("train_shot", 1), ("train_queries", 1)):
+            value = getattr(self, name)
+            _require(value == 0 or value >= least, f"data.episodes.{name}", value, f"at least {least}, or 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataRecipe:
     """Which images, and how they are fed.
 
@@ -84,13 +118,15 @@ class DataRecipe:
         val: name of the split that is measured on.
         void: what 255 means in masks of classes where no class has this number: auto (the pixel does not count; an
             error where it can only be meant as a class), 255 (it does not count) or none (the second of two classes).
-        train_length: use only this many training images; all when None.
-        val_length: use only this many validation images; all when None.
-        batch_size: images in a batch, on each device.
+        train_length: use only this many training images, or tasks of few-shot learning; all when None.
+        val_length: use only this many validation images or tasks; all when None.
+        batch_size: images or tasks in a batch, on each device.
         batches: how a training batch is put together: images as they come, or for metric learning by their classes:
             images_per_class of each of some classes, pairs (a pair of each class), lifted (random positive pairs and
-            negatives of theirs) or super_classes (classes of few super-classes).
+            negatives of theirs) or super_classes (classes of few super-classes); or of episodes, tasks of few-shot
+            learning, in training and in validation.
         images_per_class: images of each class in a batch of classes or super_classes.
+        episodes: the tasks that batches of episodes consist of.
         skip_bad: read every image once before the training, and leave out those that cannot be read.
         workers: processes that prepare images; 0 prepares them in the training process, -1 chooses by the machine.
         augment: how training images are changed at random.
@@ -104,8 +140,9 @@ class DataRecipe:
     train_length: int | None = None
     val_length: int | None = None
     batch_size: int = 8
-    batches: Literal["shuffled", "classes", "pairs", "lifted", "super_classes"] = "shuffled"
+    batches: Literal["shuffled", "classes", "pairs", "lifted", "super_classes", "episodes"] = "shuffled"
     images_per_class: int = 4
+    episodes: EpisodeRecipe = field(default_factory=EpisodeRecipe)
     skip_bad: bool = False
     workers: int = -1
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
@@ -119,7 +156,7 @@ class DataRecipe:
             value = getattr(self, name)
             _require(value is None or value >= 1, f"data.{name}", value, "at least 1, or None for all")
         _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "at least 1")
-        kinds = ("shuffled", "classes", "pairs", "lifted", "super_classes")
+        kinds = ("shuffled", "classes", "pairs", "lifted", "super_classes", "episodes")
         _require(self.batches in kinds, "data.batches", self.batches, f"one of {', '.join(kinds)}")
         _require(self.images_per_class >= 1, "data.images_per_class", self.images_per_class, "at least 1")
         _require(self.workers >= -1, "data.workers", self.workers, "at least 0, or -1 to choose by the machine")
@@ -133,8 +170,9 @@ class OptimRecipe:
     the latest, when a tenth of the run is done), the schedule falls with the share of the run that is done.
 
     Args:
-        name: stochastic gradient descent with momentum, AdamW, or RMSprop.
-        lr: learning rate after the warm-up.
+        name: stochastic gradient descent with momentum, AdamW, RMSprop, or a learned optimiser.
+        weights: the run of the learned optimiser, which `visus train learned-optimizer` wrote.
+        lr: learning rate after the warm-up; a learned optimiser has its own and takes the schedule alone.
         weight_decay: decay of weights; norms and biases never decay.
         momentum: momentum of SGD and of RMSprop, beta1 of AdamW.
         schedule: cosine to zero, steps down at milestones, poly (a power of what is left of the run), or constant.
@@ -147,7 +185,8 @@ class OptimRecipe:
             {"backbone": 0.1}; "criterion" names those of the losses (proxies, borders).
     """
 
-    name: Literal["sgd", "adamw", "rmsprop"] = "sgd"
+    name: Literal["sgd", "adamw", "rmsprop", "learned"] = "sgd"
+    weights: str = ""
     lr: float = 0.01
     weight_decay: float = 1e-4
     momentum: float = 0.9
@@ -160,7 +199,11 @@ class OptimRecipe:
     lr_factors: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self.name in ("sgd", "adamw", "rmsprop"), "optim.name", self.name, "'sgd', 'adamw' or 'rmsprop'")
+        names = ("sgd", "adamw", "rmsprop", "learned")
+        _require(self.name in names, "optim.name", self.name, f"one of {', '.join(names)}")
+        wanted = "the run of a learned optimiser, as optim.name is 'learned'"
+        _require(self.name != "learned" or bool(self.weights), "optim.weights", self.weights, wanted)
+        _require(self.name == "learned" or not self.weights, "optim.weights", self.weights, "empty for this optim.name")
         _require(0 < self.lr < float("inf"), "optim.lr", self.lr, "above 0")
         _require(self.weight_decay >= 0, "optim.weight_decay", self.weight_decay, "at least 0")
         _require(0 <= self.momentum < 1, "optim.momentum", self.momentum, "from 0 to below 1")
@@ -312,7 +355,7 @@ def settings(recipe: Recipe) -> dict[str, object]:
     waiting: list[tuple[str, object]] = [(field.name, getattr(recipe, field.name)) for field in fields(recipe)]
     while waiting:
         name, value = waiting.pop()
-        if isinstance(value, DataRecipe | AugmentRecipe | OptimRecipe | FitRecipe):
+        if isinstance(value, DataRecipe | AugmentRecipe | EpisodeRecipe | OptimRecipe | FitRecipe):
             waiting += [(f"{name}.{field.name}", getattr(value, field.name)) for field in fields(value)]
         else:
             found[name] = value

@@ -88,3 +88,18 @@ class Augment:
         ]
         warp = place(size, canvas, scales, (offset[0], offset[1]))
         return replace(warp, degrees=(2 * turn - 1) * self.rotate, mirrored=mirror < self.flip and self.mirror.allowed)
+
+
+class Unchanged:
+    """Changes nothing: for inputs that are no images, and images that have no other side.
+
+    Args:
+        mirror: taken and not used, as nothing is mirrored.
+    """
+
+    def __init__(self, *, mirror: Mirror = UNKNOWN) -> None:
+        self.mirror = mirror
+
+    def __call__(self, sample: Sample, generator: torch.Generator) -> Sample:
+        """``sample`` itself."""
+        return sample

@@ -13,7 +13,7 @@ from torch import Tensor
 from visus.data.formats.coco_values import mirror_places
 from visus.data.sides import other_side, sides_of
 from visus.names import counted
-from visus.types import VOID, ClassTarget, InstanceTarget, Schema, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Schema, SemanticTarget, row
 
 Table = tuple[int, ...]
 
@@ -135,9 +135,16 @@ def _mirrored_class(target: ClassTarget, mirror: Mirror) -> ClassTarget:
     return replace(target, label=table[target.label], probabilities=shares)
 
 
+def _mirrored_episode(target: EpisodeTarget, mirror: Mirror) -> EpisodeTarget:
+    if not mirror.categories:
+        return target
+    return replace(target, classes=_table(mirror.categories, target.classes)[target.classes])
+
+
 MIRRORED: dict[type, Callable[[Any, Mirror], Any]] = {
     InstanceTarget: _mirrored_objects,
     SemanticTarget: _mirrored_pixels,
     ClassTarget: _mirrored_class,
+    EpisodeTarget: _mirrored_episode,
 }
 """How the numbers in each kind of target change with the side."""

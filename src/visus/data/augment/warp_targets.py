@@ -14,7 +14,7 @@ from visus.data.augment.mirror import UNKNOWN, Mirror, mirrored_meaning
 from visus.data.augment.warp import Warp, warp_image, warp_maps
 from visus.ops.boxes import box_area, clip_boxes, large_boxes
 from visus.ops.masks import masks_to_boxes
-from visus.types import VOID, ClassTarget, InstanceTarget, Sample, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Sample, SemanticTarget, row
 
 
 def warp_sample(sample: Sample, warp: Warp, *, mirror: Mirror = UNKNOWN, min_visible: float = 0.0) -> Sample:
@@ -132,5 +132,6 @@ WARPED: dict[type, Callable[[Any, Warp, float], Any]] = {
     InstanceTarget: warp_objects,
     SemanticTarget: warp_pixels,
     ClassTarget: warp_class,
+    EpisodeTarget: lambda target, warp, min_visible: replace(target, size=warp.canvas),
 }
 """How each kind of target goes through a warp; what its numbers mean in a mirror is `MIRRORED`'s to say."""

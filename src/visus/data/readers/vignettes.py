@@ -1,4 +1,4 @@
-"""Drawn data, made while it is used: the four ways to look at `visus.data.vignettes`. There are no files to read."""
+"""Drawn data, made while it is used: the five ways to look at `visus.data.vignettes`. There are no files to read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from visus.data.entry import DatasetEntry, OpenSplit
-from visus.data.vignettes import Vignettes
+from visus.data.vignettes import CATEGORIES, NOVEL_CATEGORIES, Vignettes
 from visus.data.vignettes.identities import VignetteIdentities
 from visus.data.vignettes.objects import VignetteObjects
 from visus.data.vignettes.semantic import SemanticVignettes
@@ -26,6 +26,15 @@ def _drawn(make: Callable[..., SampleDataset]) -> OpenSplit:
         return make(split=split, length=find(LENGTH, split, "split of drawn data"))
 
     return open_split
+
+
+NOVEL = {"train": CATEGORIES[:-5], "val": CATEGORIES[-5:], "test": NOVEL_CATEGORIES}
+"""What the objects of each split are where splits share no category."""
+
+
+def _open_novel(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
+    categories = find(NOVEL, split, "split of drawn data")
+    return VignetteObjects(split=cast(Any, split), length=LENGTH["test"], size=96, categories=categories)
 
 
 def _open_identities(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
@@ -51,5 +60,12 @@ IDENTITIES_ENTRY = replace(
     open=_open_identities,
     summary="drawn individuals, each seen many times, half of them unseen",
     size="4,160 + 4,160 + 4,160 images, 520 individuals in each",
+    unseen_classes=True,
+)
+NOVEL_ENTRY = replace(
+    ENTRY,
+    open=_open_novel,
+    summary="drawn images of one object; the categories of val and test are unseen, for few-shot learning",
+    size="5,000 images of 8, 5 and 10 categories",
     unseen_classes=True,
 )

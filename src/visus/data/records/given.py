@@ -30,7 +30,7 @@ from visus.data.errors import AnnotationError, ImageError
 from visus.data.feed.loader import SampleDataset
 from visus.data.files.arrays import array_images
 from visus.data.files.images import read_image, rgb_pixels
-from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
 
 
 @runtime_checkable
@@ -180,6 +180,7 @@ LABELS: dict[type, Callable[[Any], Tensor]] = {
     InstanceTarget: lambda target: target.labels,
     SemanticTarget: lambda target: target.labels[target.labels != VOID],
     ClassTarget: lambda target: target.label,
+    EpisodeTarget: lambda target: target.classes,
 }
 """The labels of each kind of target that have to be in the schema."""
 
@@ -189,6 +190,7 @@ PARTS: dict[type, Callable[[Any], list[str]]] = {
     ],
     SemanticTarget: lambda target: [],
     ClassTarget: lambda target: [],
+    EpisodeTarget: lambda target: [],
 }
 """What each kind of target holds beside boxes and labels."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from visus.data.errors import AnnotationError
 from visus.data.feed.loader import SampleDataset, Wrapped
-from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
 
 _SHOWN = 20
 
@@ -106,5 +106,6 @@ RELABELLED: dict[type, Callable[[Any, Int64[Tensor, " c"]], Any]] = {
     InstanceTarget: _relabelled_objects,
     SemanticTarget: _relabelled_pixels,
     ClassTarget: _relabelled_class,
+    EpisodeTarget: lambda target, table: replace(target, classes=table[target.classes]),
 }
 """How the labels in each kind of target are changed."""

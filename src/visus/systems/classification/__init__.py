@@ -15,6 +15,7 @@ from visus.systems.classification.classifier import (
 )
 from visus.systems.classification.losses import ClassificationCriterion
 from visus.systems.classification.measured import classification_metric
+from visus.systems.classification.taught import TaughtClassifier, taught_lite0
 from visus.types import ClassTarget
 
 CLASSIFIERS = {
@@ -31,10 +32,12 @@ CLASSIFIERS = {
 PROBLEM = Problem(
     name="classification",
     targets=(ClassTarget,),
-    architectures=(Architecture(CLASSIFIERS, {"classification": ClassificationCriterion}),),
+    architectures=(
+        Architecture({**CLASSIFIERS, "taught_lite0": taught_lite0}, {"classification": ClassificationCriterion}),
+    ),
     metric=classification_metric,
     vary=mixed_batches,
     batch_options=("mixup", "cutmix"),
 )
 
-__all__ = ["PROBLEM", "ClassificationCriterion", "ImageClassifier"]
+__all__ = ["PROBLEM", "ClassificationCriterion", "ImageClassifier", "TaughtClassifier"]

@@ -1,0 +1,80 @@
+"""``visus reproduce few-shot``: the learners of few-shot learning under one budget, beside the published numbers."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class FewShotArguments:
+    """Few-shot learners on tasks of unseen classes, as accuracy with its 95 % interval.
+
+    Args:
+        data: folder of the data set.
+        dataset: its layout, a key of `visus list datasets`.
+        n_way: classes of a task of the test.
+        k_shot: labelled images of each.
+        rows: only these learners; all by default.
+        minutes: so long a training of each row (and seed).
+        seeds: one or more; the table shows the mean.
+        measured: tasks of the test.
+        run: folder of the table; an existing one goes on: finished rows are not trained again.
+    """
+
+    data: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    dataset: str = "omniglot"
+    n_way: int = 5
+    k_shot: int = 1
+    rows: tuple[str, ...] = ()
+    minutes: float = 5.0
+    seeds: tuple[int, ...] = (0,)
+    measured: int = 600
+    run: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = field(default=Path("runs/few-shot"))
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``visus reproduce few-shot``."""
+    arguments = tyro.cli(FewShotArguments, args=argv, prog="visus reproduce few-shot")
+    from visus.cli.reproduce import refuse_other_folder
+    from visus.names import find
+    from visus.recipes.few_shot_table import FewShotSetting, few_shot_table
+    from visus.runs.few_shot import Numbers, measure_few_shot, show_few_shot_table, write_few_shot_table
+
+    refuse_other_folder(arguments.run)
+    setting = {
+        seed: FewShotSetting(
+            dataset=arguments.dataset,
+            root=str(arguments.data),
+            n_way=arguments.n_way,
+            k_shot=arguments.k_shot,
+            minutes=arguments.minutes,
+            measured=arguments.measured,
+            seed=seed,
+        )
+        for seed in arguments.seeds
+    }
+    tables = {seed: few_shot_table(one) for seed, one in setting.items()}
+    rows = next(iter(tables.values()))
+    names = arguments.rows or tuple(rows)
+    for name in names:
+        find(rows, name, "row")
+    about = {
+        "data": f"{arguments.dataset}, tasks of the test split: {arguments.n_way}-way, {arguments.k_shot}-shot",
+        "selection": "weights of the last validation, on tasks of validation classes",
+        "budget": f"{arguments.minutes:g} minutes a training",
+        "seeds": ", ".join(map(str, arguments.seeds)),
+        "command": shlex.join(["visus", "reproduce", "few-shot", *argv]),
+    }
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    results: dict[str, list[Numbers]] = {}
+    for name in names:
+        for table in tables.values():
+            results.setdefault(name, []).append(measure_few_shot(table[name], arguments.run, name))
+        write_few_shot_table(arguments.run, rows, results, about)
+    show_few_shot_table(rows, results)
+    return 0

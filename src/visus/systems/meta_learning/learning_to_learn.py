@@ -1,0 +1,204 @@
+"""Training of a learned optimiser, and how it compares with others whose learning rates were tuned.
+
+Andrychowicz et al., arXiv 1606.04474: the loss is the sum of the values on the way (equation 3), its gradient is taken
+through segments of 20 steps (truncated), the gradients that enter the optimiser are constants (section 2.1). What is
+remembered of each weight goes on from segment to segment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from visus.systems.meta_learning.objectives import Functions, Points
+from visus.training.learned_optimizer import CoordinateLSTM, LearnedOptimizer, State
+
+RATES = tuple(10 ** (power / 4) for power in range(-14, 5))
+"""The learning rates that are tried for the others: four to a power of ten, from 0.0003 to 10."""
+
+Draw = Callable[[int, torch.Generator], Functions]
+Rule = Callable[[list[Tensor], float], torch.optim.Optimizer]
+RIVALS: Mapping[str, Rule] = {
+    "SGD": lambda weights, lr: torch.optim.SGD(weights, lr=lr),
+    "momentum": lambda weights, lr: torch.optim.SGD(weights, lr=lr, momentum=0.9),
+    "RMSprop": lambda weights, lr: torch.optim.RMSprop(weights, lr=lr),
+    "Adam": lambda weights, lr: torch.optim.Adam(weights, lr=lr),
+}
+"""What a learned optimiser has to beat. Each works weight by weight, so one of it serves many functions."""
+
+
+def unrolled(
+    network: CoordinateLSTM, functions: Functions, weights: Points, state: State, *, first: int, steps: int
+) -> tuple[Float[Tensor, ""], Points, State]:
+    """Some steps of the optimiser, as a function of its own weights.
+
+    Args:
+        network: the optimiser.
+        functions: what it descends on.
+        weights: where it is.
+        state: what it remembers.
+        first: the number of steps before.
+        steps: how many.
+
+    Returns:
+        The sum of the values behind each step, averaged over functions; where it is then; what it remembers then.
+    """
+    total = weights.new_zeros(())
+    for step in range(first, first + steps):
+        change, state = network(_slopes(functions, weights, step).flatten(), state)
+        weights = weights + change.view_as(weights)
+        total = total + functions(weights, step).mean()
+    return total, weights, state
+
+
+def _slopes(functions: Functions, weights: Points, step: int) -> Points:
+    """The gradient of each function, a constant."""
+    at = weights.detach().requires_grad_(True)
+    with torch.enable_grad():
+        (slopes,) = torch.autograd.grad(functions(at, step).sum(), at)
+    return slopes
+
+
+def learn_once(
+    network: CoordinateLSTM,
+    functions: Functions,
+    outer: torch.optim.Optimizer,
+    *,
+    steps: int = 100,
+    segment: int = 20,
+) -> float:
+    """Descends on some functions and learns after each segment; the mean value on the way.
+
+    Args:
+        network: learns.
+        functions: of this time.
+        outer: its optimiser.
+        steps: of descent.
+        segment: steps that gradients flow through.
+    """
+    weights = functions.start()
+    state, total = network.start(weights.flatten()), 0.0
+    for first in range(0, steps, segment):
+        count = min(segment, steps - first)
+        loss, weights, state = unrolled(network, functions, weights, state, first=first, steps=count)
+        outer.zero_grad(set_to_none=True)
+        loss.backward()
+        outer.step()
+        weights, state = weights.detach(), tuple(value.detach() for value in state)
+        total += float(loss.detach())
+    return total / steps
+
+
+def learn(
+    network: CoordinateLSTM,
+    draw: Draw,
+    *,
+    seconds: float,
+    seed: int,
+    steps: int = 100,
+    functions: int = 64,
+    on_check: Callable[[int, float, float], None] = lambda rounds, value, seconds: None,
+) -> CoordinateLSTM:
+    """Trains until the clock says so, and keeps the weights that were best on functions for validation.
+
+    Args:
+        network: learns by Adam at 0.003, falling to a tenth of it.
+        draw: draws functions.
+        seconds: so long.
+        seed: of everything.
+        steps: of a descent.
+        functions: at a time.
+        on_check: told the descents done, the final value on validation, and the seconds.
+    """
+    outer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(seed)
+    validation = draw(functions, torch.Generator().manual_seed(seed + 1_000_003))
+    began, checked, rounds = time.monotonic(), 0.0, 0
+    best, kept = float("inf"), {name: value.clone() for name, value in network.state_dict().items()}
+    while (spent := time.monotonic() - began) < seconds:
+        for group in outer.param_groups:
+            group["lr"] = 3e-3 * 0.1 ** (spent / seconds)
+        learn_once(network, draw(functions, generator), outer, steps=steps)
+        rounds += 1
+        if time.monotonic() - began - checked > seconds / 20:
+            checked = time.monotonic() - began
+            value = _kept_score(descend(validation, steps, _learned(network)))
+            on_check(rounds, value, checked)
+            if value < best:
+                best, kept = value, {name: one.clone() for name, one in network.state_dict().items()}
+    if best < float("inf"):
+        network.load_state_dict(kept)
+    return network
+
+
+def _kept_score(descent: Descent) -> float:
+    """The mean logarithm on the way: an optimiser is to be good at every step."""
+    return sum(torch.tensor(descent.values).clamp(min=1e-12).log().tolist()) / len(descent.values)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How an optimiser went down: the mean value of the functions before each step and at the end, and the seconds."""
+
+    values: list[float]
+    seconds: list[float]
+    lr: float = 1.0
+
+
+def descend(functions: Functions, steps: int, make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> Descent:
+    """Lets an optimiser descend on functions.
+
+    Args:
+        functions: on each.
+        steps: how many.
+        make: the optimiser of some weights.
+    """
+    weights = functions.start().clone().requires_grad_(True)
+    optimizer = make([weights])
+    values, seconds, spent = [], [], 0.0
+    for step in range(steps + 1):
+        began = time.monotonic()
+        losses = functions(weights, step)
+        values.append(float(losses.detach().mean()))
+        seconds.append(spent)
+        optimizer.zero_grad(set_to_none=True)
+        losses.sum().backward()
+        optimizer.step()
+        spent += time.monotonic() - began
+    return Descent(values, seconds)
+
+
+def _learned(network: CoordinateLSTM) -> Callable[[list[Tensor]], torch.optim.Optimizer]:
+    """The network as an optimiser; a copy, as an optimiser's network does not learn."""
+    copy = CoordinateLSTM(**network.options)
+    copy.load_state_dict(network.state_dict())
+    return lambda weights: LearnedOptimizer(weights, copy)
+
+
+def compare(
+    network: CoordinateLSTM, tuning: Functions, test: Functions, *, steps: int, rates: Sequence[float] | None = None
+) -> dict[str, Descent]:
+    """The learned optimiser and its rivals on unseen functions.
+
+    Args:
+        network: the learned one.
+        tuning: functions by which the rivals' learning rates are chosen: the least value after ``steps``.
+        test: functions of the comparison.
+        steps: how many.
+        rates: to choose from; `RATES` when None.
+    """
+    found = {"learned": descend(test, steps, _learned(network))}
+    for name, rule in RIVALS.items():
+        tried = {
+            lr: descend(tuning, steps, lambda weights, lr=lr, rule=rule: rule(weights, lr)) for lr in rates or RATES
+        }  # type: ignore[misc]
+        ends = {lr: run.values[-1] for lr, run in tried.items() if run.values[-1] == run.values[-1]}
+        best = min(ends, key=lambda lr: ends[lr])
+        run = descend(test, steps, lambda weights, lr=best, rule=rule: rule(weights, lr))  # type: ignore[misc]
+        found[name] = Descent(run.values, run.seconds, best)
+    return found
