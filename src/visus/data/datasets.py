@@ -17,6 +17,7 @@ from visus.data.readers import (
     image_folder,
     in_shop,
     labelme,
+    market1501,
     mask_folder,
     object_masks,
     orl_faces,
@@ -35,6 +36,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "cub200": cub200.ENTRY,
     "cars196": cars196.ENTRY,
     "in_shop": in_shop.ENTRY,
+    "market1501": market1501.ENTRY,
     "yolo": yolo.ENTRY,
     "voc": voc.ENTRY,
     "voc_semantic": voc_semantic.ENTRY,
@@ -52,4 +54,5 @@ DATASETS: dict[str, DatasetEntry] = {
     "vignettes_semantic": vignettes.SEMANTIC_ENTRY,
     "vignettes_objects": vignettes.OBJECTS_ENTRY,
     "vignettes_identities": vignettes.IDENTITIES_ENTRY,
+    "vignettes_cameras": vignettes.CAMERAS_ENTRY,
 }

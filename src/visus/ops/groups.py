@@ -60,8 +60,9 @@ def chinese_whispers(
 ) -> Int64[Tensor, " n"]:
     """Groups by Chinese whispers (Biemann 2006): each item again and again takes the group of most of its neighbours.
 
-    Neighbours are pairs nearer than ``threshold``, and all count alike; of groups with as many the lowest number wins.
-    Unlike connected groups, two dense groups with a thin bridge between them stay two.
+    Neighbours are pairs nearer than ``threshold``, and count by how near they are, 1 at distance 0 and 0 at the threshold;
+    of groups that count alike the lowest number wins. Unlike connected groups, two dense groups with a thin bridge
+    between them stay two.
 
     Args:
         embeddings: one row per item.
@@ -78,11 +79,12 @@ def chinese_whispers(
         ValueError: as for `connected_groups`.
     """
     forest = _Forest(len(embeddings), never, always)
-    rows, columns, _ = near_pairs(embeddings, threshold)
-    neighbours: list[list[int]] = [[] for _ in range(len(embeddings))]
-    for one, other in zip(rows.tolist(), columns.tolist(), strict=True):
-        neighbours[one].append(other)
-        neighbours[other].append(one)
+    rows, columns, distances = near_pairs(embeddings, threshold)
+    weights = (1 - distances.double() / threshold).tolist()
+    neighbours: list[list[tuple[int, float]]] = [[] for _ in range(len(embeddings))]
+    for one, other, weight in zip(rows.tolist(), columns.tolist(), weights, strict=True):
+        neighbours[one].append((other, weight))
+        neighbours[other].append((one, weight))
     units = forest.members()  # what is always together moves together
     names = list(units)
     group = {unit: unit for unit in units}
@@ -92,11 +94,11 @@ def chinese_whispers(
         changed = False
         for place in torch.randperm(len(units), generator=generator).tolist():
             unit = names[place]
-            votes: dict[int, int] = {}
+            votes: dict[int, float] = {}
             for member in units[unit]:
-                for other in neighbours[member]:
+                for other, weight in neighbours[member]:
                     if (root := forest.root(other)) != unit:
-                        votes[group[root]] = votes.get(group[root], 0) + 1
+                        votes[group[root]] = votes.get(group[root], 0.0) + weight
             allowed = [
                 (-count, name)
                 for name, count in votes.items()

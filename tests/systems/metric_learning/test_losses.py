@@ -13,6 +13,8 @@ from visus.names import build
 from visus.systems.metric_learning.abe import ABECriterion
 from visus.systems.metric_learning.abier import ABIERCriterion
 from visus.systems.metric_learning.losses import (
+    arcface_loss,
+    cosface_loss,
     LOSSES,
     MarginLoss,
     circle_loss,
@@ -56,6 +58,10 @@ CASES: dict[str, Loss] = {
     "proxy_nca": partial(proxy_nca_loss, proxies=PROXIES),
     "proxy_nca, included": partial(proxy_nca_loss, proxies=PROXIES, positive_in_denominator=True, scale=3.0),
     "proxy_nca, any length": partial(proxy_nca_loss, proxies=PROXIES, normalise=False, scale=0.3),
+    "arcface": partial(arcface_loss, weights=PROXIES, s=8.0),
+    "arcface, wide": partial(arcface_loss, weights=PROXIES, s=4.0, m=1.5),
+    "arcface, easy": partial(arcface_loss, weights=PROXIES, s=8.0, easy_margin=True),
+    "cosface": partial(cosface_loss, weights=PROXIES, s=8.0),
     "margin": seeded_margin,
     "margin, nu": partial(seeded_margin, nu=0.1),
     "triplet": triplet_loss,
@@ -283,6 +289,9 @@ def test_modules_are_their_functions(name: str) -> None:
     if name == "proxy_nca":
         module = LOSSES[name](num_classes=CLASSES, embedding_dim=DIMENSIONS)
         expected = proxy_nca_loss(embeddings, labels, module.proxies)
+    elif name in ("arcface", "cosface"):
+        module = LOSSES[name](num_classes=CLASSES, embedding_dim=DIMENSIONS)
+        expected = {"arcface": arcface_loss, "cosface": cosface_loss}[name](embeddings, labels, module.weights)
     elif name == "margin":
         module = LOSSES[name](num_classes=CLASSES)
         torch.manual_seed(0)
@@ -327,13 +336,20 @@ def test_labels_without_a_proxy_or_boundary_are_refused() -> None:
         proxy_nca_loss(embeddings, labels, PROXIES[:3])
     with pytest.raises(ValueError, match="labels go from 0 to 3, but there are 2 boundaries"):
         margin_loss(embeddings, labels, torch.ones(2))
+    for loss in (arcface_loss, cosface_loss):
+        with pytest.raises(ValueError, match="labels go from 0 to 3, but there are weights of 3 classes"):
+            loss(embeddings, labels, PROXIES[:3])
+        with pytest.raises(ValueError, match="at least 2"):
+            loss(embeddings, labels * 0, PROXIES[:1])
+    with pytest.raises(ValueError, match="an angle of 0 to pi"):
+        arcface_loss(embeddings, labels, PROXIES, m=4.0)
     with pytest.raises(ValueError, match="at least 2"):
         proxy_nca_loss(embeddings, labels * 0, PROXIES[:1])
 
 
 def test_length_matters_exactly_where_it_should() -> None:
     embeddings, labels = batch()
-    for name in ("contrastive", "clustering", "proxy_nca", "margin", "triplet"):
+    for name in ("contrastive", "clustering", "proxy_nca", "margin", "triplet", "arcface", "cosface"):
         torch.testing.assert_close(CASES[name](embeddings * 3, labels), CASES[name](embeddings, labels))
     for name in ("lifted", "npairs", "triplet, batch hard"):
         assert not torch.isclose(CASES[name](embeddings * 3, labels), CASES[name](embeddings, labels))

@@ -33,6 +33,11 @@ def _open_identities(root: Path, split: str, *, for_training: bool = False) -> S
     return VignetteIdentities(split=cast(Any, split))
 
 
+def _open_cameras(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
+    find(LENGTH, split, "split of drawn data")
+    return VignetteIdentities(split=cast(Any, split), cameras=4)
+
+
 ENTRY = DatasetEntry(
     open=_drawn(Vignettes),
     write_fake=None,
@@ -52,4 +57,9 @@ IDENTITIES_ENTRY = replace(
     summary="drawn individuals, each seen many times, half of them unseen",
     size="4,160 + 4,160 + 4,160 images, 520 individuals in each",
     unseen_classes=True,
+)
+CAMERAS_ENTRY = replace(
+    IDENTITIES_ENTRY,
+    open=_open_cameras,
+    summary="drawn individuals by four cameras, with queries and a gallery",
 )
