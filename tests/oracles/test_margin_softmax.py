@@ -68,11 +68,18 @@ def test_as_pytorch_metric_learning(spread: float) -> None:
     weights, labels = torch.randn(5, 8, generator=generator), torch.arange(5).repeat(6)
     embeddings = -weights[labels] * (spread > 1) + spread * torch.randn(30, 8, generator=generator)
     for ours, theirs in (
-        (lambda x, w: arcface_loss(x, labels, w, m=0.5, s=16.0), peer.ArcFaceLoss(5, 8, margin=math.degrees(0.5), scale=16)),
+        (
+            lambda x, w: arcface_loss(x, labels, w, m=0.5, s=16.0),
+            peer.ArcFaceLoss(5, 8, margin=math.degrees(0.5), scale=16),
+        ),
         (lambda x, w: cosface_loss(x, labels, w, m=0.35, s=16.0), peer.CosFaceLoss(5, 8, margin=0.35, scale=16)),
     ):
         theirs.W.data = weights.T.clone()
-        x, w, y = embeddings.clone().requires_grad_(), weights.clone().requires_grad_(), embeddings.clone().requires_grad_()
+        x, w, y = (
+            embeddings.clone().requires_grad_(),
+            weights.clone().requires_grad_(),
+            embeddings.clone().requires_grad_(),
+        )
         value, expected = ours(x, w), theirs(y, labels)
         torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)
         value.backward()

@@ -13,6 +13,7 @@ from visus.metrics import (
     SemanticMetric,
     VocMetric,
 )
+from visus.metrics.reidentification import ReidentificationMetric
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
@@ -21,4 +22,5 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "semantic": SemanticMetric,
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,
+    "reidentification": ReidentificationMetric,
 }

@@ -8,9 +8,10 @@ of R / (the rank of the last of the R images to be found) (Ye et al., arXiv 2001
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -26,15 +27,18 @@ WithoutMatch = Literal["skip", "zero"]
 ROWS = 256
 """Queries that are ranked at a time."""
 
+EQUAL: Final = 2.0**36
+"""Cosines are compared in steps of its inverse, so that copies are equally near however a product is rounded."""
+
 
 @dataclass(frozen=True)
 class Sighting:
-    """Images as points: who is in them, by which camera, and whether they are queries."""
+    """Images as points: who is in them, by which camera, and whether they are queries; None where each is both."""
 
     vectors: Float[Tensor, "n d"]
     labels: Int64[Tensor, " n"]
     cameras: Int64[Tensor, " n"]
-    is_query: Bool[Tensor, " n"]
+    is_query: Bool[Tensor, " n"] | None = None
 
 
 def reidentification(
@@ -46,7 +50,7 @@ def reidentification(
 ) -> dict[str, float]:
     """``CMC-k``, ``mAP``, ``mINP`` and the number of ``queries`` that counted.
 
-    The gallery is ranked by cosine; of images that are equally near the earlier one comes first.
+    The gallery is ranked by cosine; of images that are equally near, to ten digits, the earlier one comes first.
 
     Args:
         images: queries and gallery.
@@ -57,16 +61,15 @@ def reidentification(
     Raises:
         ValueError: there is no query, no gallery, or no query with something to find and such are skipped.
     """
-    asks = images.is_query
-    if bool(asks.all()) or not bool(asks.any()):
-        raise ValueError(f"{int(asks.sum())} of {len(asks)} images are queries: it takes queries and a gallery")
+    queries, searched = _sides(images)
     points = F.normalize(images.vectors.double(), dim=1)
-    gallery, labels, cameras = points[~asks], images.labels[~asks], images.cameras[~asks]
+    gallery, labels, cameras = points[searched], images.labels[searched], images.cameras[searched]
     found = []
-    for rows in asks.nonzero().flatten().split(ROWS):
+    for rows in queries.split(ROWS):
         same = images.labels[rows, None] == labels
         left_out = same & (images.cameras[rows, None] == cameras) & camera_rule
-        scores = (points[rows] @ gallery.T).masked_fill_(left_out, -torch.inf)
+        left_out |= rows[:, None] == searched  # an image does not find itself
+        scores = (points[rows] @ gallery.T).mul_(EQUAL).round_().masked_fill_(left_out, -torch.inf)
         order = scores.argsort(dim=1, descending=True, stable=True)
         found.append(_of_ranking((same & ~left_out).gather(1, order), ks))
     each = torch.cat(found)
@@ -76,6 +79,17 @@ def reidentification(
         raise ValueError("no query has anything to find in the gallery, and such queries are skipped")
     names = [*(f"CMC-{k}" for k in ks), "mAP", "mINP"]
     return {**dict(zip(names, values.mean(dim=0).tolist(), strict=True)), "queries": float(len(values))}
+
+
+def _sides(images: Sighting) -> tuple[Int64[Tensor, " q"], Int64[Tensor, " g"]]:
+    """The places of the queries and of the gallery."""
+    asks = images.is_query
+    if asks is None:
+        every = torch.arange(len(images.labels), device=images.labels.device)
+        return every, every
+    if bool(asks.all()) or not bool(asks.any()):
+        raise ValueError(f"{int(asks.sum())} of {len(asks)} images are queries: it takes queries and a gallery")
+    return asks.nonzero().flatten(), (~asks).nonzero().flatten()
 
 
 def _of_ranking(hits: Bool[Tensor, "q g"], ks: Sequence[int]) -> Float[Tensor, "q measures"]:
@@ -93,7 +107,8 @@ def _of_ranking(hits: Bool[Tensor, "q g"], ks: Sequence[int]) -> Float[Tensor, "
 class ReidentificationMetric(ImageRecords):
     """`reidentification` of the images of a data set whose targets say ``is_query`` and ``camera``.
 
-    The choices stand beside the numbers, as the row of a table.
+    Where no target says whether it is a query, each is one and looks among all others. The choices stand beside the
+    numbers, as the row of a table.
 
     Args:
         ks: see `reidentification`.
@@ -137,24 +152,23 @@ class ReidentificationMetric(ImageRecords):
         return np.array_equal(known[0], record[0])
 
     def compute(self) -> dict[str, float]:
-        """All measures, as shares; -1 without any image, and of queries 0."""
+        """All measures, as shares; -1 without any image, and the queries are not a number."""
         if not self.records():
-            return {**dict.fromkeys(self.measures, -1.0), "queries": 0.0}
+            return {**dict.fromkeys(self.measures, -1.0), "queries": math.nan}
         vectors, labels, cameras, asks = zip(*self.records().values(), strict=True)
         if self.camera_rule and None in cameras:
             raise ValueError(
                 "the rule of the cameras needs to know the camera of every image, and this data set does not say it: "
                 "measure with camera_rule=False (--metric reid_all_cameras)"
             )
-        if None in asks:
-            raise ValueError("re-identification takes queries and a gallery, and this data set does not say which is which")
+        told = [flag for flag in asks if flag is not None]
+        if told and len(told) < len(asks):
+            raise ValueError(f"{len(told)} of {len(asks)} images say whether they are queries: all must, or none")
         images = Sighting(
             vectors=torch.stack([torch.from_numpy(vector) for vector in vectors]),
             labels=torch.tensor(labels),
             cameras=torch.tensor([-1 if camera is None else camera for camera in cameras]),
-            is_query=torch.tensor(asks),
+            is_query=torch.tensor(told) if told else None,
         )
-        found = reidentification(
-            images, ks=self.ks, camera_rule=self.camera_rule, without_match=self.without_match
-        )
+        found = reidentification(images, ks=self.ks, camera_rule=self.camera_rule, without_match=self.without_match)
         return {name: found[name] for name in self.measures}

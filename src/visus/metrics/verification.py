@@ -204,7 +204,9 @@ def _best_threshold(distances: Tensor, same: Tensor) -> float:
     ahead = torch.arange(len(values) + 1)
     correct = accepted + (len(values) - int(right.sum())) - (ahead - accepted)
     edges = torch.cat([values[:1] - 1, (values[1:] + values[:-1]) / 2, values[-1:] + 1])
-    apart = torch.cat([torch.tensor([True]), values[1:] > values[:-1], torch.tensor([True])])  # of equal ones, all or none
+    apart = torch.cat(
+        [torch.tensor([True]), values[1:] > values[:-1], torch.tensor([True])]
+    )  # of equal ones, all or none
     correct = torch.where(apart, correct, -1)
     best = (correct == correct.max()).nonzero().flatten()
     return float(edges[best[(len(best) - 1) // 2]])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+
 @dataclass(frozen=True)
 class PackagedWeights:
     """Weights of a network that is ready to predict, inside of another package.

@@ -43,9 +43,7 @@ class Reranked:
         ValueError: an embedding is NaN or infinite, or a number is out of its range.
     """
 
-    def __init__(
-        self, embeddings: Float[Tensor, "n d"], *, k1: int = 20, k2: int = 6, original: float = 0.3
-    ) -> None:
+    def __init__(self, embeddings: Float[Tensor, "n d"], *, k1: int = 20, k2: int = 6, original: float = 0.3) -> None:
         if not bool(embeddings.isfinite().all()):
             raise ValueError("an embedding is NaN or infinite")
         if k1 < 1 or not 1 <= k2 or not 0 <= original <= 1:
@@ -186,7 +184,9 @@ def _starts(rows: Int64[Tensor, " m"], count: int) -> Int64[Tensor, " n1"]:
     return torch.cat([rows.new_zeros(1), torch.bincount(rows, minlength=count).cumsum(0)])
 
 
-def _entries(starts: Int64[Tensor, " n1"], rows: Int64[Tensor, " r"]) -> tuple[Int64[Tensor, " m"], Int64[Tensor, " m"]]:
+def _entries(
+    starts: Int64[Tensor, " n1"], rows: Int64[Tensor, " r"]
+) -> tuple[Int64[Tensor, " m"], Int64[Tensor, " m"]]:
     """The places of all numbers of some rows, one row behind the other, and which of ``rows`` each belongs to."""
     lengths = starts[rows + 1] - starts[rows]
     owner = torch.repeat_interleave(torch.arange(len(rows)), lengths)

@@ -51,7 +51,9 @@ def _read(root: Path, train: bool | None = None, complain: Complain = refuse) ->
         for number, path in enumerate(paths, 1):
             found = _FORM.fullmatch(path.stem)
             if found is None:
-                complain(root / folder, number, f"{path.name} does not say its person and camera, as 0002_c1s1_000451_03")
+                complain(
+                    root / folder, number, f"{path.name} does not say its person and camera, as 0002_c1s1_000451_03"
+                )
                 continue
             person, camera = int(found[1]), int(found[2])
             if person != JUNK:

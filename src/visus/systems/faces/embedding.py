@@ -24,7 +24,13 @@ DIMENSIONS = 128
 MEAN = (122.782, 117.001, 104.298)
 """Of red, green and blue in 0..255; pixels are divided by 256 behind it."""
 
-LEVELS: tuple[tuple[int, int, bool], ...] = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
+LEVELS: tuple[tuple[int, int, bool], ...] = (
+    (32, 3, False),
+    (64, 4, True),
+    (128, 3, True),
+    (256, 3, True),
+    (256, 1, True),
+)
 """Of each level: filters, blocks, and whether the first block halves the sides."""
 
 

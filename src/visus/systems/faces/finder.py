@@ -225,7 +225,9 @@ class Faces:
                 "or look for smaller faces with min_face"
             )
         if len(found) > 1:
-            raise SeveralFacesError(f"{name}: {len(found)} faces, where one is asked for; cut out the one that is meant")
+            raise SeveralFacesError(
+                f"{name}: {len(found)} faces, where one is asked for; cut out the one that is meant"
+            )
         return found
 
 
@@ -240,9 +242,7 @@ def face_finder(*, min_face: int = 80, threshold: float = 0.0) -> FaceFinder:
         VisusError: the extra is not installed.
         DlibFileError: a file is damaged.
     """
-    finder = FaceFinder(
-        detector=face_detector(), landmarks=face_landmarks(), min_face=min_face, threshold=threshold
-    )
+    finder = FaceFinder(detector=face_detector(), landmarks=face_landmarks(), min_face=min_face, threshold=threshold)
     return finder.eval()
 
 
