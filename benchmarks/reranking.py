@@ -1,9 +1,9 @@
 """Time and memory of k-reciprocal re-ranking on clustered vectors, by the number of entries.
 
-Run ``python benchmarks/reranking.py --entries 10000 20000``. Entries are clusters of about ten vectors of 128 dimensions.
-Encoding all entries and re-ranking ``--queries`` of them against all are timed apart; the memory is the peak of a process
-of its own for each number, less what it held before. Dense matrices of n x n float32 would take the memory in the last
-column three times over (distances, encodings, and encodings averaged).
+Run ``python benchmarks/reranking.py --entries 10000 20000``. Entries are clusters of about ten vectors of 128
+dimensions. Encoding all entries and re-ranking ``--queries`` of them are timed apart; the memory is the peak
+of a process of its own for each number, less what it held before. Dense matrices of n x n float32 would take the memory
+in the last column three times over (distances, encodings, and encodings averaged).
 """
 
 from __future__ import annotations

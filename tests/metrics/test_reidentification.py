@@ -58,7 +58,7 @@ def test_equals_a_plain_loop(rows: list[tuple[int, int, int, bool]], camera_rule
     call = {"ks": (1, 3, 50), "camera_rule": camera_rule, "without_match": without_match}
     expected = None if len({row[3] for row in rows}) == 1 else by_loops(images, **call)
     if expected is None:
-        with pytest.raises(ValueError, match="queries and a gallery|skipped"):
+        with pytest.raises(ValueError, match=r"queries and a gallery|skipped"):
             reidentification(images, **call)
     else:
         assert reidentification(images, **call) == pytest.approx(expected)

@@ -105,7 +105,7 @@ def test_folds_by_hand() -> None:
 def test_an_open_set_needs_the_right_person_and_the_threshold() -> None:
     """People 0 and 1 are enrolled. Of four searches for them one finds the other person, one is too far.
 
-    Counting what is under the threshold whoever it is would give 3 of 4, counting the nearest alone 3 of 4; both give 2.
+    Counting what is under the threshold whoever it is would give 3 of 4, the nearest alone 3 of 4; both give 2.
     """
     distances = torch.tensor([[0.1, 0.9], [0.2, 0.3], [0.8, 0.7], [0.9, 0.1], [0.5, 0.6], [0.9, 0.95]])
     people, searched = torch.tensor([0, 1]), torch.tensor([0, 1, 1, 1, 7, 8])

@@ -46,7 +46,7 @@ def test_pairs_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("group", [connected_groups, chinese_whispers])
 def test_what_was_said_of_pairs_holds(group: object) -> None:
-    """0 1 2 hang together; 0 and 2 never: 2 goes with neither. 9 is far and always with 0. Without, all is as before."""
+    """0, 1 and 2 hang together; 0 and 2 never. 9 is far and always with 0. Without pairs all is as before."""
     points = line(0.0, 1.0, 1.9, 9.0)
     assert group(points, threshold=1.5).tolist() == [0, 0, 0, 1]  # type: ignore[operator]
     apart = group(points, threshold=1.5, never=[(0, 2)]).tolist()  # type: ignore[operator]

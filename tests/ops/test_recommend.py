@@ -49,7 +49,7 @@ def test_copies_are_shown_once_and_never_of_what_was_liked() -> None:
 
 
 def test_an_opposite_item_gains() -> None:
-    """Relevance 1, .9, .8: beside the first, the third is opposite and the second alike. A clamp at 0 gives .16 to it."""
+    """Relevance 1, .9, .8: the third is opposite to the first. A clamp at 0 would give it .16."""
     points, relevance = circle(0, 60, 180), torch.tensor([1.0, 0.9, 0.8], dtype=torch.float64)
     chosen, scores = maximal_marginal_relevance(points, relevance, k=2, diversity=0.8)
     assert chosen.tolist() == [0, 2]

@@ -49,7 +49,7 @@ def test_without_a_margin_both_are_one_softmax() -> None:
 
 @pytest.mark.parametrize("angle", [0.2, 0.9, 1.5, 2.4])
 def test_the_gradient_in_the_angle_is_the_analytic_one(angle: float) -> None:
-    """dL / dt = s (1 - p) sin(t + m) + s p_other cos t; the straight-through gradient has sin t in place of sin(t + m)."""
+    """dL / dt = s (1 - p) (sin(t + m) + cos t); the straight-through one has sin t in place of sin(t + m)."""
     m, s = 0.5, 3.0
     t = torch.tensor(angle, dtype=torch.float64, requires_grad=True)
     embedding = torch.stack([t.cos(), t.sin()])[None]

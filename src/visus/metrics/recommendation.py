@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F

@@ -60,9 +60,9 @@ def chinese_whispers(
 ) -> Int64[Tensor, " n"]:
     """Groups by Chinese whispers (Biemann 2006): each item again and again takes the group of most of its neighbours.
 
-    Neighbours are pairs nearer than ``threshold``, and count by how near they are, 1 at distance 0 and 0 at the threshold;
-    of groups that count alike the lowest number wins. Unlike connected groups, two dense groups with a thin bridge
-    between them stay two.
+    Neighbours are pairs nearer than ``threshold``, and count by how near they are, 1 at distance 0 and 0 at the
+    threshold; of groups that count alike the lowest number wins. Unlike connected groups, two dense groups with a thin
+    bridge between them stay two.
 
     Args:
         embeddings: one row per item.

@@ -2,10 +2,10 @@
 
 Two images that are each among the other's nearest are likelier right than two of which only one is. Each image is
 encoded by its k1-reciprocal neighbours and theirs (equations 1 to 4), weighted by exp(-distance) (equation 7) and
-averaged over its k2 nearest (equation 11); the Jaccard distance of two encodings (equation 10) is mixed with the original
-one (equation 12). Nothing of n x n exists: distances are made in blocks of rows, and an encoding holds some tens of
-numbers. As in the authors' code, the original distance is the squared Euclidean one as a share of the largest in its
-row, and an image counts as its own nearest neighbour.
+averaged over its k2 nearest (equation 11); the Jaccard distance of two encodings (equation 10) is mixed with the
+original one (equation 12). Nothing of n x n exists: distances are made in blocks of rows, and an encoding holds some
+tens of numbers. As in the authors' code, the original distance is the squared Euclidean one as a share of the largest
+in its row, and an image counts as its own nearest neighbour.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Reranked:
     def __init__(self, embeddings: Float[Tensor, "n d"], *, k1: int = 20, k2: int = 6, original: float = 0.3) -> None:
         if not bool(embeddings.isfinite().all()):
             raise ValueError("an embedding is NaN or infinite")
-        if k1 < 1 or not 1 <= k2 or not 0 <= original <= 1:
+        if k1 < 1 or not k2 >= 1 or not 0 <= original <= 1:
             raise ValueError(f"k1 and k2 are at least 1 and original lies in 0 to 1; not {k1}, {k2} and {original}")
         self.embeddings, self.original = embeddings, original
         self.squares = embeddings.square().sum(dim=1)

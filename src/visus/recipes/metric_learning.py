@@ -200,8 +200,8 @@ def descriptor_lite0_sop() -> Recipe:
 def reid_vignettes() -> Recipe:
     """Re-identification of drawn individuals by four cameras, on EfficientNet-Lite0, for a CPU.
 
-    ``visus train reid_vignettes``; then ``visus evaluate RUN --split test --metric reid_all_cameras`` shows how much the
-    cameras flatter. Not measured.
+    ``visus train reid_vignettes``; then ``visus evaluate RUN --split test --metric reid_all_cameras`` shows how much
+    the cameras flatter. Not measured.
     """
     base = metric_table(Setting())["triplet"].recipe
     data = replace(base.data, dataset="vignettes_cameras", root="", val="val")

@@ -18,14 +18,14 @@ def market(tmp_path: Path) -> Path:
 
 
 def test_parts_cameras_junk_and_distractors(market: Path) -> None:
-    """Three people are trained; of the others two queries each, two of the gallery each, and one distractor; no junk."""
+    """Three people are trained; the others have two queries and two images of the gallery each; two distractors."""
     train, test = open_market1501(market, "train"), open_market1501(market, "test")
     assert len(train) == 3 * 4
     assert {(train[i].target.is_query, train[i].target.camera) for i in range(len(train))} == {(None, 1), (None, 2)}
     targets = [test[i].target for i in range(len(test))]
-    assert [target.is_query for target in targets] == [True] * 6 + [False] * 7
+    assert [target.is_query for target in targets] == [True] * 6 + [False] * 8
     assert test.schema.categories == ("distractors", "person 4", "person 5", "person 6")
-    assert sum(int(target.label) == 0 for target in targets) == 1
+    assert sum(int(target.label) == 0 for target in targets) == 2
     assert [target.camera for target in targets[:6]] == [1, 2] * 3
 
 

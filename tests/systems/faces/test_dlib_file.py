@@ -104,7 +104,7 @@ def test_numbers_one_by_one_and_together(tmp_path: Path) -> None:
     file = DlibFile(path)
     assert [file.integer() for _ in integers] == integers
     assert [file.real() for _ in reals] == reals
-    finite = integers + [0] if len(integers) % 2 else integers
+    finite = [*integers, 0] if len(integers) % 2 else integers
     path.write_bytes(b"".join(map(integer, finite)) + b"".join(map(real, reals[:5])))
     together, values = DlibFile(path).rest()
     assert together[: len(finite)].tolist() == finite
@@ -112,7 +112,7 @@ def test_numbers_one_by_one_and_together(tmp_path: Path) -> None:
 
 
 def trees(places: int = 2, leaves: int = 4) -> bytes:
-    """One round of one tree that looks at two places; every split is above its threshold, so the last leaf is ended in."""
+    """One round of one tree; every difference is above its threshold, so the first leaf is ended in."""
 
     def matrix(values: list[float]) -> bytes:
         return integer(-len(values)) + integer(-1) + b"".join(map(real, values))
@@ -127,7 +127,7 @@ def trees(places: int = 2, leaves: int = 4) -> bytes:
 
 
 def test_trees_by_hand(tmp_path: Path) -> None:
-    """0 - 0 is above -.5, so the left child is taken twice: leaf 0, and the points stay in the middle."""
+    """0 - 0 is above -.5, so the first child is taken twice: leaf 0, and the points stay in the middle."""
     path = tmp_path / "trees.dat"
     path.write_bytes(trees())
     found = face_landmarks(path)(torch.zeros(3, 40, 40, dtype=torch.uint8), torch.tensor([[10.0, 20.0, 31.0, 33.0]]))

@@ -12,8 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 import visus
+from visus.catalog import READY
 from visus.cli import main
 from visus.errors import VisusError
+from visus.nn.published import PACKAGED
+from visus.predict.stored import find_weights
 from visus.systems.faces import (
     UNKNOWN,
     FaceDetector,
@@ -30,6 +33,7 @@ from visus.systems.faces import (
     packaged,
     verify,
 )
+from visus.systems.faces.align import MEAN_FACE, PADDING, SIDE
 from visus.systems.faces.detector import in_image, layout
 from visus.systems.faces.landmarks import similarity
 from visus.types import ImageBatch
@@ -43,7 +47,7 @@ class Given(FaceDetector):
 
     def __init__(self, boxes: list[list[float]]) -> None:
         super().__init__()
-        self.boxes = torch.tensor(boxes).view(-1, 4)
+        self.boxes = torch.tensor(boxes, dtype=torch.float32).view(-1, 4)
 
     def forward(self, image: Tensor, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
         self.seen = image
@@ -107,23 +111,13 @@ def test_bytes_and_shares_of_light_are_the_same_image() -> None:
 
 
 def test_an_upright_face_of_the_right_size_is_copied() -> None:
-    """The mean face itself, one pixel to the right and two down: no interpolation but for rounding."""
-    image = torch.randint(0, 256, (3, 170, 170), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    from visus.systems.faces.align import MEAN_FACE
-
-    mean = (torch.tensor(MEAN_FACE, dtype=torch.float64) + 0.25) / 1.5 * 150
-    cut = align_faces(image, (mean + torch.tensor([5.0, 7.0])).float()[None])[0]
-    # The square lies at half a pixel, as its middle and its outermost pixels do.
-    wanted = torch.nn.functional.avg_pool2d(image[:, 7:157, 5:155].float()[None], 2, stride=1)[0]
-    assert cut.shape == (3, 150, 150)
-    assert (
-        min(
-            (cut[:, 1:-1, 1:-1].float() - wanted[:, y : y + 148, x : x + 148]).abs().mean()
-            for y in (0, 1)
-            for x in (0, 1)
-        )
-        < 25
-    )
+    """The points of the mean face themselves, moved by whole pixels, in an image that is a slope of light."""
+    rows, columns = torch.meshgrid(torch.arange(170), torch.arange(170), indexing="ij")
+    image = torch.stack([columns, rows, columns // 2 + rows // 2]).to(torch.uint8)
+    mean = (torch.tensor(MEAN_FACE, dtype=torch.float64) + PADDING) / (1 + 2 * PADDING) * SIDE
+    cut = align_faces(image, (mean + torch.tensor([5.0, 7.0])).float()[None])[0].float()
+    assert (cut[0] - image[0, 7:157, 5:155]).abs().max() <= 1
+    assert (cut[1] - image[1, 7:157, 5:155]).abs().max() <= 1
 
 
 def test_a_similarity_comes_back() -> None:
@@ -136,7 +130,7 @@ def test_a_similarity_comes_back() -> None:
 
 
 def test_copies_of_the_image_lie_apart() -> None:
-    """In the canvas, with a margin, each at most 5/6 of the one before; and a place of each leads back into the image."""
+    """Each has room of its own in the canvas, and its middle leads back to about the middle of the image."""
     for height, width in ((336, 276), (100, 400), (7, 9), (640, 480)):
         (rows, columns), copies = layout(height, width)
         taken = torch.zeros(rows, columns, dtype=torch.int64)
@@ -174,6 +168,13 @@ def test_without_the_extra_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) ->
         load_faces()
 
 
+def test_what_is_ready_is_said_once() -> None:
+    """The names that predict knows are those that the catalog makes, and no run begins from them."""
+    assert set(PACKAGED) == set(READY)
+    with pytest.raises(VisusError, match="faces is ready to predict"):
+        find_weights("faces")
+
+
 @installed
 def test_an_image_without_faces(tmp_path: Path) -> None:
     """From the command line, for an image smaller than the window, and one of a single colour."""
@@ -184,8 +185,6 @@ def test_an_image_without_faces(tmp_path: Path) -> None:
         == 0
     )
     assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []
-    with pytest.raises(VisusError, match="ready to predict"):
-        visus.evaluate("faces")
 
 
 @installed

@@ -1,9 +1,9 @@
 """Market-1501: 32,668 photographs of 1,501 people by six cameras; query and gallery are separate.
 
 Zheng, Shen, Tian, Wang, Wang, Tian, "Scalable Person Re-identification: A Benchmark", ICCV 2015. Layout: the folders
-``bounding_box_train``, ``query`` and ``bounding_box_test`` with images like ``0002_c1s1_000451_03.jpg``: person 2, camera
-1. Of the gallery, images of "person" -1 (junk: neither right nor wrong) are left out, and those of person 0 (distractors:
-nobody who is asked for) are kept.
+``bounding_box_train``, ``query`` and ``bounding_box_test`` with images like ``0002_c1s1_000451_03.jpg``: person 2,
+camera 1. Of the gallery, images of "person" -1 (junk: neither right nor wrong) are left out, and those of person 0
+(distractors: nobody who is asked for) are kept.
 """
 
 from __future__ import annotations
@@ -98,8 +98,10 @@ def _part_problems(root: Path, parts: list[ListedImages]) -> Iterator[Problem]:
 
 
 def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -> None:
-    """Write a miniature of ``classes`` people by two cameras: half train, of the rest the first image of each camera is a
-    query; and one distractor and one junk image."""
+    """Write a miniature of ``classes`` people by two cameras, with two distractors and one junk image.
+
+    Half of the people train; of the others the first image of each camera is a query.
+    """
     root = Path(root)
     for folder in _PARTS:
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,9 @@ def write_fake(root: Path, *, classes: int = 8, views: int = 4, seed: int = 0) -
             name = f"{person:04d}_c{view % 2 + 1}s1_{view:06d}_00.jpg"
             folder = "bounding_box_train" if person <= classes // 2 else "query" if view < 2 else "bounding_box_test"
             save_class(root / folder / name, person, view, seed=seed)
-    save_class(root / "bounding_box_test" / "0000_c1s1_000001_01.jpg", classes + 1, 0, seed=seed)
+    for view in range(2):
+        name = f"0000_c{view + 1}s1_000001_01.jpg"
+        save_class(root / "bounding_box_test" / name, classes + 1, view, seed=seed)
     save_class(root / "bounding_box_test" / "-1_c2s1_000002_01.jpg", classes + 2, 0, seed=seed)
 
 

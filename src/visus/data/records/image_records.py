@@ -82,8 +82,8 @@ def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
     """The images in the order of their records, the labels counted from 0.
 
     Args:
-        listed: the images; either all or none have a super-label, a box, a part in evaluation, a camera. The numbers of the
-            classes become ``category_ids``, and "class 7" the name of one that has none.
+        listed: the images; either all or none have a super-label, a box, a part in evaluation, a camera. The numbers of
+            the classes become ``category_ids``, and "class 7" the name of one that has none.
         crop: show only what is in the box.
 
     Raises:

@@ -28,9 +28,9 @@ class VignetteIdentities:
         size: pixels of the square picture's side.
         seed: another seed gives other scenes and other individuals.
         categories: what the individuals are: any that vignettes draws.
-        cameras: that the views of an individual are taken by in turns, each with colours, brightness and sharpness of its
-            own (see `visus.data.vignettes.cameras`); 0 for none. Outside of "train" the first view by each camera then
-            is a query and the others are the gallery.
+        cameras: that the views of an individual are taken by in turns, each with colours, brightness and sharpness of
+            its own (see `visus.data.vignettes.cameras`); 0 for none. Outside of "train" the first view by each camera
+            then is a query and the others are the gallery.
     """
 
     def __init__(

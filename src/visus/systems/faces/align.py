@@ -1,8 +1,8 @@
 """A face cut out of its image, turned upright and brought to one size by its five points.
 
-The points of a mean face, in shares of a square, are where the points of the face go, by the similarity that brings them
-nearest. A face much larger than the square is first halved with a smoothing of 5 x 5 pixels, as often as it takes, so
-that the bilinear interpolation skips no pixels. These are the steps of dlib's ``get_face_chip``, which the embedding
+The points of a mean face, in shares of a square, are where the points of the face go, by the similarity that brings
+them nearest. A face much larger than the square is first halved with a smoothing of 5 x 5 pixels, as often as it takes,
+so that the bilinear interpolation skips no pixels. These are the steps of dlib's ``get_face_chip``, which the embedding
 learned from.
 """
 
@@ -99,7 +99,7 @@ def _surroundings(
     edges = torch.tensor([image.shape[2] - 1, image.shape[1] - 1], dtype=torch.float64, device=image.device)
     low = (corners.amin(dim=0) - margin).clamp_min(0).minimum(edges)
     high = (corners.amax(dim=0) + margin).clamp_min(0).minimum(edges)
-    left, top, right, bottom = (int(math.floor(float(value) + 0.5)) for value in (*low, *high))
+    left, top, right, bottom = (math.floor(float(value) + 0.5) for value in (*low, *high))
     return image[:, top : bottom + 1, left : right + 1], low.new_tensor([left, top])
 
 

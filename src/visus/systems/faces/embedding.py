@@ -62,8 +62,8 @@ class FaceEmbedding(nn.Module):
 class Block(nn.Module):
     """Two convolutions and a way around them.
 
-    Where sides are halved, the way around is an average of 2 x 2 pixels, and what one of the two lacks in channels, rows
-    or columns is zero.
+    Where sides are halved, the way around is an average of 2 x 2 pixels, and what one of the two lacks in channels,
+    rows or columns is zero.
 
     Args:
         channels: of what comes in.

@@ -221,8 +221,8 @@ class Faces:
         found = self.find(image)
         if not len(found):
             raise NoFaceError(
-                f"{name}: no face found; one has to be at least {self.finder.min_face} pixels wide: give a larger image, "
-                "or look for smaller faces with min_face"
+                f"{name}: no face found; one has to be at least {self.finder.min_face} pixels wide: give a larger "
+                "image, or look for smaller faces with min_face"
             )
         if len(found) > 1:
             raise SeveralFacesError(

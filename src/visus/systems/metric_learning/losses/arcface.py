@@ -1,4 +1,4 @@
-"""ArcFace (arXiv 1801.07698, equation 3): a softmax over cosines to learned directions, the own angle wider by a margin.
+"""ArcFace (arXiv 1801.07698, equation 3): a softmax over cosines to learned directions, the own angle made wider.
 
     L(x) = -log( exp(s cos(t_y + m)) / (exp(s cos(t_y + m)) + sum_{j != y} exp(s cos t_j)) )
 
@@ -45,8 +45,8 @@ def arcface_loss(
         easy_margin: widen only angles under pi / 2.
 
     Raises:
-        ValueError: an embedding is NaN or infinite, a label has no weight, there are fewer than two weights, or ``m`` is
-            no angle.
+        ValueError: an embedding is NaN or infinite, a label has no weight, there are fewer than two weights, or ``m``
+            is no angle.
     """
     if not 0 <= m <= math.pi:
         raise ValueError(f"the margin m is an angle of 0 to pi, not {m}")
