@@ -65,7 +65,7 @@ def reidentification(
     points = F.normalize(images.vectors.double(), dim=1)
     gallery, labels, cameras = points[searched], images.labels[searched], images.cameras[searched]
     found = []
-    for rows in queries.split(ROWS):
+    for rows in torch.split(queries, ROWS):
         same = images.labels[rows, None] == labels
         left_out = same & (images.cameras[rows, None] == cameras) & camera_rule
         left_out |= rows[:, None] == searched  # an image does not find itself

@@ -156,7 +156,7 @@ def roc(genuine: Float[Tensor, " g"], impostors: Float[Tensor, " n"]) -> Roc:
     if not len(genuine) or not len(impostors):
         raise ValueError("a ROC curve needs pairs of both kinds")
     distances = torch.cat([genuine, impostors]).double()
-    thresholds = torch.cat([distances.unique(), distances.new_tensor([math.inf])])  # sorted
+    thresholds = torch.cat([torch.unique(distances), distances.new_tensor([math.inf])])  # sorted
     rates = [
         torch.searchsorted(part.double().sort().values, thresholds).double() / len(part)
         for part in (impostors, genuine)
@@ -181,7 +181,7 @@ def k_fold_accuracy(
         ValueError: there are fewer than two folds, or a fold is empty.
     """
     numbers = folds if isinstance(folds, Tensor) else torch.arange(len(distances)) * folds // max(len(distances), 1)
-    names = numbers.unique().tolist()
+    names = torch.unique(numbers).tolist()
     if len(names) < 2 or (isinstance(folds, int) and len(names) != folds):
         raise ValueError(f"{len(distances)} pairs do not fill {folds if isinstance(folds, int) else len(names)} folds")
     accuracies, thresholds = [], []

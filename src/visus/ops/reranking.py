@@ -76,7 +76,7 @@ class Reranked:
         total = len(self.embeddings)
         nearest, largest = [], []
         places = torch.arange(total)
-        for rows in places.split(max(1, BLOCK // max(total, 1))):
+        for rows in torch.split(places, max(1, BLOCK // max(total, 1))):
             squared = self._squared(rows)
             largest.append(squared.amax(dim=1).clamp_min(torch.finfo(squared.dtype).tiny))
             squared[torch.arange(len(rows)), rows] = -1  # itself is nearest, whatever rounding and copies say
@@ -87,7 +87,7 @@ class Reranked:
         """Each item's reciprocal neighbours, with those of a neighbour that has most of its own among them."""
         narrow = _reciprocal(self.nearest[:, :half])
         rows, columns = [], []
-        for items in torch.arange(len(self.nearest)).split(max(1, BLOCK // (8 * wide * wide * half))):
+        for items in torch.split(torch.arange(len(self.nearest)), max(1, BLOCK // (8 * wide * wide * half))):
             near = self.nearest[items, :wide]  # [b, wide]
             mutual = (self.nearest[near, :wide] == items[:, None, None]).any(dim=2)
             own = torch.where(mutual, near, -1)
@@ -97,7 +97,7 @@ class Reranked:
             joined = torch.where(joins[..., None], theirs, -1).flatten(1)
             members = torch.cat([own, joined], dim=1)  # [b, wide + wide * half]
             kept = members >= 0
-            keys = (items[:, None] * len(self.nearest) + members)[kept].unique()
+            keys = torch.unique((items[:, None] * len(self.nearest) + members)[kept])
             rows.append(keys // len(self.nearest))
             columns.append(keys % len(self.nearest))
         row, column = torch.cat(rows), torch.cat(columns)
@@ -110,7 +110,7 @@ class Reranked:
         step = max(1, BLOCK // self.embeddings.shape[1])
         parts = [
             (self.embeddings[some] - self.embeddings[others]).square().sum(dim=1)
-            for some, others in zip(rows.split(step), columns.split(step), strict=True)
+            for some, others in zip(torch.split(rows, step), torch.split(columns, step), strict=True)
         ]
         return torch.cat(parts)
 
@@ -153,7 +153,7 @@ def _reciprocal(nearest: Int64[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
     """Whether an item is among the nearest of each of its nearest."""
     parts = [
         (nearest[nearest[items]] == items[:, None, None]).any(dim=2)
-        for items in torch.arange(len(nearest)).split(max(1, BLOCK // nearest.shape[1] ** 2))
+        for items in torch.split(torch.arange(len(nearest)), max(1, BLOCK // nearest.shape[1] ** 2))
     ]
     return torch.cat(parts)
 
@@ -162,9 +162,9 @@ def _averaged(encodings: Sparse, nearest: Int64[Tensor, "n k"]) -> Sparse:
     """The mean of the encodings of each item's nearest."""
     count, k = nearest.shape
     rows, columns, values = [], [], []
-    for items in torch.arange(count).split(max(1, BLOCK // (256 * k))):
+    for items in torch.split(torch.arange(count), max(1, BLOCK // (256 * k))):
         entries, place = _entries(encodings.starts, nearest[items].flatten())
-        keys, which = (items[place // k] * count + encodings.columns[entries]).unique(return_inverse=True)
+        keys, which = torch.unique(items[place // k] * count + encodings.columns[entries], return_inverse=True)
         sums = encodings.values.new_zeros(len(keys)).index_add_(0, which, encodings.values[entries])
         rows.append(keys // count)
         columns.append(keys % count)

@@ -205,7 +205,7 @@ def reid_vignettes() -> Recipe:
     """
     base = metric_table(Setting())["triplet"].recipe
     data = replace(base.data, dataset="vignettes_cameras", root="", val="val")
-    fit = FitRecipe(epochs=40, max_minutes=10.0, val_every_epochs=2)
+    fit = FitRecipe(epochs=40, max_minutes=10.0, val_every_epochs=10)
     return replace(base, name="reid_vignettes", data=data, fit=fit, metric="market1501")
 
 

@@ -109,9 +109,9 @@ def _halved(image: UInt8[Tensor, "3 _ _"]) -> UInt8[Tensor, "3 _ _"]:
         return image[:, :0, :0]
     height, width = ((side - 3) // 2 for side in image.shape[1:])
     whole = image.int()
-    rows = sum(factor * whole[:, :, i : i + 2 * width : 2] for i, factor in enumerate(KERNEL))
-    smooth = sum(factor * rows[:, i : i + 2 * height : 2] for i, factor in enumerate(KERNEL))
-    return (smooth // 256).to(torch.uint8)  # type: ignore[union-attr]
+    rows = torch.stack([factor * whole[:, :, i : i + 2 * width : 2] for i, factor in enumerate(KERNEL)]).sum(dim=0)
+    smooth = torch.stack([factor * rows[:, i : i + 2 * height : 2] for i, factor in enumerate(KERNEL)]).sum(dim=0)
+    return (smooth // 256).to(torch.uint8)
 
 
 def _interpolated(image: UInt8[Tensor, "3 h w"], places: Float[Tensor, "side side 2"]) -> UInt8[Tensor, "3 side side"]:

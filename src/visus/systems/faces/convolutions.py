@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from visus.systems.faces.dlib_file import DlibFileError, Layer, NetworkFile
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_convolutions(network: nn.Module, file: NetworkFile) -> None:
@@ -34,6 +37,13 @@ def load_convolutions(network: nn.Module, file: NetworkFile) -> None:
             module.weight.copy_(weight)
             if module.bias is not None:
                 module.bias.copy_(bias)
+
+
+def ready(network: Network) -> Network:
+    """The network as it predicts: it does not learn, and its weights lie as they are fastest."""
+    module: Any = network.requires_grad_(False).eval()
+    out: Network = module.to(memory_format=torch.channels_last)
+    return out
 
 
 def _convolutions(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Layer | None]]:

@@ -19,7 +19,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.systems.faces.convolutions import load_convolutions
+from visus.systems.faces.convolutions import load_convolutions, ready
 from visus.systems.faces.dlib_file import DlibFileError, read_network
 from visus.systems.faces.embedding import MEAN
 from visus.systems.faces.packaged import DETECTOR, model_file
@@ -179,4 +179,4 @@ def face_detector(path: str | Path | None = None) -> FaceDetector:
         raise DlibFileError(f"{file.path}: no detector of squares")
     network = FaceDetector(window=int(file.numbers["width"]), overlap=file.numbers["overlap"])
     load_convolutions(network, file)
-    return network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    return ready(network)

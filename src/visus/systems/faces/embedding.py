@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visus.systems.faces.convolutions import load_convolutions
+from visus.systems.faces.convolutions import load_convolutions, ready
 from visus.systems.faces.dlib_file import DlibFileError, read_network
 from visus.systems.faces.packaged import EMBEDDING, model_file
 
@@ -81,10 +81,12 @@ class Block(nn.Module):
         """Rectified sum of both ways."""
         through = self.second(self.first(features).relu())
         if not self.halves:
-            return (through + features).relu()
+            out: Tensor = (through + features).relu()
+            return out
         around = F.avg_pool2d(features, 2)
         sides = [max(a, b) for a, b in zip(through.shape, around.shape, strict=True)]
-        return (_grown(through, sides) + _grown(around, sides)).relu()
+        both: Tensor = _grown(through, sides) + _grown(around, sides)
+        return both.relu()
 
 
 def _grown(features: Tensor, sides: Sequence[int]) -> Tensor:
@@ -111,4 +113,4 @@ def face_embedding(path: str | Path | None = None) -> FaceEmbedding:
         raise DlibFileError(f"{file.path}: its last layer does not give {DIMENSIONS} dimensions")
     with torch.no_grad():
         network.linear.weight.copy_(last.weights.view(-1, DIMENSIONS).T)
-    return network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    return ready(network)
