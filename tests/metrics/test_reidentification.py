@@ -111,11 +111,10 @@ def test_the_metric_says_its_choices() -> None:
     metric = ReidentificationMetric(without_match="zero")
     metric.update(*batch([(0, 5, 1, True), (0, 5, 1, False), (1, 5, 2, False), (9, 6, 2, True), (4, 7, 2, False)]))
     numbers = metric.compute()
-    assert numbers["queries"] == 2
-    assert numbers["CMC-1"] == 0.5
-    rows = {measure.row for measure in metric.measures.values()}
-    assert rows == {"other cameras only, queries without match count 0"}
-    assert set(numbers) == set(metric.measures)
+    assert numbers["queries (other cameras, unmatched 0)"] == 2
+    assert numbers["CMC-1 (other cameras, unmatched 0)"] == 0.5
+    assert list(numbers) == list(metric.measures)
+    assert "mAP (all cameras, unmatched skipped)" in ReidentificationMetric(camera_rule=False).measures
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def _of_ranking(hits: Bool[Tensor, "q g"], ks: Sequence[int]) -> Float[Tensor, "
 class ReidentificationMetric(ImageRecords):
     """`reidentification` of the images of a data set whose targets say ``is_query`` and ``camera``.
 
-    Where no target says whether it is a query, each is one and looks among all others. The choices stand beside the
-    numbers, as the row of a table.
+    Where no target says whether it is a query, each is one and looks among all others. The choices stand in the name of
+    every number.
 
     Args:
         ks: see `reidentification`.
@@ -127,15 +127,19 @@ class ReidentificationMetric(ImageRecords):
     @property
     def protocol(self) -> str:
         """The choices, in words."""
-        cameras = "other cameras only" if self.camera_rule else "all cameras"
-        return f"{cameras}, queries without match {'skipped' if self.without_match == 'skip' else 'count 0'}"
+        cameras = "other cameras" if self.camera_rule else "all cameras"
+        return f"{cameras}, unmatched {'skipped' if self.without_match == 'skip' else '0'}"
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """mAP comes first; all stand in the row of the protocol."""
-        names = ("mAP", "mINP", *(f"CMC-{k}" for k in self.ks))
-        found = {name: Measure(headline=True, row=self.protocol, column=name) for name in names}
-        return {**found, "queries": Measure(unit="number", curve=False, row=self.protocol, column="queries")}
+        """mAP comes first; every name ends in the protocol, as numbers of two protocols are not compared."""
+        columns = ("mAP", "mINP", *(f"CMC-{k}" for k in self.ks))
+        found = {self._named(name): Measure(headline=True, row=self.protocol, column=name) for name in columns}
+        number = Measure(unit="number", curve=False, row=self.protocol, column="queries")
+        return {**found, self._named("queries"): number}
+
+    def _named(self, name: str) -> str:
+        return f"{name} ({self.protocol})"
 
     def update(self, predictions: Sequence[EmbeddingPrediction], batch: Batch) -> None:
         """Adds images: their embeddings, classes, cameras and sides."""
@@ -154,7 +158,7 @@ class ReidentificationMetric(ImageRecords):
     def compute(self) -> dict[str, float]:
         """All measures, as shares; -1 without any image, and the queries are not a number."""
         if not self.records():
-            return {**dict.fromkeys(self.measures, -1.0), "queries": math.nan}
+            return {**dict.fromkeys(self.measures, -1.0), self._named("queries"): math.nan}
         vectors, labels, cameras, asks = zip(*self.records().values(), strict=True)
         if self.camera_rule and None in cameras:
             raise ValueError(
@@ -171,4 +175,4 @@ class ReidentificationMetric(ImageRecords):
             is_query=torch.tensor(told) if told else None,
         )
         found = reidentification(images, ks=self.ks, camera_rule=self.camera_rule, without_match=self.without_match)
-        return {name: found[name] for name in self.measures}
+        return {name: found[measure.column] for name, measure in self.measures.items()}

@@ -79,38 +79,39 @@ def chinese_whispers(
         ValueError: as for `connected_groups`.
     """
     forest = _Forest(len(embeddings), never, always)
+    neighbours = _neighbours(embeddings, threshold)
+    units = forest.members()  # what is always together moves together
+    names, group = list(units), {unit: unit for unit in units}
+    inside = {unit: {unit} for unit in units}
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(rounds):
+        changed = False
+        for place in torch.randperm(len(names), generator=generator).tolist():
+            unit = names[place]
+            votes: dict[int, float] = {}
+            for other, weight in (pair for member in units[unit] for pair in neighbours[member]):
+                if (root := forest.root(other)) != unit:
+                    votes[group[root]] = votes.get(group[root], 0.0) + weight
+            free = [name for name in votes if not any(forest.apart(unit, other) for other in inside[name] - {unit})]
+            best = min(free, key=lambda name, votes=votes: (-votes[name], name), default=group[unit])
+            if best != group[unit]:
+                inside[group[unit]].discard(unit)
+                inside[best].add(unit)
+                group[unit], changed = best, True
+        if not changed:
+            break
+    return _numbered(group[forest.root(row)] for row in range(len(embeddings)))
+
+
+def _neighbours(embeddings: Tensor, threshold: float) -> list[list[tuple[int, float]]]:
+    """Of each row those nearer than ``threshold``, with their weights, from 1 at distance 0 to 0 at the threshold."""
     rows, columns, distances = near_pairs(embeddings, threshold)
     weights = (1 - distances.double() / threshold).tolist()
     neighbours: list[list[tuple[int, float]]] = [[] for _ in range(len(embeddings))]
     for one, other, weight in zip(rows.tolist(), columns.tolist(), weights, strict=True):
         neighbours[one].append((other, weight))
         neighbours[other].append((one, weight))
-    units = forest.members()  # what is always together moves together
-    names = list(units)
-    group = {unit: unit for unit in units}
-    inside = {unit: {unit} for unit in units}
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(rounds):
-        changed = False
-        for place in torch.randperm(len(units), generator=generator).tolist():
-            unit = names[place]
-            votes: dict[int, float] = {}
-            for member in units[unit]:
-                for other, weight in neighbours[member]:
-                    if (root := forest.root(other)) != unit:
-                        votes[group[root]] = votes.get(group[root], 0.0) + weight
-            allowed = [
-                (-count, name)
-                for name, count in votes.items()
-                if not any(forest.apart(unit, other) for other in inside[name] - {unit})
-            ]
-            if allowed and (best := min(allowed)[1]) != group[unit]:
-                inside[group[unit]].discard(unit)
-                inside[best].add(unit)
-                group[unit], changed = best, True
-        if not changed:
-            break
-    return _numbered([group[forest.root(row)] for row in range(len(embeddings))])
+    return neighbours
 
 
 def near_pairs(
