@@ -15,7 +15,7 @@ from visus.data.datasets import DATASETS
 from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
-from visus.systems import classification, detection, instances, meta_learning, metric_learning, segmentation
+from visus.systems import classification, detection, faces, instances, meta_learning, metric_learning, segmentation
 from visus.types import Schema
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 LOSSES: dict[str, Callable[..., Any]] = {
     name: builder for problem in PROBLEMS.values() for name, builder in problem.losses.items()
 }
+READY: dict[str, Callable[[], tuple[nn.Module, Schema]]] = {"faces": lambda: (faces.face_finder(), faces.FACE_SCHEMA)}
+"""Networks that come with their weights in a package (`visus.nn.published.PACKAGED`) and are not trained here."""
 __getattr__ = lazily(__name__, {"METRICS": "visus.metrics.named"})  # torchmetrics takes a second; predicting needs none
 
 BODY = "body"
 """The argument of builders that take a backbone of somebody's own."""
 
-__all__ = ["DATASETS", "LOSSES", "METRICS", "MODELS", "PROBLEMS", "build_model", "build_task", "problem_of"]
+__all__ = ["DATASETS", "LOSSES", "METRICS", "MODELS", "PROBLEMS", "READY", "build_model", "build_task", "problem_of"]
 
 
 def problem_of(model_name: str) -> Problem:

@@ -150,7 +150,7 @@ class ClassTarget(_OnDevice):
 
     ``probabilities`` replace the label in training where two images were mixed (mixup, CutMix). ``is_query`` says
     whether retrieval looks for images of the same class as this one, or looks at this one; None where every image is
-    both.
+    both. ``camera`` is the number of the camera that took it, for re-identification.
     """
 
     label: Int64[Tensor, ""]
@@ -159,6 +159,7 @@ class ClassTarget(_OnDevice):
     box_xyxy: Float[Tensor, " 4"] | None = None
     probabilities: Float[Tensor, " c"] | None = None
     is_query: bool | None = None
+    camera: int | None = None
 
 
 @dataclass(frozen=True)

@@ -220,7 +220,7 @@ def _embedding(index: int, right: bool) -> tuple[EmbeddingPrediction, ClassTarge
     place = label if right else (label + view) % 3
     vector = torch.full((8,), 0.01 * view)
     vector[place] += 1
-    return EmbeddingPrediction(vector, SIZE), ClassTarget(torch.tensor(label), SIZE, image_id=index)
+    return EmbeddingPrediction(vector, SIZE), ClassTarget(torch.tensor(label), SIZE, image_id=index, camera=view)
 
 
 def _episode(index: int, right: bool) -> tuple[EpisodePrediction, EpisodeTarget]:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from visus.catalog import DATASETS
+from visus.systems.faces import is_installed
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -53,3 +54,10 @@ def test_new_kinds_are_learned_from_one_image(model: str, capsys: pytest.Capture
     said = capsys.readouterr().out
     assert "after {'accuracy': " in said
     assert "'transductive': 1.0" in said or model == "prototypical_conv4"
+
+
+@pytest.mark.skipif(not is_installed(), reason="the extra faces is not installed")
+def test_faces_are_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (90, 60), (90, 120, 60)).save(tmp_path / "meadow.png")
+    runpy.run_path(str(EXAMPLES / "faces.py"))["main"]([str(tmp_path)])
+    assert "0 faces of 0 people" in capsys.readouterr().out

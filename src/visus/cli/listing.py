@@ -47,7 +47,7 @@ def _entry(kind: Kind, name: str) -> str:
     """All that is known of one entry: a recipe as JSON, anything else by its documentation and its options."""
     from visus import catalog
     from visus.names import find
-    from visus.nn.published import PUBLISHED
+    from visus.nn.published import PACKAGED, PUBLISHED
     from visus.recipes import RECIPES
 
     if kind == "recipes":
@@ -57,7 +57,7 @@ def _entry(kind: Kind, name: str) -> str:
         "datasets": catalog.DATASETS,
         "losses": catalog.LOSSES,
         "metrics": catalog.METRICS,
-        "weights": PUBLISHED,
+        "weights": PUBLISHED | PACKAGED,
     }
     entry = find(
         entries[kind],
@@ -123,7 +123,9 @@ def _recipes() -> Table:
 
 
 def _weights() -> Table:
-    from visus.nn.published import PUBLISHED
+    from importlib.util import find_spec
+
+    from visus.nn.published import PACKAGED, PUBLISHED
     from visus.predict.stored import architecture_of, is_cached
 
     table = _table("weights", "name", "published measure", "MB", "cached", "licence", "use")
@@ -134,6 +136,9 @@ def _weights() -> Table:
         )
         here = "yes" if is_cached(name) else ""
         table.add_row(name, _metric(weights.metric), f"{weights.size_mb:.0f}", here, weights.licence, use)
+    for name, packaged in PACKAGED.items():
+        here = "yes" if find_spec(packaged.package) else f"extra {packaged.extra}"
+        table.add_row(name, "", f"{packaged.size_mb:.0f}", here, packaged.licence, "visus predict")
     return table
 
 

@@ -17,6 +17,7 @@ from visus.data.readers import (
     image_folder,
     in_shop,
     labelme,
+    market1501,
     mask_folder,
     miniimagenet,
     object_masks,
@@ -39,6 +40,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "in_shop": in_shop.ENTRY,
     "omniglot": omniglot.ENTRY,
     "miniimagenet": miniimagenet.ENTRY,
+    "market1501": market1501.ENTRY,
     "yolo": yolo.ENTRY,
     "voc": voc.ENTRY,
     "voc_semantic": voc_semantic.ENTRY,
@@ -57,4 +59,5 @@ DATASETS: dict[str, DatasetEntry] = {
     "vignettes_objects": vignettes.OBJECTS_ENTRY,
     "vignettes_identities": vignettes.IDENTITIES_ENTRY,
     "vignettes_novel": vignettes.NOVEL_ENTRY,
+    "vignettes_cameras": vignettes.CAMERAS_ENTRY,
 }

@@ -14,6 +14,7 @@ from visus.metrics import (
     SemanticMetric,
     VocMetric,
 )
+from visus.metrics.reidentification import ReidentificationMetric
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
@@ -23,4 +24,5 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,
     "episodes": EpisodeMetric,
+    "reidentification": ReidentificationMetric,
 }

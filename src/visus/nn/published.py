@@ -10,6 +10,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Weights of a network that is ready to predict, inside of another package.
+
+    Args:
+        package: as it is imported.
+        extra: of visus, which installs it.
+        size_mb: of the files that are read, in units of 2^20 bytes.
+        licence: of the files.
+    """
+
+    package: str
+    extra: str
+    size_mb: float
+    licence: str
+
+
+PACKAGED: dict[str, PackagedWeights] = {
+    "faces": PackagedWeights("face_recognition_models", "faces", 30.85, "CC0-1.0"),
+}
+"""By the name that `visus.load` and ``visus predict`` know them by."""
+
 _BASE = "https://download.pytorch.org/models/"
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from visus.data.files.suffixes import SUFFIXES
 from visus.names import closest_path, suggestion
-from visus.nn.published import PUBLISHED
+from visus.nn.published import PACKAGED, PUBLISHED
 from visus.predict.sources import VIDEO_SUFFIXES
 
 WEIGHTS_FILE: Final = "weights.safetensors"
@@ -30,7 +30,7 @@ def why_no_model(name: str, *, models: Collection[str], recipes: Collection[str]
         return _why_no_run(name, path)
     if path.is_file():
         return _why_no_weights(name, path)
-    if name in PUBLISHED:
+    if name in PUBLISHED or name in PACKAGED:
         return ""
     if (Path("runs") / name / WEIGHTS_FILE).is_file():
         return f"{name}: no such run folder here; did you mean runs/{name}?"
@@ -41,7 +41,7 @@ def why_no_model(name: str, *, models: Collection[str], recipes: Collection[str]
         return f"{name} is a recipe, not a trained model; train it first (visus train {name}), then give the run folder"
     if name in models:
         return f"{name} has no published weights; train it first (visus train), then give the run folder"
-    return f"{name}: neither a run folder nor published weights{suggestion(name, [*PUBLISHED, *_runs()])}"
+    return f"{name}: neither a run folder nor published weights{suggestion(name, [*PUBLISHED, *PACKAGED, *_runs()])}"
 
 
 def _why_no_run(name: str, folder: Path) -> str:

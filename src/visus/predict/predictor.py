@@ -206,7 +206,7 @@ def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBac
 
     Args:
         name_or_run: a run folder, a ``.safetensors`` file that visus wrote, or the name of published weights such as
-            ``maskrcnn_resnet50_fpn``, which are fetched once.
+            ``maskrcnn_resnet50_fpn``, which are fetched once, or of those in a package, such as ``faces``.
         device: such as ``cpu`` or ``cuda:1``; None picks a GPU where there is one.
         backbone: the backbone of your own that the run was trained with, or what makes it.
 
@@ -214,6 +214,9 @@ def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBac
         VisusError: nothing of that name exists; the message says what does.
         WeightsError: the file does not hold what the model needs.
     """
+    if str(name_or_run) in catalog.READY:
+        network, schema = catalog.READY[str(name_or_run)]()
+        return Predictor(network, schema, device=device)
     stored = find_weights(name_or_run)
     averaged = catalog.problem_of(stored.model).averaged
     body = None if backbone is None else as_backbone(backbone)

@@ -16,7 +16,7 @@ from visus.download import cache_path, fetch
 from visus.errors import VisusError
 from visus.names import suggestion
 from visus.nn.backbones import Backbone, without_pretrained
-from visus.nn.published import PUBLISHED
+from visus.nn.published import PACKAGED, PUBLISHED
 from visus.nn.weights import StateDict, load_state, read_weights, remap_torchvision, set_frozen_eps
 from visus.predict.model_words import WEIGHTS_FILE, why_no_model
 from visus.predict.published_schemas import published_schema
@@ -101,6 +101,8 @@ def find_weights(name_or_run: str | Path) -> StoredWeights:
     name, path = str(name_or_run), Path(name_or_run).expanduser()
     if reason := why_no_model(name, models=catalog.MODELS):
         raise VisusError(reason)
+    if name in PACKAGED:
+        raise VisusError(f"{name} is ready to predict (visus predict {name} IMAGES) and cannot be trained or measured")
     if path.exists():
         file = path / WEIGHTS_FILE if path.is_dir() else path
         return _with_names(_in_file(file), file.parent / TAUGHT / WEIGHTS_FILE)

@@ -197,6 +197,18 @@ def descriptor_lite0_sop() -> Recipe:
     return replace(recipe, name="descriptor_lite0_sop", fit=replace(recipe.fit, val_every_epochs=5))
 
 
+def reid_vignettes() -> Recipe:
+    """Re-identification of drawn individuals by four cameras, on EfficientNet-Lite0, for a CPU.
+
+    ``visus train reid_vignettes``; then ``visus evaluate RUN --split test --metric reid_all_cameras`` shows how much
+    the cameras flatter. Not measured.
+    """
+    base = metric_table(Setting())["triplet"].recipe
+    data = replace(base.data, dataset="vignettes_cameras", root="", val="val")
+    fit = FitRecipe(epochs=40, max_minutes=10.0, val_every_epochs=10)
+    return replace(base, name="reid_vignettes", data=data, fit=fit, metric="market1501")
+
+
 def _model(embedding_dim: int, *, normalise: bool = True) -> dict[str, Option]:
     """A pretrained descriptor."""
     return {"embedding_dim": embedding_dim, "normalise": normalise, "pretrained": True}
@@ -247,6 +259,7 @@ def _on(method: Callable[[DatasetName], Recipe], dataset: DatasetName) -> Callab
 METHODS = (contrastive, lifted_structure, npairs, clustering, proxy_nca, margin, hdc, abier, abe2, abe4, abe8)
 METRIC_LEARNING: dict[str, Callable[[], Recipe]] = {
     "descriptor_lite0_sop": descriptor_lite0_sop,
+    "reid_vignettes": reid_vignettes,
     **{f"{method.__name__}_{dataset}": _on(method, dataset) for method in METHODS for dataset in TITLES},
 }
 """Every recipe of this page by its name."""

@@ -15,9 +15,11 @@ from visus.systems.metric_learning.abier import ABIERCriterion
 from visus.systems.metric_learning.losses import (
     LOSSES,
     MarginLoss,
+    arcface_loss,
     circle_loss,
     clustering_loss,
     contrastive_loss,
+    cosface_loss,
     lifted_structure_loss,
     margin_loss,
     npairs_loss,
@@ -56,6 +58,10 @@ CASES: dict[str, Loss] = {
     "proxy_nca": partial(proxy_nca_loss, proxies=PROXIES),
     "proxy_nca, included": partial(proxy_nca_loss, proxies=PROXIES, positive_in_denominator=True, scale=3.0),
     "proxy_nca, any length": partial(proxy_nca_loss, proxies=PROXIES, normalise=False, scale=0.3),
+    "arcface": partial(arcface_loss, weights=PROXIES, s=8.0),
+    "arcface, wide": partial(arcface_loss, weights=PROXIES, s=4.0, m=1.5),
+    "arcface, easy": partial(arcface_loss, weights=PROXIES, s=8.0, easy_margin=True),
+    "cosface": partial(cosface_loss, weights=PROXIES, s=8.0),
     "margin": seeded_margin,
     "margin, nu": partial(seeded_margin, nu=0.1),
     "triplet": triplet_loss,
@@ -137,7 +143,9 @@ def test_the_gradient_of_proxy_nca_at_any_length(length: float) -> None:
     assert torch.allclose(found.grad.double() * length, expected.grad * length, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(("proxy", "margin"))])
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if not name.startswith(("proxy", "margin", "arcface", "cosface"))]
+)
 def test_names_of_classes_do_not_matter(name: str) -> None:
     embeddings, labels = batch()
     renamed = torch.tensor([40, 7, 900_000_000_000, -3])[labels]
@@ -150,6 +158,8 @@ def test_classes_may_change_names_with_their_parameters() -> None:
     proxies = torch.empty_like(PROXIES).index_copy_(0, moved, PROXIES)
     expected = proxy_nca_loss(embeddings, labels, PROXIES)
     torch.testing.assert_close(proxy_nca_loss(embeddings, moved[labels], proxies), expected)
+    for loss in (arcface_loss, cosface_loss):
+        torch.testing.assert_close(loss(embeddings, moved[labels], proxies), loss(embeddings, labels, PROXIES))
     beta = torch.linspace(0.9, 1.3, CLASSES, dtype=torch.float64)
     torch.manual_seed(3)
     found = margin_loss(embeddings, moved[labels], torch.empty_like(beta).index_copy_(0, moved, beta))
@@ -283,6 +293,9 @@ def test_modules_are_their_functions(name: str) -> None:
     if name == "proxy_nca":
         module = LOSSES[name](num_classes=CLASSES, embedding_dim=DIMENSIONS)
         expected = proxy_nca_loss(embeddings, labels, module.proxies)
+    elif name in ("arcface", "cosface"):
+        module = LOSSES[name](num_classes=CLASSES, embedding_dim=DIMENSIONS)
+        expected = {"arcface": arcface_loss, "cosface": cosface_loss}[name](embeddings, labels, module.weights)
     elif name == "margin":
         module = LOSSES[name](num_classes=CLASSES)
         torch.manual_seed(0)
@@ -327,13 +340,20 @@ def test_labels_without_a_proxy_or_boundary_are_refused() -> None:
         proxy_nca_loss(embeddings, labels, PROXIES[:3])
     with pytest.raises(ValueError, match="labels go from 0 to 3, but there are 2 boundaries"):
         margin_loss(embeddings, labels, torch.ones(2))
+    for loss in (arcface_loss, cosface_loss):
+        with pytest.raises(ValueError, match="labels go from 0 to 3, but there are weights of 3 classes"):
+            loss(embeddings, labels, PROXIES[:3])
+        with pytest.raises(ValueError, match="at least 2"):
+            loss(embeddings, labels * 0, PROXIES[:1])
+    with pytest.raises(ValueError, match="an angle of 0 to pi"):
+        arcface_loss(embeddings, labels, PROXIES, m=4.0)
     with pytest.raises(ValueError, match="at least 2"):
         proxy_nca_loss(embeddings, labels * 0, PROXIES[:1])
 
 
 def test_length_matters_exactly_where_it_should() -> None:
     embeddings, labels = batch()
-    for name in ("contrastive", "clustering", "proxy_nca", "margin", "triplet"):
+    for name in ("contrastive", "clustering", "proxy_nca", "margin", "triplet", "arcface", "cosface"):
         torch.testing.assert_close(CASES[name](embeddings * 3, labels), CASES[name](embeddings, labels))
     for name in ("lifted", "npairs", "triplet, batch hard"):
         assert not torch.isclose(CASES[name](embeddings * 3, labels), CASES[name](embeddings, labels))

@@ -42,6 +42,11 @@ def _open_identities(root: Path, split: str, *, for_training: bool = False) -> S
     return VignetteIdentities(split=cast(Any, split))
 
 
+def _open_cameras(root: Path, split: str, *, for_training: bool = False) -> SampleDataset:
+    find(LENGTH, split, "split of drawn data")
+    return VignetteIdentities(split=cast(Any, split), cameras=4)
+
+
 ENTRY = DatasetEntry(
     open=_drawn(Vignettes),
     write_fake=None,
@@ -68,4 +73,9 @@ NOVEL_ENTRY = replace(
     summary="drawn images of one object; the categories of val and test are unseen, for few-shot learning",
     size="5,000 images of 8, 5 and 10 categories",
     unseen_classes=True,
+)
+CAMERAS_ENTRY = replace(
+    IDENTITIES_ENTRY,
+    open=_open_cameras,
+    summary="drawn individuals by four cameras, with queries and a gallery",
 )

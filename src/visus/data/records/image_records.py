@@ -32,6 +32,7 @@ class ImageRecord:
         super_label: the number of its superclass.
         box_xyxy: where the object is.
         is_query: whether an evaluation asks for it (else it is searched); None where every image is both.
+        camera: the number of the camera that took it.
     """
 
     path: str
@@ -39,6 +40,7 @@ class ImageRecord:
     super_label: int | None = None
     box_xyxy: Box | None = None
     is_query: bool | None = None
+    camera: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
     """The images in the order of their records, the labels counted from 0.
 
     Args:
-        listed: the images; either all or none have a super-label, a box, a part in evaluation. The numbers of the
-            classes become ``category_ids``, and "class 7" the name of one that has none.
+        listed: the images; either all or none have a super-label, a box, a part in evaluation, a camera. The numbers of
+            the classes become ``category_ids``, and "class 7" the name of one that has none.
         crop: show only what is in the box.
 
     Raises:
@@ -98,6 +100,7 @@ def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
     boxes = [record.box_xyxy for record in records if record.box_xyxy]
     supers = [record.super_label for record in records if record.super_label is not None]
     asks = [record.is_query for record in records if record.is_query is not None]
+    cameras = [record.camera for record in records if record.camera is not None]
     return LabelledImages(
         folder=listed.folder,
         names=[record.path for record in records],
@@ -106,6 +109,7 @@ def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
         boxes_xyxy=torch.tensor(boxes) if boxes else None,
         super_labels=torch.unique(torch.tensor(supers), return_inverse=True)[1] if supers else None,
         is_query=torch.tensor(asks) if asks else None,
+        cameras=torch.tensor(cameras) if cameras else None,
         crop=crop,
     )
 

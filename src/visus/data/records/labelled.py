@@ -28,6 +28,7 @@ class LabelledImages(ImageFiles):
             are clipped to their image.
         super_labels: the superclass of each image.
         is_query: whether retrieval asks for an image (else it is searched); None where every image is both.
+        cameras: the number of the camera that took each image; None where nobody says.
         crop: show only what is in the boxes.
 
     Raises:
@@ -44,13 +45,14 @@ class LabelledImages(ImageFiles):
         boxes_xyxy: Float[Tensor, "n 4"] | None = None,
         super_labels: Int64[Tensor, " n"] | None = None,
         is_query: Bool[Tensor, " n"] | None = None,
+        cameras: Int64[Tensor, " n"] | None = None,
         crop: bool = False,
     ) -> None:
         if crop and boxes_xyxy is None:
             raise AnnotationError(f"{folder}: images without boxes cannot be cropped to them")
         super().__init__(folder=folder, names=names, schema=schema)
         self.labels, self.boxes_xyxy, self.crop = labels, boxes_xyxy, crop
-        self.super_labels, self.is_query = super_labels, is_query
+        self.super_labels, self.is_query, self.cameras = super_labels, is_query, cameras
 
     def _image(self, index: int) -> UInt8[Tensor, "3 h w"]:
         image = super()._image(index)
@@ -73,7 +75,8 @@ class LabelledImages(ImageFiles):
         if self.boxes_xyxy is not None and not self.crop and not bool(self.boxes_xyxy[place].isnan().any()):
             box = clipped(self.boxes_xyxy[place][None], size, self.path(index))[0]
         asks = None if self.is_query is None else bool(self.is_query[place])
-        return ClassTarget(self.labels[place].clone(), size, place, box, is_query=asks)
+        camera = None if self.cameras is None else int(self.cameras[place])
+        return ClassTarget(self.labels[place].clone(), size, place, box, is_query=asks, camera=camera)
 
     def _window(self, index: int, size: tuple[int, int]) -> tuple[slice, slice]:
         """The whole pixels that an image's box touches, at least one."""

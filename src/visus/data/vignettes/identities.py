@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
+from visus.data.vignettes.cameras import camera_of, photograph
 from visus.data.vignettes.dataset import SPLITS, Split
 from visus.data.vignettes.kinds import CATEGORIES, KINDS
 from visus.data.vignettes.portraits import draw_portrait
@@ -26,6 +28,9 @@ class VignetteIdentities:
         size: pixels of the square picture's side.
         seed: another seed gives other scenes and other individuals.
         categories: what the individuals are: any that vignettes draws.
+        cameras: that the views of an individual are taken by in turns, each with colours, brightness and sharpness of
+            its own (see `visus.data.vignettes.cameras`); 0 for none. Outside of "train" the first view by each camera
+            then is a query and the others are the gallery.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class VignetteIdentities:
         size: int = 96,
         seed: int = 0,
         categories: Sequence[str] = CATEGORIES,
+        cameras: int = 0,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f"vignette identities have no split {split!r}; they have {', '.join(SPLITS)}")
@@ -44,11 +50,14 @@ class VignetteIdentities:
             raise ValueError(f"individuals and views must be at least 1, not {individuals} and {views}")
         if size < 32:
             raise ValueError(f"vignette identities are drawn at 32 pixels or more a side, not {size}")
+        if cameras and not 1 <= cameras < views:
+            raise ValueError(f"with {views} views there can be 1 to {views - 1} cameras, not {cameras}")
         unknown = [name for name in categories if name not in KINDS]
         if unknown or not categories:
             raise ValueError(f"vignettes draws {', '.join(KINDS)}; not {unknown or 'nothing'}")
         self.split, self.individuals, self.views = split, individuals, views
         self.side, self.seed, self.categories = size, seed, tuple(categories)
+        self.cameras = tuple(camera_of(number, seed) for number in range(cameras))
         numbers = torch.arange(len(self.categories) * individuals * views)
         self.labels = numbers // views
         """Int64 [n]: the individual of each picture."""
@@ -78,4 +87,10 @@ class VignetteIdentities:
         # Others come from the same few hundred; that some are leads elsewhere makes the backgrounds honest.
         cast = Cast(self.categories, f"{self.seed} {self.split}", self.individuals, lead)
         target = ClassTarget(torch.tensor(label), self.size(index), index)
-        return draw_portrait(lambda attempt: f"{key} {attempt}", cast, self.side, target, self.path(index))
+        sample = draw_portrait(lambda attempt: f"{key} {attempt}", cast, self.side, target, self.path(index))
+        if not self.cameras:
+            return sample
+        camera = view % len(self.cameras)
+        asks = None if self.split == "train" else view < len(self.cameras)
+        taken = replace(sample.target, camera=camera, is_query=asks)
+        return replace(sample, input=photograph(sample.input, self.cameras[camera]), target=taken)

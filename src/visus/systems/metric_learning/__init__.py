@@ -23,7 +23,7 @@ from visus.systems.metric_learning.descriptor import (
 )
 from visus.systems.metric_learning.hdc import HDC, HDCCriterion, hdc_googlenet, hdc_lite0, hdc_resnet50
 from visus.systems.metric_learning.losses import LOSSES
-from visus.systems.metric_learning.measured import KS, retrieval_metric
+from visus.systems.metric_learning.measured import KS, all_cameras_metric, market1501_metric, retrieval_metric
 from visus.systems.metric_learning.outputs import EmbeddingOutputs
 from visus.types import ClassTarget
 
@@ -58,6 +58,7 @@ PROBLEM = Problem(
         Architecture(ABES, {"abe": ABECriterion}),
     ),
     metric=retrieval_metric,
+    metrics={"market1501": market1501_metric, "reid_all_cameras": all_cameras_metric},
     val_losses=False,
     unseen_classes=True,
 )

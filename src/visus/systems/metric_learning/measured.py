@@ -8,6 +8,7 @@ from visus.training.recipe import Recipe
 from visus.types import Schema
 
 if TYPE_CHECKING:
+    from visus.metrics.reidentification import ReidentificationMetric
     from visus.metrics.retrieval import RetrievalMetric
 
 KS = (1, 2, 4, 8, 10, 100, 1000)
@@ -19,3 +20,17 @@ def retrieval_metric(model: Any, recipe: Recipe, schema: Schema) -> RetrievalMet
     from visus.metrics.retrieval import RetrievalMetric  # torchmetrics takes a second to import; predicting needs none
 
     return RetrievalMetric(ks=KS, precision=recipe.fit.monitor in ("MAP@R", "R-precision"))
+
+
+def market1501_metric(model: Any, recipe: Recipe, schema: Schema) -> ReidentificationMetric:
+    """The protocol of Market-1501: other cameras only, and queries without a match are skipped."""
+    from visus.metrics.reidentification import ReidentificationMetric
+
+    return ReidentificationMetric()
+
+
+def all_cameras_metric(model: Any, recipe: Recipe, schema: Schema) -> ReidentificationMetric:
+    """The same without the rule of the cameras, which flatters."""
+    from visus.metrics.reidentification import ReidentificationMetric
+
+    return ReidentificationMetric(camera_rule=False)
