@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -93,27 +93,23 @@ class Adder:
     metadata: Callable[[Item], Metadata] = lambda item: {}
     watch: Watch = lambda report: None
 
-    def add(self, items: Iterable[Item]) -> tuple[Report, set[bytes]]:
+    def add(self, items: Iterable[Item], known: Mapping[str, SeenFile] | None = None) -> tuple[Report, set[bytes]]:
         """Adds the images of items; what became of them, and the hashes of those that were read.
+
+        Args:
+            items: images.
+            known: files that are not read again where they did not change; None for those of the store.
 
         Raises:
             OutsideRootError: a file that does not lie below the root; what came before it is added.
             DiskFullError: there is no room; what was reported is there.
         """
-        known, report, read = self.store.files(), Report(), set[bytes]()
-        batch = _Batch()
-        for item in items:
-            report.images += 1
-            path = place_of(item, self.root)
-            file = _stat(path, item) if path else None
-            if file is not None and self._is_unchanged(known.get(file.path), file):
-                self._say_again(known[file.path].pixels, item)
-                report.unchanged += 1
-                continue
+        report, read, batch = Report(), set[bytes](), _Batch()
+        for item, file in self.unread(items, report, known):
             try:
                 pixels = item.read()
             except (VisusError, OSError) as error:
-                report.failures.append((item.name or path, str(error)))
+                report.failures.append((item.name or item.path, str(error)))
                 continue
             digest = pixel_hash(pixels)
             read.add(digest)
@@ -124,6 +120,25 @@ class Adder:
                 batch = _Batch()
         self._finish(batch, report)
         return report, read
+
+    def unread(
+        self, items: Iterable[Item], report: Report, known: Mapping[str, SeenFile] | None = None
+    ) -> Iterator[tuple[Item, SeenFile | None]]:
+        """The images that have to be read, and their files; the others are reported, and what is said of them is kept.
+
+        Raises:
+            OutsideRootError: a file that does not lie below the root.
+        """
+        known = self.store.files() if known is None else known
+        for item in items:
+            report.images += 1
+            path = place_of(item, self.root)
+            file = _stat(path, item) if path else None
+            if file is not None and self._is_unchanged(known.get(file.path), file):
+                self._say_again(known[file.path].pixels, item)
+                report.unchanged += 1
+            else:
+                yield item, file
 
     @staticmethod
     def _is_unchanged(before: SeenFile | None, now: SeenFile) -> bool:

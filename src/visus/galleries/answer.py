@@ -12,6 +12,7 @@ from PIL import Image
 from visus.draw.sheet import contact_sheet
 from visus.galleries.calibration import CHANCE
 from visus.galleries.entry import Entry
+from visus.galleries.store import Store
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,21 @@ def described(entry: Entry) -> Mapping[str, Any]:
     return {"id": entry.id, "paths": list(entry.paths), "size": [width, height], "metadata": dict(entry.metadata)}
 
 
-def grouped(entries: Sequence[Entry]) -> Group:
-    """A group, the entry with most pixels first."""
-    return Group(tuple(sorted(entries, key=lambda entry: (-entry.size[0] * entry.size[1], entry.id))))
+def matches_of(
+    store: Store,
+    ids: Sequence[int],
+    scores: Sequence[float],
+    *,
+    chances: Sequence[float] | None = None,
+    reasons: Sequence[str] | None = None,
+) -> tuple[Match, ...]:
+    """Entries with what was found out about them; one that was removed in between is left out."""
+    entries = {entry.id: entry for entry in store.entries(ids)}
+    told = zip(ids, scores, chances or [None] * len(ids), reasons or [""] * len(ids), strict=True)
+    return tuple(Match(entries[one], score, chance, why) for one, score, chance, why in told if one in entries)
+
+
+def groups_of(store: Store, groups: Sequence[Sequence[int]]) -> list[Group]:
+    """Groups of entries, of each the one with most pixels first."""
+    found = [sorted(store.entries(ids), key=lambda entry: (-entry.size[0] * entry.size[1], entry.id)) for ids in groups]
+    return [Group(tuple(entries)) for entries in found if entries]

@@ -9,19 +9,18 @@ from typing import Any, Final, Self
 
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image
 from torch import Tensor
 
 from visus.data.files.walk import files_below
-from visus.galleries.adding import Adder, Boxes, Report, Watch, cut_out, file_of, path_in, thumbnail
-from visus.galleries.answer import Answer, Group, Match, Verdict, as_picture, grouped, picture_of, short_name
+from visus.galleries.adding import Adder, Boxes, Report, Watch, file_of, path_in
+from visus.galleries.answer import Answer, Group, Verdict, groups_of, matches_of
 from visus.galleries.contents import Contents
 from visus.galleries.describer import DEFAULT, Describer, describer
 from visus.galleries.entry import Box, Metadata
 from visus.galleries.errors import GalleryError, OtherModelError
 from visus.galleries.filters import Condition
 from visus.galleries.groups import mutual_neighbours, near_duplicates
-from visus.galleries.queries import Query, combined, images_of, stacked
+from visus.galleries.queries import Asked, Query, asked_for, combined
 from visus.galleries.recommend import CANDIDATES, Wishes, recommended
 from visus.galleries.scan import MOST_DIMENSIONS, Closeness, ScanTable, directions, nearest, table_of
 from visus.galleries.store import Store
@@ -218,17 +217,13 @@ class Gallery:
             GalleryError: no query, an unknown field, or a box without a pixel.
         """
         table = self._contents.filled_table()
-        pixels = [images_of(one) for one in query]
-        if box is not None:
-            if len(query) != 1 or len(pixels[0]) != 1:
-                raise GalleryError("a box needs one image: it says which part of that is meant")
-            pixels = [[cut_out(pixels[0][0], box)]]
-        vectors = self._vectors(table, query, pixels)
-        negatives = self._vectors(table, unlike, [images_of(one) for one in unlike])
-        vector = combined(vectors, negatives, self.closeness)
-        rows, scores = nearest(table, vector[None], k, allowed=self._contents.allowed(table, where, gone=gone))
-        asked = tuple(self._small(one, shown) for one, shown in zip(query, pixels, strict=True))
-        return self._answer(table, vector, rows[0], scores[0], tuple(one for part in asked for one in part))
+        likes, dislikes = self._asked(table, query, box), self._asked(table, unlike)
+        vector = combined(likes, dislikes, self.closeness)
+        ids, scores = self.nearest(vector[None], k, where=where, gone=gone)
+        calibration = self._contents.calibration(table)
+        chances = None if calibration is None else calibration.by_chance(vector, scores[0]).tolist()
+        found = matches_of(self.store, ids[0].tolist(), scores[0].tolist(), chances=chances)
+        return Answer(found, self.closeness, tuple(one.picture for one in likes))
 
     def verify(self, one: Query, other: Query) -> Verdict:
         """How alike two images or entries are.
@@ -237,16 +232,16 @@ class Gallery:
             GalleryError: something that is not one image.
         """
         table = self._contents.table()
-        sides = [self._vectors(table, [side], [images_of(side)]) for side in (one, other)]
-        if any(len(side) != 1 for side in sides):
-            raise GalleryError("verify compares one image with one other")
-        _, scores = nearest(table_of(sides[1], self.closeness), sides[0], 1)
+        asked = self._asked(table, (one, other))
+        if len(asked) != 2:
+            raise GalleryError(f"{len(asked)} images: verify compares one with one other")
+        ours, theirs = (side.vector[None] for side in asked)
+        _, scores = nearest(table_of(theirs, self.closeness), ours, 1)
         calibration = self._contents.calibration(table)
         if calibration is None:
             return Verdict(float(scores[0, 0]), None)
         by_chance = replace(calibration, entries=1).by_chance
-        chances = [by_chance(side[0], scores[0]) for side in sides]
-        return Verdict(float(scores[0, 0]), float(torch.stack(chances).max()))
+        return Verdict(float(scores[0, 0]), max(float(by_chance(side[0], scores[0])) for side in (ours, theirs)))
 
     def recommend(
         self,
@@ -270,22 +265,18 @@ class Gallery:
             GalleryError: nothing is liked.
         """
         table = self._contents.filled_table()
-        parts = [self._vectors(table, [one], [images_of(one)]) for one in (*liked, *disliked)]
-        owners = [owner for part, owner in zip(parts, (*liked, *disliked), strict=True) for _ in range(len(part))]
-        known = torch.cat(parts) if parts else torch.empty(0, table.vectors.shape[1])
-        likes = sum(len(part) for part in parts[: len(liked)])
-        wanted = combined(known[:likes], known[likes:], self.closeness)
+        likes, dislikes = self._asked(table, liked), self._asked(table, disliked)
+        wanted = combined(likes, dislikes, self.closeness)
         allowed = self._contents.allowed(table, where)
         allowed = torch.ones(len(table), dtype=torch.bool) if allowed is None else allowed
         shown = [one for one in (*liked, *disliked, *seen) if isinstance(one, int)]
         allowed &= ~torch.isin(table.ids, torch.tensor(shown, dtype=torch.int64))
-        rows, _ = nearest(table, wanted[None], wishes.k * CANDIDATES + len(owners), allowed=allowed)
-        chosen, scores, reasons = recommended(table, rows[0], wanted, known, wishes)
-        names = [f"resembles {self._named(owners[int(place)])}" for place in reasons]
-        entries = {entry.id: entry for entry in self.store.entries(table.ids[chosen].tolist())}
-        found = zip(table.ids[chosen].tolist(), scores.tolist(), names, strict=True)
-        matches = (Match(entries[one], score, reason=why) for one, score, why in found if one in entries)
-        return Answer(tuple(matches), "cosine")
+        rows, _ = nearest(table, wanted[None], CANDIDATES * wishes.k, allowed=allowed)
+        known = torch.stack([one.vector for one in (*likes, *dislikes)])
+        chosen, scores, alike = recommended(table, rows[0], wanted, known[: len(likes)], known, wishes)
+        reasons = [f"resembles {likes[place].name}" for place in alike.tolist()]
+        found = matches_of(self.store, table.ids[chosen].tolist(), scores.tolist(), reasons=reasons)
+        return Answer(found, "cosine", tuple(one.picture for one in likes))
 
     def duplicates(self, *, limit: float | None = None) -> list[Group]:
         """Groups of near-duplicates, the best of each first.
@@ -375,6 +366,8 @@ class Gallery:
             EmptyGalleryError: there is nothing to find.
             GalleryError: vectors of other dimensions, or not finite.
         """
+        if k < 1:
+            raise GalleryError(f"k must be at least 1, not {k}")
         table = self._contents.filled_table()
         self._contents.check(vectors)
         rows, scores = nearest(table, vectors.float(), k, allowed=self._contents.allowed(table, where, gone=gone))
@@ -383,41 +376,11 @@ class Gallery:
     def _adder(self, metadata: Callable[[Item], Metadata], boxes: Boxes | None, watch: Watch) -> Adder:
         return Adder(self.store, self.describer, self.root, boxes, metadata, watch)
 
-    def _vectors(self, table: ScanTable, queries: Sequence[Query], pixels: Sequence[list[Any]]) -> Float[Tensor, "n d"]:
-        """The vectors of entries and of images, in their order."""
-        images = [image for part in pixels for image in part]
-        described = iter(torch.from_numpy(self.describer.describe(images)) if images else torch.empty(0))
-        found = [
-            self._contents.vector(table, one) if isinstance(one, int) else torch.stack([next(described) for _ in part])
-            for one, part in zip(queries, pixels, strict=True)
-        ]
-        return stacked(found, table.vectors.shape[1])
-
-    def _answer(
-        self, table: ScanTable, vector: Tensor, rows: Tensor, scores: Tensor, asked: tuple[Image.Image, ...]
-    ) -> Answer:
-        calibration = self._contents.calibration(table)
-        chances = [None] * len(rows) if calibration is None else calibration.by_chance(vector, scores).tolist()
-        ids = table.ids[rows].tolist()
-        entries = {entry.id: entry for entry in self.store.entries(ids)}  # one may have been removed since
-        found = zip(ids, scores.tolist(), chances, strict=True)
-        matches = (Match(entries[one], score, chance) for one, score, chance in found if one in entries)
-        return Answer(tuple(matches), self.closeness, asked)
+    def _asked(self, table: ScanTable, queries: Sequence[Query], box: Box | None = None) -> list[Asked]:
+        return asked_for(queries, self._contents, table, lambda: self.describer, box)
 
     def _groups(self, rows: Sequence[Tensor]) -> list[Group]:
-        ids = self._contents.table().ids
-        groups = (grouped(self.store.entries(ids[part].tolist())) for part in rows)
-        return [group for group in groups if group.entries]
-
-    def _small(self, query: Query, pixels: Sequence[Any]) -> tuple[Image.Image, ...]:
-        if isinstance(query, int):
-            return tuple(map(picture_of, self.store.entries([query])))
-        return tuple(as_picture(thumbnail(image)) for image in pixels)
-
-    def _named(self, query: Query) -> str:
-        if isinstance(query, int):
-            return short_name(self.store.entries([query])[0])
-        return Path(query).name if isinstance(query, str | Path) else "the image"
+        return groups_of(self.store, [self._contents.table().ids[part].tolist() for part in rows])
 
     def _check(self, found: Describer) -> None:
         if found.fingerprint != self.settings["fingerprint"]:

@@ -68,5 +68,5 @@ def _groups(group_of: Tensor) -> list[Tensor]:
     """The rows of each group of more than one, the largest groups first."""
     order = group_of.argsort(stable=True)
     sizes = torch.unique_consecutive(group_of[order], return_counts=True)[1]
-    groups = [rows for rows in order.split(sizes.tolist()) if len(rows) > 1]
+    groups = [rows for rows in torch.split(order, sizes.tolist()) if len(rows) > 1]
     return sorted(groups, key=lambda rows: (-len(rows), int(rows[0])))

@@ -40,22 +40,23 @@ def recommended(
     table: ScanTable,
     rows: Int64[Tensor, " n"],
     wanted: Float[Tensor, " d"],
+    liked: Float[Tensor, "l d"],
     known: Float[Tensor, "m d"],
     wishes: Wishes,
 ) -> tuple[Int64[Tensor, " k"], Float64[Tensor, " k"], Int64[Tensor, " k"]]:
-    """The chosen of the candidates, their cosines to what is wanted, and the row of ``known`` that each is most like.
+    """The chosen of the candidates, their cosines to what is wanted, and the row of ``liked`` that each is most like.
 
     Args:
         table: the entries.
         rows: of the candidates.
         wanted: the vector that they should be like.
+        liked: what was liked.
         known: what was liked or disliked.
         wishes: how to choose.
     """
     vectors = _directions(table.vectors[rows])
     relevance = vectors @ _directions(wanted[None])[0]
-    to_known = vectors @ _directions(known).T  # [n, m]
-    open_ = to_known.amax(1) < wishes.duplicate
+    open_ = (vectors @ _directions(known).T).amax(1) < wishes.duplicate
     redundancy = torch.full_like(relevance, -torch.inf)
     chosen: list[int] = []
     while len(chosen) < wishes.k and bool(open_.any()):
@@ -67,7 +68,7 @@ def recommended(
         open_ &= likeness < wishes.duplicate
         open_[best] = False
     picked = torch.tensor(chosen, dtype=torch.int64)
-    return rows[picked], relevance[picked], to_known[picked].argmax(1)
+    return rows[picked], relevance[picked], (vectors[picked] @ _directions(liked).T).argmax(1)
 
 
 def _directions(vectors: Tensor) -> Float64[Tensor, "n d"]:

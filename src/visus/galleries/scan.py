@@ -83,7 +83,8 @@ class _Asked:
 
     @property
     def margin(self) -> Int32[Tensor, " q"]:
-        return (2 * self.errors / self.step + 2).ceil().clamp(max=2.0**30).to(torch.int32)
+        margin: Tensor = (2 * self.errors / self.step + 2).ceil().clamp(max=2.0**30)
+        return margin.to(torch.int32)
 
 
 def directions(
