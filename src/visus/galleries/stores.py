@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ def create_store(folder: Path, settings: Mapping[str, str], server: str | None =
     Args:
         folder: of the gallery; new or empty.
         settings: what the gallery is made with.
-        server: the address of a database that is to hold the entries.
+        server: the address of a database that is to hold the entries, in a schema called after the folder.
 
     Raises:
         FolderTakenError: the folder holds something.
@@ -33,8 +34,9 @@ def create_store(folder: Path, settings: Mapping[str, str], server: str | None =
             return SqliteStore.create(place / FILE, settings)
         from visus.galleries.postgres_store import PostgresStore
 
-        store = PostgresStore.create(server, settings)
-        write_whole(place / ADDRESS, store.address + "\n")
+        name = re.sub(r"[^a-z0-9_]", "_", f"visus_{place.resolve().name}".lower())[:50]
+        store = PostgresStore.create(server, name, settings)
+        write_whole(place / ADDRESS, f"{server}\n{name}\n")
         return store
     finally:
         release_folder(place)
@@ -51,7 +53,9 @@ def open_store(folder: Path) -> Store:
         return SqliteStore(folder / FILE)
     from visus.galleries.postgres_store import PostgresStore
 
-    text = address.read_text(encoding="utf-8").strip()
-    if not text:
-        raise GalleryNotFoundError(f"{address}: the address of the server is missing")
-    return PostgresStore(text)
+    lines = address.read_text(encoding="utf-8").split()
+    if len(lines) != 2:
+        raise GalleryNotFoundError(
+            f"{address}: needs two lines, the address of the server and the gallery's name there"
+        )
+    return PostgresStore(*lines)
