@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.galleries import scan
+from visus.galleries import scan, screens
 from visus.galleries.scan import at_least, nearest, table_of
+from visus.galleries.screens import PACKED, Closeness, Screen
 
 
 def by_hand(vectors: Tensor, queries: Tensor, k: int, closeness: str, allowed: Tensor | None = None) -> Tensor:
@@ -33,20 +34,24 @@ def clustered(n: int, d: int, generator: torch.Generator, spread: float = 0.2) -
     return centres[torch.arange(n) % len(centres)] + spread * torch.randn(n, d, generator=generator)
 
 
+@pytest.mark.parametrize("screen", ["int8", "packed", "float32", None])
 @pytest.mark.parametrize("closeness", ["cosine", "euclidean"])
 @pytest.mark.parametrize(("n", "d", "q", "k"), [(1, 3, 1, 1), (127, 5, 3, 10), (1000, 32, 70, 10), (5000, 16, 2, 200)])
-def test_the_nearest_are_those_of_a_plain_loop(closeness: scan.Closeness, n: int, d: int, q: int, k: int) -> None:
+def test_the_nearest_are_those_of_a_plain_loop(
+    closeness: Closeness, n: int, d: int, q: int, k: int, screen: Screen | None
+) -> None:
+    d = PACKED * d if screen == "packed" else d
     generator = torch.Generator().manual_seed(n)
     vectors = clustered(n, d, generator)
     queries = clustered(q, d, generator)
-    rows, scores = nearest(table_of(vectors, closeness), queries, k)
+    rows, scores = nearest(table_of(vectors, closeness), queries, k, screen=screen)
     assert torch.equal(rows, by_hand(vectors, queries, k, closeness))
     assert scores.shape == rows.shape
     larger = scores.diff(dim=1) <= 0 if closeness == "cosine" else scores.diff(dim=1) >= 0
     assert bool(larger.all())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=120)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 300),
@@ -55,11 +60,13 @@ def test_the_nearest_are_those_of_a_plain_loop(closeness: scan.Closeness, n: int
     st.sampled_from(["cosine", "euclidean"]),
     st.sampled_from(["plain", "copies", "zeros", "tiny", "huge", "mixed"]),
     st.floats(0, 1),
+    st.sampled_from(["int8", "packed", "float32"]),
 )
 def test_no_kind_of_vectors_changes_that(
-    seed: int, n: int, d: int, k: int, closeness: scan.Closeness, kind: str, share: float
+    seed: int, n: int, d: int, k: int, closeness: Closeness, kind: str, share: float, screen: Screen
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
+    d = PACKED * d if screen == "packed" else d
     vectors = clustered(n, d, generator)
     if kind == "copies":
         vectors = vectors[torch.randint(0, max(n // 7, 1), (n,), generator=generator)]
@@ -70,7 +77,9 @@ def test_no_kind_of_vectors_changes_that(
     vectors = vectors * factor.get(kind, 1.0)
     queries = torch.cat((vectors[:2], clustered(3, d, generator)))
     allowed = None if share > 0.9 else torch.rand(n, generator=generator) < share
-    rows, _ = nearest(table_of(vectors, closeness), queries, k, allowed=allowed)
+    table = table_of(vectors, closeness)
+    chosen = screen if table.plain else None
+    rows, _ = nearest(table, queries, k, allowed=allowed, screen=chosen)
     assert torch.equal(rows, by_hand(vectors, queries, k, closeness, allowed))
 
 
@@ -96,9 +105,9 @@ def test_the_margin_is_what_keeps_it_exact(monkeypatch: pytest.MonkeyPatch) -> N
     vectors = F.normalize(torch.randn(1, 64, generator=generator) + 1e-4 * torch.randn(500, 64, generator=generator))
     queries = vectors[:20]
     right = by_hand(vectors, queries, 5, "cosine")
-    assert torch.equal(nearest(table_of(vectors), queries, 5)[0], right)
-    monkeypatch.setattr(scan, "product_errors", lambda queries, *_, **__: queries.new_zeros(len(queries)).double())
-    assert not torch.equal(nearest(table_of(vectors), queries, 5)[0], right)
+    assert torch.equal(nearest(table_of(vectors), queries, 5, screen="int8")[0], right)
+    monkeypatch.setattr(screens, "product_errors", lambda queries, *_, **__: queries.new_zeros(len(queries)).double())
+    assert not torch.equal(nearest(table_of(vectors), queries, 5, screen="int8")[0], right)
 
 
 def test_equal_vectors_come_in_their_order() -> None:
@@ -110,7 +119,7 @@ def test_equal_vectors_come_in_their_order() -> None:
 
 @pytest.mark.parametrize("closeness", ["cosine", "euclidean"])
 @pytest.mark.parametrize("limit", [-1.0, 0.3, 0.9, 5.0])
-def test_pairs_that_reach_a_limit_are_all_there(closeness: scan.Closeness, limit: float) -> None:
+def test_pairs_that_reach_a_limit_are_all_there(closeness: Closeness, limit: float) -> None:
     generator = torch.Generator().manual_seed(3)
     vectors = clustered(400, 6, generator)
     queries = vectors[:90]

@@ -104,6 +104,7 @@ def _search(arguments: SearchArguments) -> int:
             unlike=_queries(arguments.unlike),
             where=arguments.where,
             gone=arguments.gone,
+            approximate=arguments.approximate,
         )
     return _tell_answer(answer, arguments, "Search")
 

@@ -102,6 +102,7 @@ class SearchArguments:
         unlike: images or entries (id:12) that the answer should not be like.
         where: a condition on a field, such as camera=2 or year>=2020; may be given several times, and all hold.
         gone: find entries whose files are gone, too.
+        approximate: ask an index of faiss, for galleries of ten million entries; made where it is stale.
         out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
         pictures: write the sheet and the page; --no-pictures prints only.
         device: such as cpu or cuda:1; default: a GPU where there is one.
@@ -115,6 +116,7 @@ class SearchArguments:
     unlike: tuple[str, ...] = ()
     where: Where = ()
     gone: bool = False
+    approximate: bool = False
     out: Out = None
     pictures: bool = True
     device: Device = None

@@ -165,7 +165,8 @@ def matches_of(
 ) -> tuple[Match, ...]:
     """Entries with what was found out about them; one that was removed in between is left out."""
     entries = {entry.id: entry for entry in store.entries(ids)}
-    told = zip(ids, scores, chances or [None] * len(ids), reasons or [""] * len(ids), strict=True)
+    unknown: list[float | None] = [None] * len(ids)
+    told = zip(ids, scores, unknown if chances is None else chances, reasons or [""] * len(ids), strict=True)
     return tuple(Match(entries[one], score, chance, why) for one, score, chance, why in told if one in entries)
 
 

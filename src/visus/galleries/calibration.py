@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from visus.galleries.scan import ScanTable, lengths_of
+from visus.galleries.screens import ScanTable, lengths_of
 
 CHANCE: Final = 0.05
 """Queries with nothing alike in the gallery of which something is taken for alike nevertheless, as a share."""

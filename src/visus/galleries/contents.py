@@ -13,8 +13,8 @@ from torch import Tensor
 from visus.galleries.calibration import Calibration, calibrate
 from visus.galleries.errors import EmptyGalleryError, GalleryError
 from visus.galleries.filters import Columns, Condition, condition
-from visus.galleries.scan import Closeness, ScanTable
 from visus.galleries.scan_files import ScanFiles
+from visus.galleries.screens import Closeness, ScanTable
 from visus.galleries.store import Store
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from visus.data.files.walk import files_below
 from visus.galleries.adding import Adder, Boxes, Report, Watch, file_of, path_in
 from visus.galleries.answer import Answer, Group, Verdict, groups_of, matches_of
+from visus.galleries.approximate import ApproximateIndex
 from visus.galleries.contents import Contents
 from visus.galleries.describer import DEFAULT, Describer, describer
 from visus.galleries.entry import Box, Metadata
@@ -22,7 +23,8 @@ from visus.galleries.filters import Condition
 from visus.galleries.groups import mutual_neighbours, near_duplicates
 from visus.galleries.queries import Asked, Query, asked_for, combined
 from visus.galleries.recommend import CANDIDATES, Wishes, recommended
-from visus.galleries.scan import MOST_DIMENSIONS, Closeness, ScanTable, directions, nearest, table_of
+from visus.galleries.scan import nearest, table_of
+from visus.galleries.screens import MOST_DIMENSIONS, Closeness, ScanTable, directions
 from visus.galleries.store import Store
 from visus.galleries.stores import create_store, open_store
 from visus.metrics.clustering import k_means
@@ -52,6 +54,7 @@ class Gallery:
         self.settings: Mapping[str, str] = store.settings()
         self.closeness: Closeness = "euclidean" if self.settings["closeness"] == "euclidean" else "cosine"
         self._describer, self._device = describer, device
+        self._index = ApproximateIndex(folder / "cache")
         self._contents = Contents(folder, store, int(self.settings["dimensions"]), self.closeness)
         if describer is not None:
             self._check(describer)
@@ -200,6 +203,7 @@ class Gallery:
         unlike: Sequence[Query] = (),
         where: Sequence[str | Condition] = (),
         gone: bool = False,
+        approximate: bool = False,
     ) -> Answer:
         """The entries that are most like an image, or like several together.
 
@@ -210,6 +214,7 @@ class Gallery:
             unlike: images or entries that the answer should not be like.
             where: conditions on the metadata, such as ``"camera=2"``; all hold.
             gone: whether entries whose files are gone are found, too.
+            approximate: as for `nearest`.
 
         Raises:
             EmptyGalleryError: there is nothing to find.
@@ -219,7 +224,7 @@ class Gallery:
         table = self._contents.filled_table()
         likes, dislikes = self._asked(table, query, box), self._asked(table, unlike)
         vector = combined(likes, dislikes, self.closeness)
-        ids, scores = self.nearest(vector[None], k, where=where, gone=gone)
+        ids, scores = self.nearest(vector[None], k, where=where, gone=gone, approximate=approximate)
         calibration = self._contents.calibration(table)
         chances = None if calibration is None else calibration.by_chance(vector, scores[0]).tolist()
         found = matches_of(self.store, ids[0].tolist(), scores[0].tolist(), chances=chances)
@@ -352,8 +357,14 @@ class Gallery:
         self.close()
 
     def nearest(
-        self, vectors: Float[Tensor, "q d"], k: int = 10, *, where: Sequence[str | Condition] = (), gone: bool = False
-    ) -> tuple[Int64[Tensor, "q k"], Float[Tensor, "q k"]]:
+        self,
+        vectors: Float[Tensor, "q d"],
+        k: int = 10,
+        *,
+        where: Sequence[str | Condition] = (),
+        gone: bool = False,
+        approximate: bool = False,
+    ) -> tuple[Int64[Tensor, "q k"], Float64[Tensor, "q k"]]:
         """Identifiers and scores of the k nearest entries of many vectors at once.
 
         Args:
@@ -361,6 +372,8 @@ class Gallery:
             k: how many; of fewer entries all.
             where: as for `search`.
             gone: as for `search`.
+            approximate: ask an index of faiss, which may miss some and is made anew where it is stale; with filters the
+                scan is exact all the same.
 
         Raises:
             EmptyGalleryError: there is nothing to find.
@@ -370,7 +383,11 @@ class Gallery:
             raise GalleryError(f"k must be at least 1, not {k}")
         table = self._contents.filled_table()
         self._contents.check(vectors)
-        rows, scores = nearest(table, vectors.float(), k, allowed=self._contents.allowed(table, where, gone=gone))
+        allowed = self._contents.allowed(table, where, gone=gone)
+        if approximate and allowed is None:
+            rows, scores = self._index.nearest(table, self.store.state().removed, vectors.float(), k)
+        else:
+            rows, scores = nearest(table, vectors.float(), k, allowed=allowed)
         return table.ids[rows], scores
 
     def _adder(self, metadata: Callable[[Item], Metadata], boxes: Boxes | None, watch: Watch) -> Adder:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from visus.galleries.scan import ScanTable, at_least, nearest
+from visus.galleries.scan import at_least, nearest
+from visus.galleries.screens import ScanTable
 
 _AT_ONCE = 1024
 

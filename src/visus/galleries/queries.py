@@ -19,7 +19,7 @@ from visus.galleries.contents import Contents
 from visus.galleries.describer import Describer
 from visus.galleries.entry import Box
 from visus.galleries.errors import GalleryError
-from visus.galleries.scan import Closeness, ScanTable
+from visus.galleries.screens import Closeness, ScanTable
 from visus.predict.items import Picture, Reading, items_of
 
 Query: TypeAlias = int | Picture

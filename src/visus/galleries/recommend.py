@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from visus.galleries.scan import ScanTable
+from visus.galleries.screens import ScanTable
 
 CANDIDATES: Final = 10
 """Candidates for each place of the answer."""

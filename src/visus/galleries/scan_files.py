@@ -21,13 +21,15 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visus.galleries.scan import Closeness, ScanTable, coded, directions, lengths_of, table_of
+from visus.galleries.scan import table_of
+from visus.galleries.screens import Closeness, ScanTable, coded, directions, lengths_of
 from visus.galleries.store import Store
 from visus.metrics.rounding import LARGEST, unit_for
 from visus.whole_file import full_disk, write_whole
 
 _STORED: Final = {"ids": torch.int64, "vectors": torch.float32, "lengths": torch.float64}
 _WRITTEN = "written.json"
+_INDEX: Final = ("index.json", "index.faiss")  # what `visus.galleries.approximate` derives from these
 _CHUNK = 65_536
 
 
@@ -177,8 +179,6 @@ class ScanFiles:
     def _delete(self) -> None:
         """The file that says what counts first: without it, none of the others does."""
         self._table = self._written = None
-        for path in [
-            self.folder / _WRITTEN,
-            *(path for kind in (*_STORED, "codes") for path in self.folder.glob(f"{kind}.*")),
-        ]:
+        derived = [path for kind in (*_STORED, "codes") for path in self.folder.glob(f"{kind}.*")]
+        for path in (self.folder / _WRITTEN, *(self.folder / name for name in _INDEX), *derived):
             path.unlink(missing_ok=True)

@@ -55,7 +55,5 @@ def open_store(folder: Path) -> Store:
 
     lines = address.read_text(encoding="utf-8").split()
     if len(lines) != 2:
-        raise GalleryNotFoundError(
-            f"{address}: needs two lines, the address of the server and the gallery's name there"
-        )
+        raise GalleryNotFoundError(f"{address}: needs two lines, the server's address and the gallery's name")
     return PostgresStore(*lines)
