@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -56,8 +56,14 @@ def _create(arguments: CreateArguments) -> int:
             report = rebuild(place, arguments.model, device=arguments.device, watch=watch)
         _tell_report(report, arguments.gallery, as_json=False)
         return 1 if report.failures else 0
-    options = {"root": arguments.root, "closeness": arguments.closeness, "server": arguments.server}
-    with Gallery.create(place, model=arguments.model, device=arguments.device, **options) as gallery:
+    with Gallery.create(
+        place,
+        model=arguments.model,
+        root=arguments.root,
+        closeness=arguments.closeness,
+        server=arguments.server,
+        device=arguments.device,
+    ) as gallery:
         dimensions = gallery.settings["dimensions"]
     console(stderr=True).print(f"{place}: an empty gallery of vectors of {dimensions} dimensions", soft_wrap=True)
     return 0
@@ -193,7 +199,7 @@ def _remove(arguments: RemoveArguments) -> int:
     return 0
 
 
-VERBS: Final[dict[type, Callable[[Any], int]]] = {
+VERBS: Final[Mapping[type, Callable[[Any], int]]] = {
     CreateArguments: _create,
     AddArguments: _add,
     SyncArguments: _sync,

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from visus.galleries.approximate import ApproximateIndex
 from visus.galleries.calibration import Calibration, calibrate
 from visus.galleries.errors import EmptyGalleryError, GalleryError
 from visus.galleries.filters import Columns, Condition, condition
+from visus.galleries.scan import nearest
 from visus.galleries.scan_files import ScanFiles
 from visus.galleries.screens import Closeness, ScanTable
 from visus.galleries.store import Store
@@ -31,6 +33,7 @@ class Contents:
     def __init__(self, folder: Path, store: Store, dimensions: int, closeness: Closeness) -> None:
         self.folder, self.store, self.dimensions = folder, store, dimensions
         self._files = ScanFiles(folder / "cache", dimensions, closeness)
+        self._index = ApproximateIndex(folder / "cache")
         self._columns: tuple[tuple[int, ...], Columns] | None = None
         self._calibration: tuple[ScanTable, Calibration | None] | None = None
 
@@ -80,6 +83,21 @@ class Contents:
             rows |= ~self.columns(table).present
         found: list[int] = table.ids[rows].tolist()
         return found
+
+    def nearest(
+        self, vectors: Float[Tensor, "q d"], k: int, *, where: Sequence[str | Condition], gone: bool, approximate: bool
+    ) -> tuple[Int64[Tensor, "q k"], Float64[Tensor, "q k"]]:
+        """See `visus.galleries.gallery.Gallery.nearest`."""
+        if k < 1:
+            raise GalleryError(f"k must be at least 1, not {k}")
+        table = self.filled_table()
+        self.check(vectors)
+        allowed = self.allowed(table, where, gone=gone)
+        if approximate and allowed is None:
+            rows, scores = self._index.nearest(table, self.store.state().removed, vectors.float(), k)
+        else:
+            rows, scores = nearest(table, vectors.float(), k, allowed=allowed)
+        return table.ids[rows], scores
 
     def calibration(self, table: ScanTable) -> Calibration | None:
         """What scores come about by chance; None of a gallery that is too small."""

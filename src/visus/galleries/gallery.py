@@ -14,7 +14,6 @@ from torch import Tensor
 from visus.data.files.walk import files_below
 from visus.galleries.adding import Adder, Boxes, Report, Watch, file_of, path_in
 from visus.galleries.answer import Answer, Group, Verdict, groups_of, matches_of
-from visus.galleries.approximate import ApproximateIndex
 from visus.galleries.contents import Contents
 from visus.galleries.describer import DEFAULT, Describer, describer
 from visus.galleries.entry import Box, Metadata
@@ -54,7 +53,6 @@ class Gallery:
         self.settings: Mapping[str, str] = store.settings()
         self.closeness: Closeness = "euclidean" if self.settings["closeness"] == "euclidean" else "cosine"
         self._describer, self._device = describer, device
-        self._index = ApproximateIndex(folder / "cache")
         self._contents = Contents(folder, store, int(self.settings["dimensions"]), self.closeness)
         if describer is not None:
             self._check(describer)
@@ -379,16 +377,7 @@ class Gallery:
             EmptyGalleryError: there is nothing to find.
             GalleryError: vectors of other dimensions, or not finite.
         """
-        if k < 1:
-            raise GalleryError(f"k must be at least 1, not {k}")
-        table = self._contents.filled_table()
-        self._contents.check(vectors)
-        allowed = self._contents.allowed(table, where, gone=gone)
-        if approximate and allowed is None:
-            rows, scores = self._index.nearest(table, self.store.state().removed, vectors.float(), k)
-        else:
-            rows, scores = nearest(table, vectors.float(), k, allowed=allowed)
-        return table.ids[rows], scores
+        return self._contents.nearest(vectors, k, where=where, gone=gone, approximate=approximate)
 
     def _adder(self, metadata: Callable[[Item], Metadata], boxes: Boxes | None, watch: Watch) -> Adder:
         return Adder(self.store, self.describer, self.root, boxes, metadata, watch)

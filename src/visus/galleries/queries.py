@@ -79,7 +79,7 @@ def asked_for(
 def _images(query: Picture) -> list[tuple[str, UInt8[Tensor, "3 h w"]]]:
     found = [(Path(item.path).name or "an image", item.read()) for item in items_of(query, Reading())]
     if not found:
-        raise ImageError(f"{query}: no image in it")
+        raise ImageError(f"{query!s}: no image in it")
     return found
 
 
@@ -95,13 +95,11 @@ def combined(likes: Sequence[Asked], dislikes: Sequence[Asked], closeness: Close
         raise GalleryError("nothing is asked for: give an image, or the identifier of an entry")
     if len(likes) == 1 and not dislikes:
         return likes[0].vector
-    wanted, unwanted = (_mean(side, closeness) for side in (likes, dislikes))
-    return wanted - NEGATIVE_WEIGHT * unwanted
+    wanted = _mean(likes, closeness)
+    return wanted - NEGATIVE_WEIGHT * _mean(dislikes, closeness) if dislikes else wanted
 
 
-def _mean(side: Sequence[Asked], closeness: Closeness) -> Float[Tensor, " d"] | float:
-    if not side:
-        return 0.0
+def _mean(side: Sequence[Asked], closeness: Closeness) -> Float[Tensor, " d"]:
     vectors = torch.stack([one.vector for one in side]).double()
     if closeness == "cosine":
         vectors = torch.nn.functional.normalize(vectors, dim=1, eps=1e-300)

@@ -122,7 +122,8 @@ def directions(
 
 def lengths_of(vectors: Float[Tensor, "n d"]) -> Float64[Tensor, " n"]:
     """The length of each vector, whatever its size."""
-    return torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64)
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64)
+    return lengths
 
 
 def coded(stand_ins: Float[Tensor, "n d"], unit: float) -> tuple[Int8[Tensor, "n d"], float]:
@@ -212,7 +213,7 @@ class Products:
             return torch._weight_int8pack_mm(operand, vectors, self._ones[: len(vectors)])
         out = self._buffer[: len(operand) * len(vectors)].view(len(operand), len(vectors))
         product = torch._int_mm if self.asked.screen == "int8" else torch.mm
-        return product(operand, vectors.T, out=out)  # type: ignore[no-any-return]
+        return product(operand, vectors.T, out=out)
 
     def _moved(self, rows: slice | Tensor) -> Tensor | None:
         """What is added to all products of an entry: half its squared length for distances, and what hides it."""

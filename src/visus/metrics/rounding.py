@@ -26,7 +26,8 @@ def unit_for(largest: float) -> float:
 
 def rounding_loss(vectors: Float[Tensor, "n d"], codes: Int8[Tensor, "n d"], unit: float) -> Float64[Tensor, " n"]:
     """The length of what rounding took from each vector; not less than it is."""
-    return torch.linalg.vector_norm(vectors - codes * unit, dim=1, dtype=torch.float64) * _UP
+    lost: Tensor = torch.linalg.vector_norm(vectors - codes * unit, dim=1, dtype=torch.float64)
+    return lost * _UP
 
 
 def product_errors(
@@ -43,4 +44,5 @@ def product_errors(
     """
     own = rounding_loss(queries, codes, unit)
     bound = own * longest + (codes.double().norm(dim=1) * unit) * loss
-    return bound * _UP + 1e-6 * torch.linalg.vector_norm(queries, dim=1, dtype=torch.float64) * longest
+    lengths: Tensor = torch.linalg.vector_norm(queries, dim=1, dtype=torch.float64)
+    return bound * _UP + 1e-6 * lengths * longest
