@@ -40,6 +40,7 @@ class Given:
     name, fingerprint = "given", "0" * 64
 
     def describe(self, images: Sequence[torch.Tensor]) -> np.ndarray:
+        """Nothing that is used."""
         return np.zeros((len(images), DIMENSIONS), dtype=np.float32)
 
 

@@ -44,3 +44,10 @@ def test_classes_are_drawn(name: str, tmp_path: Path) -> None:
     out = tmp_path / "found.png"
     runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](["--steps", "2", "--size", "64", "--out", str(out)])
     assert Image.open(out).size[0] >= 64
+
+
+def test_a_gallery_is_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "found.png"
+    runpy.run_path(str(EXAMPLES / "gallery.py"))["main"](["--individuals", "2", "--size", "64", "--out", str(out)])
+    assert Image.open(out).size[0] > 200
+    assert "added=48" in capsys.readouterr().out

@@ -45,4 +45,5 @@ def product_errors(
     own = rounding_loss(queries, codes, unit)
     bound = own * longest + (codes.double().norm(dim=1) * unit) * loss
     lengths: Tensor = torch.linalg.vector_norm(queries, dim=1, dtype=torch.float64)
-    return bound * _UP + 1e-6 * lengths * longest
+    errors: Tensor = bound * _UP + 1e-6 * lengths * longest
+    return errors
