@@ -61,3 +61,10 @@ def test_faces_are_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     Image.new("RGB", (90, 60), (90, 120, 60)).save(tmp_path / "meadow.png")
     runpy.run_path(str(EXAMPLES / "faces.py"))["main"]([str(tmp_path)])
     assert "0 faces of 0 people" in capsys.readouterr().out
+
+
+def test_a_gallery_is_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "found.png"
+    runpy.run_path(str(EXAMPLES / "gallery.py"))["main"](["--individuals", "2", "--size", "64", "--out", str(out)])
+    assert Image.open(out).size[0] > 200
+    assert "added=48" in capsys.readouterr().out

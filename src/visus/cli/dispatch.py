@@ -31,6 +31,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
     "teach": ("visus.cli.teach", "new classes from a few images each, in seconds and without training"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
+    "gallery": ("visus.cli.gallery", "fill a gallery of images once, and find in it what is alike"),
     "data": ("visus.cli.data", "check a data set for every problem at once, look at it, or convert it"),
 }
 """Each verb: where it lives (``module`` means its function ``main``), and what it does."""

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visus.metrics.points import Points
+from visus.metrics.rounding import product_errors, rounded, rounding_loss, unit_for
 from visus.metrics.ties import Ties, share_of_hits
 
 Screen = Literal["int8", "float32"]
@@ -274,21 +275,13 @@ def _classes(points: Points) -> int:
 
 def _rounded_screening(points: Points, finest: _Screening) -> _Screening:
     """The stand-ins in whole numbers, and the bound of what they get wrong, by what rounding takes from the vectors."""
-    lengths = finest.queries.norm(dim=1).double()
     longest = float(finest.gallery.norm(dim=1).max()) * (1 + 1e-6)
-    largest = max(float(finest.queries.abs().max()), float(finest.gallery.abs().max()), 1e-30)
-    unit = largest / 127
-    queries = _rounded(finest.queries, unit)
-    gallery = queries if points.symmetric else _rounded(finest.gallery, unit)
-    missing = (finest.gallery - gallery * unit).norm(dim=1).max().double() * (1 + 1e-6)
-    own = (finest.queries - queries * unit).norm(dim=1).double() * (1 + 1e-6)
-    errors = own * longest + (queries.double().norm(dim=1) * unit) * missing
-    errors = errors * (1 + 1e-6) + 1e-6 * lengths * longest + finest.errors
-    return _Screening(queries, gallery, unit * unit, errors)
-
-
-def _rounded(vectors: Tensor, unit: float) -> Tensor:
-    return (vectors / unit).round_().clamp_(-127, 127).to(torch.int8)
+    unit = unit_for(max(float(finest.queries.abs().max()), float(finest.gallery.abs().max())))
+    queries = rounded(finest.queries, unit)
+    gallery = queries if points.symmetric else rounded(finest.gallery, unit)
+    loss = float(rounding_loss(finest.gallery, gallery, unit).max())
+    errors = product_errors(finest.queries, queries, unit, longest=longest, loss=loss)
+    return _Screening(queries, gallery, unit * unit, errors + finest.errors)
 
 
 def _thresholds(points: Points, screening: _Screening, best: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,316 @@
+"""``visus gallery``: fill a gallery of images once, and ask it many times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import tyro
+
+from visus.cli.gallery_arguments import (
+    AddArguments,
+    Arguments,
+    ClusterArguments,
+    CreateArguments,
+    DuplicatesArguments,
+    RecommendArguments,
+    RemoveArguments,
+    SearchArguments,
+    StatsArguments,
+    SyncArguments,
+    VerifyArguments,
+)
+from visus.errors import VisusError
+from visus.names import counted
+from visus.new_folder import new_folder
+
+if TYPE_CHECKING:
+    from visus.galleries.adding import Report
+    from visus.galleries.answer import Answer, Group
+    from visus.galleries.metadata import Say
+    from visus.galleries.queries import Query
+
+_ENTRY = "id:"
+_MOST_SHEETS = 100
+_IN_A_SHEET = 60
+
+
+def main(argv: list[str]) -> int:
+    """Runs a verb of ``visus gallery``; 1 where some image could not be read."""
+    description = "Fill a gallery of images once, and ask it many times."
+    arguments = tyro.cli(Arguments, args=argv, prog="visus gallery", description=description)
+    return VERBS[type(arguments)](arguments)
+
+
+def _create(arguments: CreateArguments) -> int:
+    from visus.galleries.gallery import Gallery
+    from visus.galleries.rebuild import rebuild
+    from visus.terminal import console
+
+    place = arguments.gallery.expanduser()
+    if arguments.rebuild:
+        with _progress("describing images", None) as watch:
+            report = rebuild(place, arguments.model, device=arguments.device, watch=watch)
+        _tell_report(report, arguments.gallery, as_json=False)
+        return 1 if report.failures else 0
+    with Gallery.create(
+        place,
+        model=arguments.model,
+        root=arguments.root,
+        closeness=arguments.closeness,
+        server=arguments.server,
+        device=arguments.device,
+    ) as gallery:
+        dimensions = gallery.settings["dimensions"]
+    console(stderr=True).print(f"{place}: an empty gallery of vectors of {dimensions} dimensions", soft_wrap=True)
+    return 0
+
+
+def _add(arguments: AddArguments) -> int:
+    from visus.galleries.gallery import Gallery
+    from visus.galleries.processes import add_in_processes
+    from visus.predict.items import Reading, items_of_source
+    from visus.predict.sources import find_sources
+
+    if arguments.processes < 1:
+        raise VisusError("--processes must be at least 1")
+    sources = find_sources(arguments.sources)
+    say = _said(arguments)
+    total = None if any(source.video for source in sources) else sum(len(source.images) for source in sources)
+    with Gallery.open(arguments.gallery, device=arguments.device) as gallery, _progress("adding", total) as watch:
+        items = (item for source in sources for item in items_of_source(source, Reading()))
+        if arguments.processes > 1:
+            report = add_in_processes(gallery, items, arguments.processes, metadata=say, watch=watch)
+        else:
+            report = gallery.add(items, metadata=say, watch=watch)
+    _tell_report(report, arguments.gallery, as_json=arguments.json)
+    return 1 if report.failures else 0
+
+
+def _sync(arguments: SyncArguments) -> int:
+    from visus.galleries.gallery import Gallery
+
+    with Gallery.open(arguments.gallery, device=arguments.device) as gallery, _progress("looking", None) as watch:
+        report = gallery.sync(arguments.folder, metadata=_said(arguments), watch=watch)
+    _tell_report(report, arguments.gallery, as_json=arguments.json)
+    return 1 if report.failures else 0
+
+
+def _search(arguments: SearchArguments) -> int:
+    from visus.galleries.gallery import Gallery
+
+    with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
+        answer = gallery.search(
+            *_queries(arguments.images),
+            k=arguments.k,
+            box=arguments.box,
+            unlike=_queries(arguments.unlike),
+            where=arguments.where,
+            gone=arguments.gone,
+            approximate=arguments.approximate,
+        )
+    return _tell_answer(answer, arguments, "Search")
+
+
+def _recommend(arguments: RecommendArguments) -> int:
+    from visus.galleries.gallery import Gallery
+    from visus.galleries.recommend import Wishes
+
+    if arguments.k < 1 or not 0 <= arguments.diversity <= 1:
+        raise VisusError("--k must be at least 1, and --diversity must lie between 0 and 1")
+    with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
+        answer = gallery.recommend(
+            *_queries(arguments.images),
+            disliked=_queries(arguments.disliked),
+            seen=arguments.seen,
+            where=arguments.where,
+            wishes=Wishes(k=arguments.k, diversity=arguments.diversity),
+        )
+    return _tell_answer(answer, arguments, "Recommendation")
+
+
+def _verify(arguments: VerifyArguments) -> int:
+    from visus.galleries.gallery import Gallery
+    from visus.terminal import console
+
+    with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
+        verdict = gallery.verify(*_queries((arguments.one, arguments.other)))
+        closeness = gallery.closeness
+    if arguments.json:
+        _print_json({"score": round(verdict.score, 6), "chance": verdict.chance, "alike": verdict.alike})
+        return 0
+    name = {"cosine": "cosine", "euclidean": "distance"}[closeness]
+    line = f"{name} {verdict.score:.4f}"
+    if verdict.chance is not None:
+        line += f"; as alike are {verdict.chance:.2%} of pairs of different entries: "
+        line += "alike" if verdict.alike else "not alike"
+    console().print(line, soft_wrap=True)
+    return 0
+
+
+def _duplicates(arguments: DuplicatesArguments) -> int:
+    from visus.galleries.gallery import Gallery
+
+    with Gallery.open(arguments.gallery) as gallery:
+        groups = gallery.duplicates(limit=arguments.limit)
+    return _tell_groups(groups, arguments, "groups of near-duplicates")
+
+
+def _cluster(arguments: ClusterArguments) -> int:
+    from visus.galleries.gallery import Gallery
+
+    with Gallery.open(arguments.gallery) as gallery:
+        groups = gallery.cluster(count=arguments.count, limit=arguments.limit)
+    return _tell_groups(groups, arguments, "groups")
+
+
+def _stats(arguments: StatsArguments) -> int:
+    from visus.galleries.gallery import Gallery
+    from visus.terminal import console
+
+    with Gallery.open(arguments.gallery) as gallery:
+        told = gallery.stats()
+    if arguments.json:
+        _print_json(told)
+        return 0
+    fields = ", ".join(f"{name} ({counted(count, 'values')})" for name, count in told.pop("fields").items())
+    megabytes = f"{told.pop('bytes') / 1e6:.1f} MB"
+    shown = {**told, "fields": fields or "none", "root": told["root"] or "any", "size": megabytes}
+    for name, value in shown.items():
+        console().print(f"{name:<12} {value}", soft_wrap=True)
+    return 0
+
+
+def _remove(arguments: RemoveArguments) -> int:
+    from visus.galleries.gallery import Gallery
+    from visus.terminal import console
+
+    if not (arguments.ids or arguments.where or arguments.gone):
+        raise VisusError("name what to remove: identifiers of entries, --where CONDITION or --gone")
+    with Gallery.open(arguments.gallery) as gallery:
+        count = gallery.remove(arguments.ids, where=arguments.where, gone=arguments.gone)
+    if arguments.json:
+        _print_json({"removed": count})
+    else:
+        console().print(f"{counted(count, 'entries') if count != 1 else '1 entry'} removed", soft_wrap=True)
+    return 0
+
+
+VERBS: Final[Mapping[type, Callable[[Any], int]]] = {
+    CreateArguments: _create,
+    AddArguments: _add,
+    SyncArguments: _sync,
+    SearchArguments: _search,
+    VerifyArguments: _verify,
+    RecommendArguments: _recommend,
+    DuplicatesArguments: _duplicates,
+    ClusterArguments: _cluster,
+    StatsArguments: _stats,
+    RemoveArguments: _remove,
+}
+"""What carries out each kind of arguments."""
+
+
+def _said(arguments: AddArguments | SyncArguments) -> Say:
+    from visus.galleries.metadata import from_words, of_items
+
+    return of_items(from_words(arguments.set), folder_as=arguments.folder_as, table=arguments.table)
+
+
+def _queries(words: Sequence[str]) -> list[Query]:
+    """Images by their words, and entries by their numbers."""
+    found: list[Query] = []
+    for word in words:
+        number = word.removeprefix(_ENTRY)
+        if number != word and not number.isdigit():
+            raise VisusError(f"{word}: an entry is named by its number, such as id:12")
+        found.append(word if number == word else int(number))
+    return found
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[Report], None]]:
+    """A bar on a terminal, that follows the report of what is on the disk."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from visus.terminal import console
+
+    out = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda report: progress.update(task, completed=report.images)
+
+
+def _tell_report(report: Report, gallery: Path, *, as_json: bool) -> None:
+    from visus.terminal import console
+
+    if as_json:
+        numbers = {name: value for name, value in vars(report).items() if name != "failures"}
+        _print_json({**numbers, "failures": [{"name": name, "cause": cause} for name, cause in report.failures]})
+        return
+    named = {"known": "known", "unchanged": "unchanged", "moved": "moved", "gone": "gone"}
+    parts = [f"{getattr(report, name):,} {word}" for name, word in named.items() if getattr(report, name)]
+    line = f"{counted(report.images, 'images')}: {', '.join([f'{report.added:,} added', *parts])}; in {gallery}"
+    out = console(stderr=True)
+    out.print(line, soft_wrap=True)
+    if report.failures:
+        out.print(f"{len(report.failures)} could not be read:", style="red")
+    for name, cause in report.failures:
+        out.print(f"  {cause if name in cause else f'{name}: {cause}'}", soft_wrap=True)
+
+
+def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments, title: str) -> int:
+    """The answer as a table or as JSON, and its pictures in a folder."""
+    from visus.cli.gallery_page import answer_table, write_answer
+    from visus.terminal import console
+
+    out, told = console(), console(stderr=True)
+    if arguments.json:
+        _print_json(answer.to_dict())
+    elif answer.matches:
+        out.print(answer_table(answer))
+    else:
+        out.print("nothing found")
+    if answer.matches and answer.nothing_alike:
+        told.print("nothing alike: chance alone explains such scores", soft_wrap=True)
+    if arguments.pictures and answer.matches:
+        first = Path(arguments.images[0].replace(":", "-").rstrip("/")).stem or "images"
+        wanted = arguments.out.expanduser() if arguments.out else Path("runs") / "gallery" / first
+        with new_folder(wanted, numbered=arguments.out is None) as folder:
+            write_answer(answer, folder, f"{title}: {', '.join(arguments.images)}")
+            told.print(f"pictures in {folder / 'sheet.png'} and {folder / 'answer.html'}", soft_wrap=True)
+    return 0
+
+
+def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | ClusterArguments, what: str) -> int:
+    from visus.draw.sheet import contact_sheet
+    from visus.galleries.answer import picture_of, short_name
+    from visus.terminal import console
+
+    out = console()
+    if arguments.json:
+        _print_json([group.to_dict() for group in groups])
+    else:
+        out.print(f"{len(groups):,} {what if len(groups) != 1 else what.replace('groups', 'group')}")
+        for group in groups:
+            names = [f"{entry.name} (id:{entry.id})" for entry in group.entries]
+            out.print(f"{names[0]}\n" + "\n".join(f"  {name}" for name in names[1:]), soft_wrap=True)
+    if arguments.out is not None and groups:
+        with new_folder(arguments.out.expanduser()) as folder:
+            for number, group in enumerate(groups[:_MOST_SHEETS]):
+                entries = group.entries[:_IN_A_SHEET]
+                captions = [short_name(entry) for entry in entries]
+                contact_sheet([picture_of(one) for one in entries], captions=captions, cell=200).save(
+                    folder / f"group_{number:03d}.png"
+                )
+            shown = f"sheets of the first {_MOST_SHEETS} groups" if len(groups) > _MOST_SHEETS else "sheets"
+            console(stderr=True).print(f"{shown} in {folder}", soft_wrap=True)
+    return 0
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))

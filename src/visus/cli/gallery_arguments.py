@@ -1,0 +1,256 @@
+"""What the verbs of ``visus gallery`` take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Place = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="GALLERY")]
+Many = tyro.conf.arg(metavar="IMAGE ...", help_behavior_hint="(one or more)")
+Where = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="CONDITION")]
+Device = Annotated[str | None, tyro.conf.arg(metavar="DEVICE")]
+Out = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Fields = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=VALUE")]
+
+
+@dataclass(frozen=True)
+class CreateArguments:
+    """Make an empty gallery.
+
+    Args:
+        gallery: the folder to make.
+        model: what describes images: the run of a descriptor, a .safetensors file of one, or frozen_lite0, which needs
+            no training.
+        root: the folder that the gallery is about: paths are kept relative to it, and files elsewhere are refused.
+        closeness: what is near: the angle between vectors, or their distance.
+        server: keep the entries in a PostgreSQL database with pgvector: postgresql://user@host/name.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        rebuild: the gallery exists: describe its images again with the model, in place of what it was made with.
+    """
+
+    gallery: Place
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "frozen_lite0"
+    root: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    closeness: Literal["cosine", "euclidean"] = "cosine"
+    server: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    device: Device = None
+    rebuild: bool = False
+
+
+@dataclass(frozen=True)
+class AddArguments:
+    """Add images; those that are there already are recognised by their pixels, wherever their files lie.
+
+    Stopped at any moment, it keeps what it reported, and the same command goes on.
+
+    Args:
+        gallery: the folder of the gallery.
+        sources: images, folders, quoted globs, list files (.txt), videos, addresses.
+        set: a field of all these entries, such as camera=2; may be given several times.
+        folder_as: the field that gets the name of the folder in which an image lies.
+        table: a CSV file: the image in the first column, a field in each other one.
+        processes: describe in so many processes, each with one thread.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print what was done as JSON.
+    """
+
+    gallery: Place
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional, Many]
+    set: Fields = ()
+    folder_as: Annotated[str | None, tyro.conf.arg(metavar="FIELD")] = None
+    table: Annotated[Path | None, tyro.conf.arg(metavar="CSV")] = None
+    processes: int = 1
+    device: Device = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class SyncArguments:
+    """Make a gallery agree with a folder: add what is new, follow what moved, mark what is missing as gone.
+
+    Args:
+        gallery: the folder of the gallery.
+        folder: of images.
+        set: a field of all these entries, such as camera=2; may be given several times.
+        folder_as: the field that gets the name of the folder in which an image lies.
+        table: a CSV file: the image in the first column, a field in each other one.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print what was done as JSON.
+    """
+
+    gallery: Place
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    set: Fields = ()
+    folder_as: Annotated[str | None, tyro.conf.arg(metavar="FIELD")] = None
+    table: Annotated[Path | None, tyro.conf.arg(metavar="CSV")] = None
+    device: Device = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class SearchArguments:
+    """Find the entries that are most like an image, or like several together; write a contact sheet and a page.
+
+    Args:
+        gallery: the folder of the gallery.
+        images: files, addresses, - for standard input, or id:12 for an entry.
+        k: how many entries to find.
+        box: the part of the one image that is meant: left, top, right, bottom in pixels.
+        unlike: images or entries (id:12) that the answer should not be like.
+        where: a condition on a field, such as camera=2 or year>=2020; may be given several times, and all hold.
+        gone: find entries whose files are gone, too.
+        approximate: ask an index of faiss, for galleries of ten million entries; made where it is stale.
+        out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
+        pictures: write the sheet and the page; --no-pictures prints only.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print the answer as JSON.
+    """
+
+    gallery: Place
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, Many]
+    k: int = 10
+    box: tuple[float, float, float, float] | None = None
+    unlike: tuple[str, ...] = ()
+    where: Where = ()
+    gone: bool = False
+    approximate: bool = False
+    out: Out = None
+    pictures: bool = True
+    device: Device = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class RecommendArguments:
+    """Recommend entries to somebody who likes some: varied, without those themselves, near-duplicates or what was seen.
+
+    Args:
+        gallery: the folder of the gallery.
+        images: what is liked: files, addresses, or id:12 for an entry.
+        k: how many.
+        disliked: images or entries (id:12).
+        seen: identifiers of entries that are not to be shown again.
+        diversity: 0 takes the nearest, 1 looks at nothing but variety.
+        where: a condition on a field, such as product=shoe; may be given several times, and all hold.
+        out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
+        pictures: write the sheet and the page; --no-pictures prints only.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print the answer as JSON.
+    """
+
+    gallery: Place
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, Many]
+    k: int = 10
+    disliked: tuple[str, ...] = ()
+    seen: tuple[int, ...] = ()
+    diversity: float = 0.3
+    where: Where = ()
+    out: Out = None
+    pictures: bool = True
+    device: Device = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class VerifyArguments:
+    """Compare two images or entries: how alike they are, and how many pairs of different entries are as alike.
+
+    Args:
+        gallery: the folder of the gallery.
+        one: an image, or id:12 for an entry.
+        other: an image, or id:12 for an entry.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print the answer as JSON.
+    """
+
+    gallery: Place
+    one: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    other: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    device: Device = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class DuplicatesArguments:
+    """List groups of near-duplicates, the best of each (most pixels) first.
+
+    Args:
+        gallery: the folder of the gallery.
+        limit: the least cosine of two that are; default: .97. Of a gallery that compares distances, the largest one.
+        out: a folder for a contact sheet of each group, new or empty.
+        json: print the groups as JSON.
+    """
+
+    gallery: Place
+    limit: float | None = None
+    out: Out = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class ClusterArguments:
+    """List groups of entries that lie together.
+
+    Args:
+        gallery: the folder of the gallery.
+        count: so many, by k-means; default: link entries that are mutually among the nearest ten.
+        limit: the least cosine, or the largest distance, of a link; default: what chance does not explain.
+        out: a folder for a contact sheet of each group, new or empty.
+        json: print the groups as JSON.
+    """
+
+    gallery: Place
+    count: int | None = None
+    limit: float | None = None
+    out: Out = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class StatsArguments:
+    """Tell what a gallery holds and what it was made with.
+
+    Args:
+        gallery: the folder of the gallery.
+        json: print it as JSON.
+    """
+
+    gallery: Place
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class RemoveArguments:
+    """Remove entries, so that nothing of them stays on the disk. Image files are not touched.
+
+    Args:
+        gallery: the folder of the gallery.
+        ids: identifiers of entries.
+        where: remove all entries that fulfil a condition, such as camera=2; several have to hold together.
+        gone: remove all entries whose files are gone.
+        json: print how many as JSON.
+    """
+
+    gallery: Place
+    ids: Annotated[tuple[int, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ID ...")] = ()
+    where: Where = ()
+    gone: bool = False
+    json: bool = False
+
+
+Arguments = (
+    Annotated[CreateArguments, tyro.conf.subcommand("create", prefix_name=False)]
+    | Annotated[AddArguments, tyro.conf.subcommand("add", prefix_name=False)]
+    | Annotated[SyncArguments, tyro.conf.subcommand("sync", prefix_name=False)]
+    | Annotated[SearchArguments, tyro.conf.subcommand("search", prefix_name=False)]
+    | Annotated[VerifyArguments, tyro.conf.subcommand("verify", prefix_name=False)]
+    | Annotated[RecommendArguments, tyro.conf.subcommand("recommend", prefix_name=False)]
+    | Annotated[DuplicatesArguments, tyro.conf.subcommand("duplicates", prefix_name=False)]
+    | Annotated[ClusterArguments, tyro.conf.subcommand("cluster", prefix_name=False)]
+    | Annotated[StatsArguments, tyro.conf.subcommand("stats", prefix_name=False)]
+    | Annotated[RemoveArguments, tyro.conf.subcommand("remove", prefix_name=False)]
+)
+"""Of one of them."""

@@ -1,0 +1,30 @@
+"""Galleries: descriptors of images and of parts of images, filled once and asked many times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visus.lazy import lazily
+
+if TYPE_CHECKING:
+    from visus.galleries.adding import Report
+    from visus.galleries.answer import Answer, Group, Match, Verdict
+    from visus.galleries.entry import Entry
+    from visus.galleries.filters import Condition
+    from visus.galleries.gallery import Gallery
+    from visus.galleries.recommend import Wishes
+
+_PUBLIC = {
+    "Answer": "visus.galleries.answer",
+    "Condition": "visus.galleries.filters",
+    "Entry": "visus.galleries.entry",
+    "Gallery": "visus.galleries.gallery",
+    "Group": "visus.galleries.answer",
+    "Match": "visus.galleries.answer",
+    "Report": "visus.galleries.adding",
+    "Verdict": "visus.galleries.answer",
+    "Wishes": "visus.galleries.recommend",
+}
+
+__all__ = ["Answer", "Condition", "Entry", "Gallery", "Group", "Match", "Report", "Verdict", "Wishes"]
+__getattr__ = lazily(__name__, _PUBLIC)

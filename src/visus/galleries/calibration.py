@@ -1,0 +1,109 @@
+"""Whether an answer means anything: scores against those that different entries have among each other.
+
+How near a query is to whatever it is compared with differs from query to query, so a fixed limit on scores fails. Here
+a score counts by how far it lies above the scores of the same query to a cohort, a sample of the gallery: the Z-norm of
+speaker verification (Auckenthaler et al. 2000, section 2), with the median and the distance from it to the 80 % point
+in place of mean and standard deviation, as some of the cohort may show what the query shows. The same is done for each
+entry of the cohort against the others. The exponential through the 80 % and the 93 % point of these standardised scores
+is taken for the tail of chance; what lies above may be images of one thing. By it follows in what share of queries that
+have nothing alike the best score of n entries is as high. Where more than 7 % of all pairs show the same thing, such
+as in a gallery of ten things, this finds too little alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from visus.galleries.screens import ScanTable, lengths_of
+
+CHANCE: Final = 0.05
+"""Queries with nothing alike in the gallery of which something is taken for alike nevertheless, as a share."""
+
+COHORT: Final = 512
+_LEAST = 20  # entries, below which nothing is said
+_MIDDLE, _FROM, _TO = 0.5, 0.80, 0.93
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What different entries of a gallery look like to each other.
+
+    Args:
+        cohort: a sample of the entries' vectors.
+        start: the standardised score where the tail begins.
+        scale: of the exponential that the tail is.
+        entries: in the gallery.
+        closeness: what is near.
+    """
+
+    cohort: Float[Tensor, "m d"]
+    start: float
+    scale: float
+    entries: int
+    closeness: str
+
+    def standardised(self, query: Float[Tensor, " d"], scores: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
+        """How far scores of a query lie above the median of its scores to the cohort, in units of their spread."""
+        own = _scores(query[None], self.cohort, self.closeness)
+        sign = 1.0 if self.closeness == "cosine" else -1.0
+        middle, spread = _spread(own)
+        return (sign * scores - middle[0]) / spread[0]
+
+    def by_chance(self, query: Float[Tensor, " d"], scores: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
+        """The share of queries with nothing alike that would have a best score as high as each of these."""
+        above = (self.standardised(query, scores) - self.start) / self.scale
+        each = (1 - _FROM) * torch.exp(-above.clamp(min=0))
+        return -torch.expm1(self.entries * torch.log1p(-each.clamp(max=1 - 1e-9)))
+
+    def typical_limit(self) -> float:
+        """The score that an entry of middling spread reaches by chance in a share `CHANCE` of the cases."""
+        each = -math.expm1(math.log1p(-CHANCE) / self.entries)
+        standardised = self.start + self.scale * math.log((1 - _FROM) / each)
+        middle, spread = _spread(_others(self.cohort, self.closeness))
+        limit = float((middle + standardised * spread).median())
+        return limit if self.closeness == "cosine" else -limit
+
+
+def calibrate(table: ScanTable) -> Calibration | None:
+    """The calibration of a gallery; None where it has too few entries to say anything."""
+    if len(table) < _LEAST:
+        return None
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randperm(len(table), generator=generator)[:COHORT].sort().values
+    cohort = table.vectors[rows].clone()
+    scores = _others(cohort, table.closeness)
+    middle, spread = _spread(scores)
+    values = ((scores - middle[:, None]) / spread[:, None]).flatten().sort().values
+    start, end = (float(values[int(share * len(values))]) for share in (_FROM, _TO))
+    scale = max((end - start) / math.log((1 - _FROM) / (1 - _TO)), 1e-6)
+    return Calibration(cohort, start, scale, len(table), table.closeness)
+
+
+def _others(cohort: Tensor, closeness: str) -> Float64[Tensor, "m l"]:
+    """The scores of each entry of a cohort to the others."""
+    scores = _scores(cohort, cohort, closeness)
+    return scores[~torch.eye(len(scores), dtype=torch.bool)].view(len(scores), -1)
+
+
+def _spread(scores: Float64[Tensor, "q m"]) -> tuple[Float64[Tensor, " q"], Float64[Tensor, " q"]]:
+    """The median of each row, and the distance from it to the point where the tail begins."""
+    ordered = scores.sort(dim=1).values
+    middle, start = (ordered[:, int(share * (scores.shape[1] - 1))] for share in (_MIDDLE, _FROM))
+    return middle, (start - middle).clamp(min=1e-9)
+
+
+def _scores(queries: Tensor, others: Tensor, closeness: str) -> Float64[Tensor, "q m"]:
+    """Larger is nearer."""
+    if closeness == "euclidean":
+        return -torch.cdist(queries.double(), others.double())
+    one, two = (
+        side.double() / lengths_of(side)[:, None].clamp(min=torch.finfo(torch.float64).tiny)
+        for side in (queries, others)
+    )
+    return one @ two.T

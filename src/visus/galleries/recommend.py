@@ -1,0 +1,75 @@
+"""Items for somebody: like what was liked, not what was seen, and not all the same.
+
+The candidates are the entries nearest to the likes (less the dislikes, see `visus.galleries.queries`). From them the
+answer is chosen one after the other by maximal marginal relevance (Carbonell and Goldstein 1998, section 2): next comes
+the candidate with the largest ``weight * relevance - (1 - weight) * redundancy``, where relevance is the cosine to what
+is wanted and redundancy the largest cosine to what was chosen already. Negative cosines stay negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from visus.galleries.screens import ScanTable
+
+CANDIDATES: Final = 10
+"""Candidates for each place of the answer."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How an answer is chosen from the candidates.
+
+    Args:
+        k: places.
+        diversity: 0 takes the nearest, 1 looks at nothing but variety.
+        duplicate: candidates with this cosine to something liked, disliked or chosen are left out.
+    """
+
+    k: int = 10
+    diversity: float = 0.3
+    duplicate: float = 0.97
+
+
+def recommended(
+    table: ScanTable,
+    rows: Int64[Tensor, " n"],
+    wanted: Float[Tensor, " d"],
+    liked: Float[Tensor, "l d"],
+    known: Float[Tensor, "m d"],
+    wishes: Wishes,
+) -> tuple[Int64[Tensor, " k"], Float64[Tensor, " k"], Int64[Tensor, " k"]]:
+    """The chosen of the candidates, their cosines to what is wanted, and the row of ``liked`` that each is most like.
+
+    Args:
+        table: the entries.
+        rows: of the candidates.
+        wanted: the vector that they should be like.
+        liked: what was liked.
+        known: what was liked or disliked.
+        wishes: how to choose.
+    """
+    vectors = _directions(table.vectors[rows])
+    relevance = vectors @ _directions(wanted[None])[0]
+    open_ = (vectors @ _directions(known).T).amax(1) < wishes.duplicate
+    redundancy = torch.full_like(relevance, -torch.inf)
+    chosen: list[int] = []
+    while len(chosen) < wishes.k and bool(open_.any()):
+        value = (1 - wishes.diversity) * relevance - wishes.diversity * redundancy if chosen else relevance
+        best = int(value.masked_fill(~open_, -torch.inf).argmax())
+        chosen.append(best)
+        likeness = vectors @ vectors[best]
+        redundancy = torch.maximum(redundancy, likeness)
+        open_ &= likeness < wishes.duplicate
+        open_[best] = False
+    picked = torch.tensor(chosen, dtype=torch.int64)
+    return rows[picked], relevance[picked], (vectors[picked] @ _directions(liked).T).argmax(1)
+
+
+def _directions(vectors: Tensor) -> Float64[Tensor, "n d"]:
+    return torch.nn.functional.normalize(vectors.double(), dim=1, eps=1e-300)
