@@ -97,7 +97,7 @@ def tasks() -> list[Episode]:
 
 def episodes() -> EpisodeBatch:
     """The tasks in one batch."""
-    return EpisodeTransform(size=28, channels=1).batch(tasks())
+    return EpisodeTransform(size=64, channels=1).batch(tasks())
 
 
 INPUTS: dict[type, Callable[[], Any]] = {EpisodeTarget: episodes}

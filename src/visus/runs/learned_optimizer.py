@@ -73,21 +73,25 @@ def train_learned_optimizer(
         save_weights(folder / "weights.safetensors", network.state_dict(), metadata)
         unseen = [draw(_TESTED, torch.Generator().manual_seed(seed + offset)) for offset in (2_000_003, 3_000_017)]
         found = {length: compare(network, *unseen, steps=length) for length in (steps, 2 * steps)}
-        metrics = {
-            "objective": objective,
-            "minutes": minutes,
-            "seed": seed,
-            **{f"loss after {length} steps": _ends(runs) for length, runs in found.items()},
-            "learning rates": {name: one.lr for name, one in found[steps].items()},
-        }
-        write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-        write_whole(folder / "curves.csv", _table(found[2 * steps]))
-        _write_page(folder, objective, found[2 * steps], steps)
+        _write(folder, {"objective": objective, "minutes": minutes, "seed": seed}, found)
         for length, runs in found.items():
             ends = ", ".join(f"{name} {value:.4g}" for name, value in _ends(runs).items())
             console.print(f"loss after {length} steps: {ends}", soft_wrap=True)
         console.print(f"{folder}: use it with --optim.name learned --optim.weights {folder}", soft_wrap=True)
         return folder
+
+
+def _write(folder: Path, about: dict[str, object], found: dict[int, dict[str, Descent]]) -> None:
+    """Numbers, curves and page of a comparison over some numbers of steps, the first as many as were trained."""
+    (trained, short), (_, long) = found.items()
+    metrics = {
+        **about,
+        **{f"loss after {length} steps": _ends(runs) for length, runs in found.items()},
+        "learning rates": {name: one.lr for name, one in short.items()},
+    }
+    write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_whole(folder / "curves.csv", _table(long))
+    _write_page(folder, str(about["objective"]), long, trained)
 
 
 def _ends(runs: dict[str, Descent]) -> dict[str, float]:

@@ -21,12 +21,12 @@ from visus.errors import VisusError
 from visus.nn.weights import load_state, read_weights
 
 KIND = "learned optimiser"
-State = tuple[Float[Tensor, "n hidden"], ...]
-"""Hidden values and memories of each layer, one after the other."""
+State = tuple[Float[Tensor, "w hidden"], ...]
+"""Hidden values and memories of each layer, one after the other, for each of ``w`` weights."""
 PREPROCESSINGS = ("log_and_sign", "identity")
 
 
-def log_and_sign(slopes: Float[Tensor, " n"], k: float = 5.0) -> Float[Tensor, "n 2"]:
+def log_and_sign(slopes: Float[Tensor, " w"], k: float = 5.0) -> Float[Tensor, "w 2"]:
     """Size and sign of gradients as two numbers of moderate size.
 
     ``(max(log|g| / k, -1), clip(e^k g, -1, 1))``, (log|g| / k, sign g) for all but tiny gradients; exactly 0 gives
@@ -63,11 +63,11 @@ class CoordinateLSTM(nn.Module):
         self.output = nn.Linear(hidden if layers else inputs, 1)
         self.hidden, self.preprocessing, self.scale = hidden, preprocessing, scale
 
-    def start(self, like: Float[Tensor, " n"]) -> State:
+    def start(self, like: Float[Tensor, " w"]) -> State:
         """What is remembered of each weight before the first step: nothing."""
         return tuple(like.new_zeros(len(like), self.hidden) for _ in range(2 * len(self.cells)))
 
-    def forward(self, slopes: Float[Tensor, " n"], state: State) -> tuple[Float[Tensor, " n"], State]:
+    def forward(self, slopes: Float[Tensor, " w"], state: State) -> tuple[Float[Tensor, " w"], State]:
         """The change of each weight, and what to remember."""
         x = log_and_sign(slopes) if self.preprocessing == "log_and_sign" else slopes[:, None]
         after: list[Tensor] = []

@@ -85,11 +85,9 @@ def test_images_of_unequal_sizes_are_stretched_alike() -> None:
 
 def test_colours_are_refused_by_a_network_that_sees_grey() -> None:
     one = tasks(1)[0]
-    coloured = Episode(
-        (one.support[0], torch.arange(3 * 32 * 32).view(3, 32, 32).to(torch.uint8), one.support[2]),
-        one.support_labels,
-        one.queries,
-    )
+    red = one.support[1].clone()
+    red[0] = 255
+    coloured = Episode((one.support[0], red, one.support[2]), one.support_labels, one.queries)
     with pytest.raises(ValueError, match="has colours, but the network sees grey ones: give it the option channels 3"):
         EpisodeTransform(size=32, channels=1).batch([coloured])
     assert EpisodeTransform(size=32, channels=3).batch([coloured]).support.shape == (1, 3, 3, 32, 32)
