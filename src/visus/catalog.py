@@ -15,7 +15,8 @@ from visus.data.datasets import DATASETS
 from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
-from visus.systems import classification, detection, faces, instances, meta_learning, metric_learning, segmentation
+from visus.systems import classification, detection, instances, meta_learning, metric_learning, segmentation
+from visus.systems.faces import FACE_SCHEMA, face_finder
 from visus.types import Schema
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 LOSSES: dict[str, Callable[..., Any]] = {
     name: builder for problem in PROBLEMS.values() for name, builder in problem.losses.items()
 }
-READY: dict[str, Callable[[], tuple[nn.Module, Schema]]] = {"faces": lambda: (faces.face_finder(), faces.FACE_SCHEMA)}
+READY: dict[str, Callable[[], tuple[nn.Module, Schema]]] = {"faces": lambda: (face_finder(), FACE_SCHEMA)}
 """Networks that come with their weights in a package (`visus.nn.published.PACKAGED`) and are not trained here."""
 __getattr__ = lazily(__name__, {"METRICS": "visus.metrics.named"})  # torchmetrics takes a second; predicting needs none
 

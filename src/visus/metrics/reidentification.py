@@ -98,7 +98,7 @@ def _of_ranking(hits: Bool[Tensor, "q g"], ks: Sequence[int]) -> Float[Tensor, "
     total = so_far[:, -1].double()
     ranks = torch.arange(1, hits.shape[1] + 1, device=hits.device)
     cmc = [so_far[:, min(k, hits.shape[1]) - 1] > 0 for k in ks]
-    precision = (so_far / ranks * hits).double().sum(dim=1) / total.clamp_min(1)
+    precision = (so_far.double() / ranks * hits).sum(dim=1) / total.clamp_min(1)
     last = (ranks * hits).amax(dim=1)
     penalty = total / last.clamp_min(1)
     return torch.stack([*(one.double() for one in cmc), precision, penalty, total], dim=1)

@@ -34,7 +34,7 @@ class Reranked:
     """The items of a search, encoded by their reciprocal neighbours.
 
     Args:
-        embeddings: of all items, queries and gallery.
+        embeddings: of all items, queries and gallery; the work is done on the CPU.
         k1: how far neighbours are looked at.
         k2: over how many neighbours an encoding is averaged; 1 is itself alone.
         original: the share of the original distance in the result, lambda of the paper.
@@ -48,8 +48,8 @@ class Reranked:
             raise ValueError("an embedding is NaN or infinite")
         if k1 < 1 or not k2 >= 1 or not 0 <= original <= 1:
             raise ValueError(f"k1 and k2 are at least 1 and original lies in 0 to 1; not {k1}, {k2} and {original}")
-        self.embeddings, self.original = embeddings, original
-        self.squares = embeddings.square().sum(dim=1)
+        self.embeddings, self.original = embeddings.detach().cpu(), original
+        self.squares = self.embeddings.square().sum(dim=1)
         self.nearest, self.largest = self._neighbours(max(k1 + 1, k2))
         self.encodings = self._encodings(min(k1 + 1, len(embeddings)), min(round(k1 / 2) + 1, len(embeddings)))
         if k2 > 1:

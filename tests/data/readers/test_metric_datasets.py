@@ -185,8 +185,8 @@ def test_cars_of_both_official_sets_are_divided_by_class(tmp_path: Path) -> None
 def test_clothes_tell_queries_from_gallery(tmp_path: Path) -> None:
     in_shop.write_fake(tmp_path, classes=4, views=4)
     train, test = (in_shop.open_in_shop(tmp_path, split) for split in ("train", "test"))
-    assert train.is_query is None
-    assert test.is_query.tolist() == [True, False, False, False] * 2
+    assert train.roles.is_query is None
+    assert test.roles.is_query.tolist() == [True, False, False, False] * 2
     assert test.schema.categories == ("id_00000003", "id_00000004")
     assert test.super_labels.bincount().tolist() == [4, 4]
     listing = tmp_path / "Eval" / "list_eval_partition.txt"

@@ -16,7 +16,7 @@ import torch
 from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.listed_files import read_lines
 from visus.data.files.suffixes import SUFFIXES
-from visus.data.records.labelled import LabelledImages
+from visus.data.records.labelled import LabelledImages, Roles
 from visus.types import Schema
 
 Box = tuple[float, float, float, float]
@@ -108,8 +108,7 @@ def images_of(listed: ListedImages, *, crop: bool = False) -> LabelledImages:
         schema=schema,
         boxes_xyxy=torch.tensor(boxes) if boxes else None,
         super_labels=torch.unique(torch.tensor(supers), return_inverse=True)[1] if supers else None,
-        is_query=torch.tensor(asks) if asks else None,
-        cameras=torch.tensor(cameras) if cameras else None,
+        roles=Roles(torch.tensor(asks) if asks else None, torch.tensor(cameras) if cameras else None),
         crop=crop,
     )
 

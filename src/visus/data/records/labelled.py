@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,6 +15,18 @@ from visus.data.errors import AnnotationError
 from visus.data.records.image_files import ImageFiles
 from visus.ops.boxes import clip_boxes
 from visus.types import ClassTarget, Schema
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What images are in retrieval.
+
+    ``is_query`` says whether retrieval asks for an image (else it is searched), None where every image is both;
+    ``cameras`` is the number of the camera that took it, None where nobody says.
+    """
+
+    is_query: Bool[Tensor, " n"] | None = None
+    cameras: Int64[Tensor, " n"] | None = None
 
 
 class LabelledImages(ImageFiles):
@@ -27,8 +40,7 @@ class LabelledImages(ImageFiles):
         boxes_xyxy: the box of each image in its pixels, NaN where it has none; None where no image has one. Boxes
             are clipped to their image.
         super_labels: the superclass of each image.
-        is_query: whether retrieval asks for an image (else it is searched); None where every image is both.
-        cameras: the number of the camera that took each image; None where nobody says.
+        roles: of the images in retrieval.
         crop: show only what is in the boxes.
 
     Raises:
@@ -44,15 +56,14 @@ class LabelledImages(ImageFiles):
         schema: Schema,
         boxes_xyxy: Float[Tensor, "n 4"] | None = None,
         super_labels: Int64[Tensor, " n"] | None = None,
-        is_query: Bool[Tensor, " n"] | None = None,
-        cameras: Int64[Tensor, " n"] | None = None,
+        roles: Roles | None = None,
         crop: bool = False,
     ) -> None:
         if crop and boxes_xyxy is None:
             raise AnnotationError(f"{folder}: images without boxes cannot be cropped to them")
         super().__init__(folder=folder, names=names, schema=schema)
         self.labels, self.boxes_xyxy, self.crop = labels, boxes_xyxy, crop
-        self.super_labels, self.is_query, self.cameras = super_labels, is_query, cameras
+        self.super_labels, self.roles = super_labels, roles or Roles()
 
     def _image(self, index: int) -> UInt8[Tensor, "3 h w"]:
         image = super()._image(index)
@@ -74,8 +85,8 @@ class LabelledImages(ImageFiles):
         box = None
         if self.boxes_xyxy is not None and not self.crop and not bool(self.boxes_xyxy[place].isnan().any()):
             box = clipped(self.boxes_xyxy[place][None], size, self.path(index))[0]
-        asks = None if self.is_query is None else bool(self.is_query[place])
-        camera = None if self.cameras is None else int(self.cameras[place])
+        asks = None if self.roles.is_query is None else bool(self.roles.is_query[place])
+        camera = None if self.roles.cameras is None else int(self.roles.cameras[place])
         return ClassTarget(self.labels[place].clone(), size, place, box, is_query=asks, camera=camera)
 
     def _window(self, index: int, size: tuple[int, int]) -> tuple[slice, slice]:

@@ -28,9 +28,9 @@ class VignetteIdentities:
         size: pixels of the square picture's side.
         seed: another seed gives other scenes and other individuals.
         categories: what the individuals are: any that vignettes draws.
-        cameras: that the views of an individual are taken by in turns, each with colours, brightness and sharpness of
-            its own (see `visus.data.vignettes.cameras`); 0 for none. Outside of "train" the first view by each camera
-            then is a query and the others are the gallery.
+        cameras: that take as many views of each individual, each with colours, brightness and sharpness of its own
+            (see `visus.data.vignettes.cameras`); 0 for none. Outside of "train" the first view by each camera then is a
+            query and the others are the gallery.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class VignetteIdentities:
             raise ValueError(f"individuals and views must be at least 1, not {individuals} and {views}")
         if size < 32:
             raise ValueError(f"vignette identities are drawn at 32 pixels or more a side, not {size}")
-        if cameras and not 1 <= cameras < views:
-            raise ValueError(f"with {views} views there can be 1 to {views - 1} cameras, not {cameras}")
+        if cameras and (cameras < 0 or views % cameras or views < 2 * cameras):
+            raise ValueError(f"{cameras} cameras cannot each take the same number of {views} views, 2 or more")
         unknown = [name for name in categories if name not in KINDS]
         if unknown or not categories:
             raise ValueError(f"vignettes draws {', '.join(KINDS)}; not {unknown or 'nothing'}")
@@ -90,7 +90,7 @@ class VignetteIdentities:
         sample = draw_portrait(lambda attempt: f"{key} {attempt}", cast, self.side, target, self.path(index))
         if not self.cameras:
             return sample
-        camera = view % len(self.cameras)
-        asks = None if self.split == "train" else view < len(self.cameras)
+        camera, place = divmod(view, self.views // len(self.cameras))
+        asks = None if self.split == "train" else place == 0
         taken = replace(sample.target, camera=camera, is_query=asks)
         return replace(sample, input=photograph(sample.input, self.cameras[camera]), target=taken)

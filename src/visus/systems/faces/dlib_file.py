@@ -214,7 +214,7 @@ def _layer(file: DlibFile) -> Layer:
     return Layer(kind, numbers, weights)
 
 
-_Read = tuple[Mapping[str, float], Tensor]
+_Read = tuple[Mapping[str, float], Float[Tensor, " n"]]
 _NOTHING = torch.zeros(0)
 
 
