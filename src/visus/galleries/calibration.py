@@ -61,10 +61,9 @@ class Calibration:
         each = (1 - _FROM) * torch.exp(-above.clamp(min=0))
         return -torch.expm1(self.entries * torch.log1p(-each.clamp(max=1 - 1e-9)))
 
-    def typical_limit(self) -> float:
-        """The score that an entry of middling spread reaches by chance in a share `CHANCE` of the cases."""
-        each = -math.expm1(math.log1p(-CHANCE) / self.entries)
-        standardised = self.start + self.scale * math.log((1 - _FROM) / each)
+    def limit_of(self, share: float) -> float:
+        """The score that a share of all pairs of different entries reaches by chance, for one of middling spread."""
+        standardised = self.start + self.scale * math.log((1 - _FROM) / share)
         middle, spread = _spread(_others(self.cohort, self.closeness))
         limit = float((middle + standardised * spread).median())
         return limit if self.closeness == "cosine" else -limit
