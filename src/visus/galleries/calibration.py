@@ -29,7 +29,7 @@ from visus.galleries.screens import ScanTable, lengths_of
 CHANCE: Final = 0.05
 """Queries with nothing alike in the gallery of which something is taken for alike nevertheless, as a share."""
 
-COHORT: Final = 512
+COHORT: Final = 1024
 _LEAST = 20  # entries, below which nothing is said
 _MIDDLE, _FROM, _TO = 0.5, 0.80, 0.93
 _EPS = 1e-12
