@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def answer_table(answer: Answer) -> Table:
     for match in answer.matches:
         chance = [_chance(match)] if told else []
         style = None if match.alike else "dim"
-        table.add_row(str(match.entry.id), f"{match.score:.4f}", *chance, match.entry.name, _about(match), style=style)
+        table.add_row(
+            str(match.entry.id), f"{match.score:.4f}", *chance, _shown(match.entry.name), _about(match), style=style
+        )
     return table
 
 
@@ -38,6 +41,12 @@ def write_answer(answer: Answer, folder: Path, title: str) -> None:
     note = "Nothing alike: chance alone explains such scores." if answer.nothing_alike else ""
     sections = {"Asked": _row(asked), "Found": (f'<p class="note">{escape(note)}</p>' if note else "") + _row(found)}
     write_page(folder / "answer.html", title=title, sections=sections)
+
+
+def _shown(path: str) -> str:
+    """A path from the working folder on, where it lies below."""
+    here = os.getcwd().rstrip(os.sep) + os.sep
+    return path.removeprefix(here)
 
 
 def _lines(match: Match) -> list[str]:

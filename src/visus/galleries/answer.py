@@ -111,7 +111,7 @@ class Answer:
     def caption(self, match: Match) -> str:
         """A score and a name, as they fit below a picture."""
         doubt = "" if match.alike else "? "
-        return f"{doubt}{match.score:.3f} {short_name(match.entry)}"
+        return f"{doubt}{match.score:.3f}  {short_name(match.entry)}"
 
 
 def short_name(entry: Entry) -> str:

@@ -3,17 +3,21 @@
 How near a query is to whatever it is compared with differs from query to query, so a fixed limit on scores fails. Here
 a score counts by how far it lies above the scores of the same query to a cohort, a sample of the gallery: the Z-norm of
 speaker verification (Auckenthaler et al. 2000, section 2), with the median and the distance from it to the 80 % point
-in place of mean and standard deviation, as some of the cohort may show what the query shows. The same is done for each
-entry of the cohort against the others. The exponential through the 80 % and the 93 % point of these standardised scores
-is taken for the tail of chance; what lies above may be images of one thing. By it follows in what share of queries that
-have nothing alike the best score of n entries is as high. Where more than 7 % of all pairs show the same thing, such
-as in a gallery of ten things, this finds too little alike.
+in place of mean and standard deviation, as some of the cohort may show what the query shows. Cosines count by their
+inverse hyperbolic tangent (Fisher's z, 1921), which makes correlations nearly normal; distances by their logarithm.
+
+The same is done for each entry of the cohort against the others. The normal distribution through the 80 % and the 93 %
+point of these standardised scores is taken for chance; what lies above may be images of one thing. By it follows in
+what share of queries that have nothing alike the best score of n entries is as high. Where more than 7 % of all pairs
+show the same thing, such as in a gallery of ten things, this finds too little alike.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import torch
@@ -25,9 +29,10 @@ from visus.galleries.screens import ScanTable, lengths_of
 CHANCE: Final = 0.05
 """Queries with nothing alike in the gallery of which something is taken for alike nevertheless, as a share."""
 
-COHORT: Final = 512
+COHORT: Final = 1024
 _LEAST = 20  # entries, below which nothing is said
 _MIDDLE, _FROM, _TO = 0.5, 0.80, 0.93
+_EPS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Calibration:
 
     Args:
         cohort: a sample of the entries' vectors.
-        start: the standardised score where the tail begins.
-        scale: of the exponential that the tail is.
+        start: the 80 % point of the standardised scores.
+        scale: the standard deviation of the normal distribution through their tail.
         entries: in the gallery.
         closeness: what is near.
     """
@@ -50,24 +55,21 @@ class Calibration:
 
     def standardised(self, query: Float[Tensor, " d"], scores: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
         """How far scores of a query lie above the median of its scores to the cohort, in units of their spread."""
-        own = _scores(query[None], self.cohort, self.closeness)
-        sign = 1.0 if self.closeness == "cosine" else -1.0
-        middle, spread = _spread(own)
-        return (sign * scores - middle[0]) / spread[0]
+        middle, spread = _spread(_scores(query[None], self.cohort, self.closeness))
+        return (_TRANSFORMED[self.closeness](scores) - middle[0]) / spread[0]
 
     def by_chance(self, query: Float[Tensor, " d"], scores: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
         """The share of queries with nothing alike that would have a best score as high as each of these."""
-        above = (self.standardised(query, scores) - self.start) / self.scale
-        each = (1 - _FROM) * torch.exp(-above.clamp(min=0))
+        above = (self.standardised(query, scores) - self.start) / self.scale + _normal_point(_FROM)
+        each = 0.5 * torch.erfc(above / math.sqrt(2))
         return -torch.expm1(self.entries * torch.log1p(-each.clamp(max=1 - 1e-9)))
 
-    def typical_limit(self) -> float:
-        """The score that an entry of middling spread reaches by chance in a share `CHANCE` of the cases."""
-        each = -math.expm1(math.log1p(-CHANCE) / self.entries)
-        standardised = self.start + self.scale * math.log((1 - _FROM) / each)
+    def limit_of(self, share: float) -> float:
+        """The score that a share of all pairs of different entries reaches by chance, for one of middling spread."""
+        standardised = self.start + self.scale * (_normal_point(1 - share) - _normal_point(_FROM))
         middle, spread = _spread(_others(self.cohort, self.closeness))
         limit = float((middle + standardised * spread).median())
-        return limit if self.closeness == "cosine" else -limit
+        return math.tanh(limit) if self.closeness == "cosine" else math.exp(-limit)
 
 
 def calibrate(table: ScanTable) -> Calibration | None:
@@ -81,7 +83,7 @@ def calibrate(table: ScanTable) -> Calibration | None:
     middle, spread = _spread(scores)
     values = ((scores - middle[:, None]) / spread[:, None]).flatten().sort().values
     start, end = (float(values[int(share * len(values))]) for share in (_FROM, _TO))
-    scale = max((end - start) / math.log((1 - _FROM) / (1 - _TO)), 1e-6)
+    scale = max((end - start) / (_normal_point(_TO) - _normal_point(_FROM)), 1e-6)
     return Calibration(cohort, start, scale, len(table), table.closeness)
 
 
@@ -101,9 +103,18 @@ def _spread(scores: Float64[Tensor, "q m"]) -> tuple[Float64[Tensor, " q"], Floa
 def _scores(queries: Tensor, others: Tensor, closeness: str) -> Float64[Tensor, "q m"]:
     """Larger is nearer."""
     if closeness == "euclidean":
-        return -torch.cdist(queries.double(), others.double())
-    one, two = (
-        side.double() / lengths_of(side)[:, None].clamp(min=torch.finfo(torch.float64).tiny)
-        for side in (queries, others)
-    )
-    return one @ two.T
+        return _TRANSFORMED[closeness](torch.cdist(queries.double(), others.double()))
+    tiny = torch.finfo(torch.float64).tiny
+    one, two = (side.double() / lengths_of(side)[:, None].clamp(min=tiny) for side in (queries, others))
+    return _TRANSFORMED[closeness](one @ two.T)
+
+
+_TRANSFORMED: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
+    "cosine": lambda cosines: torch.atanh(cosines.clamp(_EPS - 1, 1 - _EPS)),
+    "euclidean": lambda distances: -torch.log(distances.clamp(min=_EPS)),
+}
+
+
+def _normal_point(share: float) -> float:
+    """What a share of a standard normal distribution lies below."""
+    return NormalDist().inv_cdf(share)

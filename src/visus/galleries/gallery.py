@@ -29,6 +29,9 @@ from visus.galleries.stores import create_store, open_store
 from visus.metrics.clustering import k_means
 from visus.predict.items import Item, Pictures, Reading, items_of
 
+LINKED: Final = 0.001
+"""The share of pairs of different entries that are as near as a link of a group, by default."""
+
 _USUAL: Final = Wishes()
 DUPLICATES: Final = 0.97
 """The cosine from which two images are near-duplicates, by default."""
@@ -299,8 +302,8 @@ class Gallery:
 
         Args:
             count: k-means with so many; None links entries that are mutually among the nearest, as far as ``limit``.
-            limit: the least cosine, or the largest distance, of a link; None lets chance decide, see
-                `visus.galleries.calibration`.
+            limit: the least cosine, or the largest distance, of a link; None for what only a share `LINKED` of
+                different pairs reaches, see `visus.galleries.calibration`.
 
         Raises:
             EmptyGalleryError: there is nothing to group.
@@ -317,7 +320,7 @@ class Gallery:
             calibration = self._contents.calibration(table)
             if calibration is None:
                 raise GalleryError(f"{self.folder}: too few entries to tell what is alike; say a limit or a count")
-            limit = calibration.typical_limit()
+            limit = calibration.limit_of(LINKED)
         return self._groups(mutual_neighbours(table, limit))
 
     def stats(self) -> dict[str, Any]:
