@@ -1,9 +1,8 @@
 """Items for somebody: like what was liked, not what was seen, and not all the same.
 
 The candidates are the entries nearest to the likes (less the dislikes, see `visus.galleries.queries`). From them the
-answer is chosen one after the other by maximal marginal relevance (Carbonell and Goldstein 1998, section 2): next comes
-the candidate with the largest ``weight * relevance - (1 - weight) * redundancy``, where relevance is the cosine to what
-is wanted and redundancy the largest cosine to what was chosen already. Negative cosines stay negative.
+answer is chosen one after the other by maximal marginal relevance (`visus.ops.recommend`), where the relevance of a
+candidate is its cosine to what is wanted.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from visus.galleries.screens import ScanTable
+from visus.ops.recommend import maximal_marginal_relevance
 
 CANDIDATES: Final = 10
 """Candidates for each place of the answer."""
@@ -56,18 +56,10 @@ def recommended(
     """
     vectors = _directions(table.vectors[rows])
     relevance = vectors @ _directions(wanted[None])[0]
-    open_ = (vectors @ _directions(known).T).amax(1) < wishes.duplicate
-    redundancy = torch.full_like(relevance, -torch.inf)
-    chosen: list[int] = []
-    while len(chosen) < wishes.k and bool(open_.any()):
-        value = (1 - wishes.diversity) * relevance - wishes.diversity * redundancy if chosen else relevance
-        best = int(value.masked_fill(~open_, -torch.inf).argmax())
-        chosen.append(best)
-        likeness = vectors @ vectors[best]
-        redundancy = torch.maximum(redundancy, likeness)
-        open_ &= likeness < wishes.duplicate
-        open_[best] = False
-    picked = torch.tensor(chosen, dtype=torch.int64)
+    new = (vectors @ _directions(known).T).amax(1) < wishes.duplicate
+    picked, _ = maximal_marginal_relevance(
+        vectors, relevance, k=wishes.k, diversity=wishes.diversity, allowed=new, duplicate=wishes.duplicate
+    )
     return rows[picked], relevance[picked], (vectors[picked] @ _directions(liked).T).argmax(1)
 
 
