@@ -14,7 +14,7 @@ from visus.galleries.errors import GalleryError
 from visus.predict.predictor import Predictor
 from visus.types import InstancePrediction, NoRowError, row
 
-FOUND: dict[type, Callable[[Any, float], Float[Tensor, "n 4"]]] = {
+BOXES: dict[type, Callable[[Any, float], Float[Tensor, "n 4"]]] = {
     InstancePrediction: lambda prediction, least: prediction.boxes_xyxy[prediction.scores >= least],
 }
 """The boxes in each kind of prediction that has some, from a score on."""
@@ -31,7 +31,7 @@ def boxes_by(detector: Predictor, min_score: float) -> Boxes:
     def boxes(pixels: Pixels) -> Sequence[Box]:
         prediction = detector.predict(pixels)[0].prediction
         try:
-            found = row(FOUND, prediction, "finding parts")(prediction, min_score)
+            found = row(BOXES, prediction, "finding parts")(prediction, min_score)
         except NoRowError as error:
             raise GalleryError("the detector finds no objects: give the run of one that does") from error
         return [(x1, y1, x2, y2) for x1, y1, x2, y2 in found.tolist() if x2 - x1 >= 1 and y2 - y1 >= 1]
