@@ -54,6 +54,8 @@ TARGETS, PREDICTIONS = get_args(Target), get_args(Prediction)
 PARTIAL = {
     "OBJECTS": "SSD's augmentation is for objects with boxes alone",
     "IN_FRAME": "mixup and CutMix are for classifiers alone",
+    "VECTORS": "galleries need a descriptor; any other network is refused",
+    "BOXES": "parts of images come from detectors; any other network is refused",
 }
 """Tables that need no row for each kind, and why."""
 

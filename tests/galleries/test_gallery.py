@@ -255,3 +255,7 @@ def test_a_network_that_diverged_is_refused(tmp_path: Path) -> None:
     made.describer.describe = lambda images: np.full((len(images), 108), np.nan, np.float32)  # type: ignore[method-assign]
     with pytest.raises(GalleryError, match="NaN or infinity"):
         made.add(np.zeros((4, 4, 3), np.uint8))
+    made.describer.describe = lambda images: np.zeros((len(images), 5), np.float32)  # type: ignore[method-assign]
+    with pytest.raises(GalleryError, match="5 dimensions, not 108"):
+        made.add(np.zeros((4, 4, 3), np.uint8))
+    assert made.stats()["entries"] == 0

@@ -12,6 +12,7 @@ from visus.catalog import build_model
 from visus.galleries import Gallery, Wishes
 from visus.galleries.calibration import calibrate
 from visus.galleries.describer import NetworkDescriber, describer, fingerprint_of
+from visus.galleries.detected import boxes_by
 from visus.galleries.entry import pixel_hash
 from visus.galleries.errors import GalleryError
 from visus.galleries.filters import Columns, Condition, condition
@@ -20,8 +21,10 @@ from visus.galleries.metadata import from_words
 from visus.galleries.recommend import recommended
 from visus.galleries.scan import nearest, table_of
 from visus.galleries.store import Description
+from visus.nn.square import SquareTransform
 from visus.predict.items import Item, Reading, items_of
-from visus.types import Schema
+from visus.predict.predictor import Predictor
+from visus.types import ImageBatch, InstancePrediction, Schema
 
 
 @pytest.mark.parametrize(
@@ -192,6 +195,32 @@ def test_a_detector_is_no_descriptor() -> None:
     network = build_model("classifier_lite0", Schema(("a", "b"), (1, 2)), {"pretrained": False})
     with pytest.raises(GalleryError, match="gives no embedding"):
         NetworkDescriber("a classifier", network, "").describe([torch.zeros(3, 32, 32, dtype=torch.uint8)])
+
+
+class Halves(torch.nn.Module):
+    """A detector that finds both halves of an image and something without a pixel."""
+
+    transform = SquareTransform(size=32)
+    channels_last = adapts = False
+
+    def forward(self, images: ImageBatch, targets: object = None) -> ImageBatch:
+        return images
+
+    def postprocess(self, outputs: ImageBatch, sizes: list[tuple[int, int]]) -> list[InstancePrediction]:
+        ((height, width),) = sizes
+        half = width / 2
+        boxes = torch.tensor([[0, 0, half, height], [half, 0, width, height], [1, 1, 1.2, 5], [0, 0, 9, 9]])
+        scores = torch.tensor([0.9, 0.8, 0.7, 0.1])
+        return [InstancePrediction(boxes, torch.zeros(4, dtype=torch.int64), scores, (height, width))]
+
+
+def test_what_a_detector_finds_becomes_entries(tmp_path: Path) -> None:
+    detector = Predictor(Halves(), Schema(("half",), (1,)), device="cpu")
+    gallery = Gallery.create(tmp_path / "gallery", model=MeanColours())
+    report = gallery.add(str(paint(tmp_path / "a.png", 1, size=(48, 24))), boxes=boxes_by(detector, 0.5))
+    assert report.added == 2
+    assert [entry.box_xyxy for entry in gallery.store.entries([1, 2])] == [(0, 0, 24, 24), (24, 0, 48, 24)]
+    assert gallery.search(str(tmp_path / "a.png"), k=1, box=(24, 0, 48, 24)).matches[0].entry.id == 2
 
 
 def test_pixels_and_size_are_the_identity(tmp_path: Path) -> None:

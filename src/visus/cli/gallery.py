@@ -70,13 +70,17 @@ def _create(arguments: CreateArguments) -> int:
 
 
 def _add(arguments: AddArguments) -> int:
+    from visus.galleries.detected import boxes_by
     from visus.galleries.gallery import Gallery
     from visus.galleries.processes import add_in_processes
     from visus.predict.items import Reading, items_of_source
+    from visus.predict.predictor import load
     from visus.predict.sources import find_sources
 
-    if arguments.processes < 1:
-        raise VisusError("--processes must be at least 1")
+    if arguments.processes < 1 or not 0 <= arguments.min_score <= 1:
+        raise VisusError("--processes must be at least 1, and --min-score must lie between 0 and 1")
+    if arguments.processes > 1 and arguments.detector:
+        raise VisusError("--detector works in one process: leave out --processes")
     sources = find_sources(arguments.sources)
     say = _said(arguments)
     total = None if any(source.video for source in sources) else sum(len(source.images) for source in sources)
@@ -85,7 +89,10 @@ def _add(arguments: AddArguments) -> int:
         if arguments.processes > 1:
             report = add_in_processes(gallery, items, arguments.processes, metadata=say, watch=watch)
         else:
-            report = gallery.add(items, metadata=say, watch=watch)
+            boxes = None
+            if arguments.detector:
+                boxes = boxes_by(load(arguments.detector, device=arguments.device), arguments.min_score)
+            report = gallery.add(items, metadata=say, boxes=boxes, watch=watch)
     _tell_report(report, arguments.gallery, as_json=arguments.json)
     return 1 if report.failures else 0
 

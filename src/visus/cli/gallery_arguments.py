@@ -52,6 +52,8 @@ class AddArguments:
         set: a field of all these entries, such as camera=2; may be given several times.
         folder_as: the field that gets the name of the folder in which an image lies.
         table: a CSV file: the image in the first column, a field in each other one.
+        detector: the run of a detector, or published weights: its objects become the entries, not whole images.
+        min_score: the least score of an object.
         processes: describe in so many processes, each with one thread.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         json: print what was done as JSON.
@@ -62,6 +64,8 @@ class AddArguments:
     set: Fields = ()
     folder_as: Annotated[str | None, tyro.conf.arg(metavar="FIELD")] = None
     table: Annotated[Path | None, tyro.conf.arg(metavar="CSV")] = None
+    detector: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None
+    min_score: float = 0.5
     processes: int = 1
     device: Device = None
     json: bool = False

@@ -179,6 +179,9 @@ class Adder:
         if not parts:
             return []
         vectors = self.describer.describe([part for _, _, part, _, _ in parts])
+        width = int(self.store.settings()["dimensions"])
+        if vectors.shape[1] != width:
+            raise GalleryError(f"{self.describer.name}: vectors of {vectors.shape[1]} dimensions, not {width}")
         if not bool(torch.from_numpy(vectors).isfinite().all()):
             raise GalleryError(f"{self.describer.name}: a vector holds NaN or infinity; did its training diverge?")
         return [

@@ -25,7 +25,7 @@ from visus.galleries.scan import table_of
 from visus.galleries.screens import Closeness, ScanTable, coded, directions, lengths_of
 from visus.galleries.store import Store
 from visus.metrics.rounding import LARGEST, unit_for
-from visus.whole_file import full_disk, write_whole
+from visus.whole_file import DiskFullError, full_disk, write_whole
 
 _STORED: Final = {"ids": torch.int64, "vectors": torch.float32, "lengths": torch.float64}
 _WRITTEN = "written.json"
@@ -67,10 +67,21 @@ class ScanFiles:
         """The entries of the store as they are now, ready to be scanned."""
         state, written = store.state(), self._written
         if self._table is None or written is None or (written.last, written.removed) != (state.added, state.removed):
-            with self._alone():
-                self._written = self._up_to_date(store)
-                self._table = self._mapped(self._written)
+            try:
+                with self._alone():
+                    self._written = self._up_to_date(store)
+                    self._table = self._mapped(self._written)
+            except DiskFullError:  # asking needs no room
+                self._table = self._written = None
+                return self._in_memory(store)
         return self._table
+
+    def _in_memory(self, store: Store) -> ScanTable:
+        parts = [(torch.from_numpy(ids), torch.from_numpy(vectors.copy())) for ids, vectors in store.vectors()]
+        if not parts:
+            return table_of(torch.empty(0, self.dimensions), self.closeness)
+        ids, vectors = (torch.cat(column) for column in zip(*parts, strict=True))
+        return table_of(vectors, self.closeness, ids)
 
     @contextmanager
     def without(self) -> Iterator[None]:
