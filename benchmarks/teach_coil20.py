@@ -1,7 +1,7 @@
 """What `visus teach` makes of five views of each of 20 objects: its accuracy on other views.
 
-Run ``python benchmarks/teach_coil20.py FOLDER`` with the folder of COIL-20 (``obj1__0.png`` and so on). Taught are views
-0, 14, 28, 43 and 57 of 72, asked for are every sixth of the others; the features have never seen the data set.
+Run ``python benchmarks/teach_coil20.py FOLDER`` with the folder of COIL-20 (``obj1__0.png`` and so on). Taught are
+views 0, 14, 28, 43 and 57 of 72, asked for are every sixth of the others; the features have never seen the data set.
 """
 
 from __future__ import annotations
