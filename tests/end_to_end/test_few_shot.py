@@ -88,7 +88,7 @@ def small_prototypical() -> Recipe:
 def test_tasks_that_cannot_be_get_one_line(
     words: list[str], message: str, characters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start = ["train", "maml_omniglot", "--data.root", str(characters), "--run", str(tmp_path / "run")]
+    start = ["train", "maml_omniglot", "--data.root", str(characters), "--run", str(tmp_path / "run"), *FEW[2:]]
     assert main([*start, *words]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert message in said, said

@@ -44,7 +44,7 @@ def test_whole_numbers_are_taken_for_numbers() -> None:
         (("fit", "epochs"), 1.5, r"fit\.epochs must be a whole number, not 1\.5"),
         (("fit", "epochs"), True, r"fit\.epochs must be a whole number, not True"),
         (("fit", "max_steps"), "3", r"fit\.max_steps must be a whole number or null, not '3'"),
-        (("optim", "name"), "adam", r"optim\.name must be 'sgd' or 'adamw' or 'rmsprop', not 'adam'"),
+        (("optim", "name"), "adam", r"optim\.name must be 'sgd' or 'adamw' or 'rmsprop' or 'learned', not 'adam'"),
         (("data", "augment", "scale"), [1.0], r"data\.augment\.scale must be a list, not \[1\.0\]"),
         (("data", "augment"), 3, r"data\.augment must be a JSON object, not 3"),
         (("model_options", "sizes"), [1], r"model_options\.sizes must be true or false or a whole number"),
@@ -75,7 +75,7 @@ def test_json_errors_say_where() -> None:
     [
         (lambda: OptimRecipe(lr=0), r"optim\.lr must be above 0, not 0"),
         (lambda: OptimRecipe(lr=float("nan")), r"optim\.lr"),
-        (lambda: OptimRecipe(name="adam"), r"optim\.name must be 'sgd', 'adamw' or 'rmsprop', not 'adam'"),
+        (lambda: OptimRecipe(name="adam"), r"optim\.name must be 'sgd', 'adamw', 'rmsprop' or 'learned', not 'adam'"),
         (lambda: OptimRecipe(momentum=1.0), r"optim\.momentum must be from 0 to below 1"),
         (lambda: OptimRecipe(schedule="step"), r"optim\.milestones must be at least one epoch"),
         (lambda: OptimRecipe(milestones=(5, 3)), r"optim\.milestones must be rising"),

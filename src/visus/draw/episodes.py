@@ -28,7 +28,7 @@ def picture_of(inputs: Any) -> UInt8[Tensor, "3 h w"]:
     Raises:
         NoRowError: a kind of input that `PICTURES` does not know.
     """
-    return row(PICTURES, inputs, "showing an input")(inputs)  # type: ignore[no-any-return]
+    return row(PICTURES, inputs, "showing an input")(inputs)
 
 
 def sheet_of(episode: Episode) -> UInt8[Tensor, "3 h w"]:

@@ -233,8 +233,8 @@ def _write_renamed(
     folder: Path, source: Path, stored: StoredWeights, recipe: Recipe, schema: Schema, network: Any
 ) -> None:
     """The detector with its weights, and the classifier of its boxes beside it."""
+    from visus.predict.model_words import WEIGHTS_FILE
     from visus.predict.renamed import TAUGHT
-    from visus.predict.stored import WEIGHTS_FILE
 
     if not is_run(source):
         raise TeachError(f"{source}: boxes get new names from a run of a detector, not from published weights alone")

@@ -171,7 +171,6 @@ class OptimRecipe:
 
     Args:
         name: stochastic gradient descent with momentum, AdamW, RMSprop, or a learned optimiser.
-        weights: the run of the learned optimiser, which `visus train learned-optimizer` wrote.
         lr: learning rate after the warm-up; a learned optimiser has its own and takes the schedule alone.
         weight_decay: decay of weights; norms and biases never decay.
         momentum: momentum of SGD and of RMSprop, beta1 of AdamW.
@@ -183,10 +182,10 @@ class OptimRecipe:
         clip_norm: largest norm of the gradient; None does not clip.
         lr_factors: factors on the learning rate of the parameters below a module of that name, such as
             {"backbone": 0.1}; "criterion" names those of the losses (proxies, borders).
+        weights: the run of the learned optimiser, which `visus train learned-optimizer` wrote.
     """
 
     name: Literal["sgd", "adamw", "rmsprop", "learned"] = "sgd"
-    weights: str = ""
     lr: float = 0.01
     weight_decay: float = 1e-4
     momentum: float = 0.9
@@ -197,10 +196,11 @@ class OptimRecipe:
     power: float = 0.9
     clip_norm: float | None = None
     lr_factors: dict[str, float] = field(default_factory=dict)
+    weights: str = ""
 
     def __post_init__(self) -> None:
         names = ("sgd", "adamw", "rmsprop", "learned")
-        _require(self.name in names, "optim.name", self.name, f"one of {', '.join(names)}")
+        _require(self.name in names, "optim.name", self.name, "'sgd', 'adamw', 'rmsprop' or 'learned'")
         wanted = "the run of a learned optimiser, as optim.name is 'learned'"
         _require(self.name != "learned" or bool(self.weights), "optim.weights", self.weights, wanted)
         _require(self.name == "learned" or not self.weights, "optim.weights", self.weights, "empty for this optim.name")

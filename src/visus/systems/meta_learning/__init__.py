@@ -1,6 +1,6 @@
 """Meta-learning: few-shot learners that know new classes from a few images, and a learned optimiser."""
 
-from visus.problem import Architecture, Problem
+from visus.problem import Architecture, Builder, Problem
 from visus.systems.meta_learning.adapting import AdaptingLearner
 from visus.systems.meta_learning.centroids import centroids_lite0
 from visus.systems.meta_learning.losses import EpisodeCriterion, RelationCriterion, ReptileCriterion
@@ -13,7 +13,7 @@ from visus.systems.meta_learning.relation import relation_conv4
 from visus.systems.meta_learning.reptile import reptile_conv4
 from visus.types import EpisodeTarget
 
-COMPARING = {
+COMPARING: dict[str, Builder] = {
     "prototypical_conv4": prototypical_conv4,
     "matching_conv4": matching_conv4,
     "centroids_lite0": centroids_lite0,

@@ -7,9 +7,11 @@ remembered of each weight goes on from segment to segment.
 
 from __future__ import annotations
 
+import copy
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -22,7 +24,7 @@ RATES = tuple(10 ** (power / 4) for power in range(-14, 5))
 """The learning rates that are tried for the others: four to a power of ten, from 0.0003 to 10."""
 
 Draw = Callable[[int, torch.Generator], Functions]
-Rule = Callable[[list[Tensor], float], torch.optim.Optimizer]
+Rule = Callable[[list[Points], float], torch.optim.Optimizer]
 RIVALS: Mapping[str, Rule] = {
     "SGD": lambda weights, lr: torch.optim.SGD(weights, lr=lr),
     "momentum": lambda weights, lr: torch.optim.SGD(weights, lr=lr, momentum=0.9),
@@ -87,7 +89,7 @@ def learn_once(
         count = min(segment, steps - first)
         loss, weights, state = unrolled(network, functions, weights, state, first=first, steps=count)
         outer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         outer.step()
         weights, state = weights.detach(), tuple(value.detach() for value in state)
         total += float(loss.detach())
@@ -138,7 +140,7 @@ def learn(
 
 def _kept_score(descent: Descent) -> float:
     """The mean logarithm on the way: an optimiser is to be good at every step."""
-    return sum(torch.tensor(descent.values).clamp(min=1e-12).log().tolist()) / len(descent.values)
+    return float(torch.tensor(descent.values).clamp(min=1e-12).log().mean())
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Descent:
     lr: float = 1.0
 
 
-def descend(functions: Functions, steps: int, make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> Descent:
+def descend(functions: Functions, steps: int, make: Callable[[list[Points]], torch.optim.Optimizer]) -> Descent:
     """Lets an optimiser descend on functions.
 
     Args:
@@ -167,17 +169,16 @@ def descend(functions: Functions, steps: int, make: Callable[[list[Tensor]], tor
         values.append(float(losses.detach().mean()))
         seconds.append(spent)
         optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         spent += time.monotonic() - began
     return Descent(values, seconds)
 
 
-def _learned(network: CoordinateLSTM) -> Callable[[list[Tensor]], torch.optim.Optimizer]:
+def _learned(network: CoordinateLSTM) -> Callable[[list[Points]], torch.optim.Optimizer]:
     """The network as an optimiser; a copy, as an optimiser's network does not learn."""
-    copy = CoordinateLSTM(**network.options)
-    copy.load_state_dict(network.state_dict())
-    return lambda weights: LearnedOptimizer(weights, copy)
+    same = copy.deepcopy(network)
+    return lambda weights: LearnedOptimizer(weights, same)
 
 
 def compare(
@@ -194,11 +195,11 @@ def compare(
     """
     found = {"learned": descend(test, steps, _learned(network))}
     for name, rule in RIVALS.items():
-        tried = {
-            lr: descend(tuning, steps, lambda weights, lr=lr, rule=rule: rule(weights, lr)) for lr in rates or RATES
-        }  # type: ignore[misc]
-        ends = {lr: run.values[-1] for lr, run in tried.items() if run.values[-1] == run.values[-1]}
-        best = min(ends, key=lambda lr: ends[lr])
-        run = descend(test, steps, lambda weights, lr=best, rule=rule: rule(weights, lr))  # type: ignore[misc]
-        found[name] = Descent(run.values, run.seconds, best)
+        tried = {lr: _with_rate(tuning, steps, rule, lr).values[-1] for lr in rates or RATES}
+        known = {lr: value for lr, value in tried.items() if math.isfinite(value)}
+        found[name] = _with_rate(test, steps, rule, min(known, key=lambda lr: known[lr]))
     return found
+
+
+def _with_rate(functions: Functions, steps: int, rule: Rule, lr: float) -> Descent:
+    return replace(descend(functions, steps, lambda weights: rule(weights, lr)), lr=lr)

@@ -38,7 +38,7 @@ class MetricLearner(nn.Module):
         """The logits of each query; targets change nothing."""
         images = torch.cat([self.transform(episodes.support), self.transform(episodes.queries)], dim=1)
         features = self._encoded(images)
-        support, queries = features.split([episodes.support.shape[1], episodes.queries.shape[1]], dim=1)
+        support, queries = features.split([episodes.support.shape[1], episodes.queries.shape[1]], dim=1)  # type: ignore[no-untyped-call]
         logits = self.head(support, episodes.support_labels, queries, episodes.n_way)
         return EpisodeOutputs(logits, transductive=self.batch_statistics)
 

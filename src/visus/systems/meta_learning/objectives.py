@@ -95,7 +95,7 @@ class SmallNetworks:
         """The losses on the points of a step."""
         points, labels = self._points(step)
         first, second = self.INPUTS * self.hidden, self.hidden * self.CLASSES
-        matrix, bias, last, last_bias = weights.split([first, self.hidden, second, self.CLASSES], dim=1)
+        matrix, bias, last, last_bias = weights.split([first, self.hidden, second, self.CLASSES], dim=1)  # type: ignore[no-untyped-call]
         inner = torch.baddbmm(bias[:, None], points, matrix.unflatten(1, (self.INPUTS, self.hidden))).sigmoid()
         logits = torch.baddbmm(last_bias[:, None], inner, last.unflatten(1, (self.hidden, self.CLASSES)))
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")

@@ -49,10 +49,11 @@ class Relation(nn.Module):
     ) -> Float[Tensor, "b q n"]:
         """The logits of each query."""
         classes = torch.einsum("bsn,bs...->bn...", F.one_hot(labels, n_way).to(support), support)
-        pairs = torch.cat(torch.broadcast_tensors(classes[:, None], queries[:, :, None]), dim=3)  # [b q n 2c h w]
+        shape = (*queries.shape[:2], *classes.shape[1:])
+        pairs = torch.cat([classes[:, None].expand(shape), queries[:, :, None].expand(shape)], dim=3)  # [b q n 2c h w]
         if self.batch_statistics:
             return torch.stack([self._scored(of_episode) for of_episode in pairs])
-        return self._scored(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2])
+        return self._scored(pairs.flatten(0, 1)).view(pairs.shape[:3])
 
     def _scored(self, pairs: Float[Tensor, "m n c h w"]) -> Float[Tensor, "m n"]:
         """The score of each pair; those that are given together may see one another."""

@@ -49,7 +49,7 @@ def _batches(images: int, batch: int, count: int, generator: torch.Generator | N
     size = min(batch, images)
     rounds = -(-count * size // images)
     order = torch.cat([torch.randperm(images, generator=generator) for _ in range(rounds)])
-    return list(order[: count * size].split(size))
+    return list(torch.split(order[: count * size], size))
 
 
 def reptile_conv4(

@@ -48,7 +48,7 @@ class TaskNetwork(nn.Module):
         maps = images
         for kernel, gain, shift in zip(self.kernels, self.gains, self.shifts, strict=True):
             maps = convolved(maps, kernel)
-            normalised, _ = Normalise.apply(maps.flatten(1, 3))
+            normalised, _ = Normalise.apply(maps.flatten(1, 3))  # type: ignore[no-untyped-call]
             maps = torch.addcmul(shift, normalised, gain).relu().view(maps.shape)
         features = maps.mean((2, 3)) if self.averaged else maps.flatten(2)
         return features @ self.head + self.bias
@@ -63,7 +63,7 @@ def _kernel(channels: int, width: int) -> Float[Tensor, "k width"]:
 def convolved(maps: Maps, kernel: Float[Tensor, "*t k d"]) -> Float[Tensor, "t m y x d"]:
     """The 3x3 convolution of stride 2, half of a side smaller, zeros outside."""
     t, m, height, width, _ = maps.shape
-    rows = Neighbourhoods.apply(maps)
+    rows = Neighbourhoods.apply(maps)  # type: ignore[no-untyped-call]
     found = rows @ kernel if kernel.ndim == 2 else torch.bmm(rows, kernel)
     return found.view(t, m, _halved(height), _halved(width), -1)
 
@@ -88,14 +88,14 @@ class Neighbourhoods(torch.autograd.Function):
         return padded.as_strided(shape, steps).reshape(t, m * y * x, _SIDE * _SIDE * c)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Remembers the shape."""
         ctx.shape = inputs[0].shape
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slopes: Float[Tensor, "t l k"]) -> Any:
         """The transpose."""
-        return Scattered.apply(slopes, tuple(ctx.shape))
+        return Scattered.apply(slopes, tuple(ctx.shape))  # type: ignore[no-untyped-call]
 
 
 class Scattered(torch.autograd.Function):
@@ -114,13 +114,13 @@ class Scattered(torch.autograd.Function):
         return padded[:, :, 1 : h + 1, 1 : w + 1].contiguous()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Nothing to remember: it is linear."""
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slopes: Maps) -> Any:
         """The transpose of the transpose."""
-        return Neighbourhoods.apply(slopes), None
+        return Neighbourhoods.apply(slopes), None  # type: ignore[no-untyped-call]
 
 
 class Normalise(torch.autograd.Function):
@@ -131,19 +131,19 @@ class Normalise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(rows: Float[Tensor, "t l c"]) -> tuple[Tensor, Tensor]:
+    def forward(rows: Float[Tensor, "t l c"]) -> tuple[Float[Tensor, "t l c"], Float[Tensor, "t 1 c"]]:
         """The normalised rows, and 1 / sqrt(variance + epsilon)."""
         variance, mean = torch.var_mean(rows, dim=1, correction=0, keepdim=True)
         scale = (variance + EPS).rsqrt()
         return (rows - mean).mul_(scale), scale
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Remembers what it gave."""
         ctx.save_for_backward(*output)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor, of_scale: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slopes: Float[Tensor, "t l c"], of_scale: Float[Tensor, "t 1 c"]) -> Any:
         """The gradient, in operations that can be differentiated."""
         normalised, scale = ctx.saved_tensors
         shared = (slopes * normalised).mean(1, keepdim=True) + scale * of_scale / normalised.shape[1]
