@@ -12,7 +12,8 @@
 | d      | dimensions of an embedding                       |
 | m      | relationships of an image                        |
 
-Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
+Point clouds have letters of their own in `visus.clouds`. ``size`` is the shape of an input without its channels: (h, w)
+of an image, (p,) of a cloud of p points. Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
 count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
 length. ``image_id`` tells the images of a data set apart; None means that nobody gave one, and such images are counted
 one by one.
@@ -94,6 +95,11 @@ class Schema:
     def num_keypoints(self) -> int:
         """The number of keypoints of an object, 0 where objects carry none."""
         return len(self.keypoints) if self.keypoints else 0
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The name of each part, over all categories: that of its category and its own."""
+        return tuple(f"{category} {part}" for category, parts in self.parts for part in parts)
 
     @classmethod
     def from_json(cls, text: str) -> Schema:
@@ -211,7 +217,7 @@ class SemanticPrediction(_OnDevice):
 
 @dataclass(frozen=True)
 class ClassTarget(_OnDevice):
-    """The class of one image, and the box of what it names where that is annotated.
+    """The class of one image or shape, and the box of what it names where that is annotated.
 
     ``probabilities`` replace the label in training where two images were mixed (mixup, CutMix). ``is_query`` says
     whether retrieval looks for images of the same class as this one, or looks at this one; None where every image is
@@ -219,7 +225,7 @@ class ClassTarget(_OnDevice):
     """
 
     label: Int64[Tensor, ""]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     image_id: int | None = None
     box_xyxy: Float[Tensor, " 4"] | None = None
     probabilities: Float[Tensor, " c"] | None = None
@@ -228,11 +234,11 @@ class ClassTarget(_OnDevice):
 
 @dataclass(frozen=True)
 class ClassPrediction(_OnDevice):
-    """The classes of one image, best first, their probabilities, and the box of the object they name."""
+    """The classes of one image or shape, best first, their probabilities, and the box of the object they name."""
 
     labels: Int64[Tensor, " n"]
     scores: Float[Tensor, " n"]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     box_xyxy: Float[Tensor, " 4"] | None = None
 
 
@@ -244,8 +250,32 @@ class EmbeddingPrediction(_OnDevice):
     size: tuple[int, int]
 
 
-Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget
-Prediction: TypeAlias = InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction
+@dataclass(frozen=True)
+class PartTarget(_OnDevice):
+    """The part that each point of one shape belongs to, and the category of the shape.
+
+    Parts are numbered through over the categories of the schema, as `Schema.part_names` lists them.
+    """
+
+    labels: Int64[Tensor, " p"]
+    label: Int64[Tensor, ""]
+    size: tuple[int, ...]
+    image_id: int | None = None
+
+
+@dataclass(frozen=True)
+class PartPrediction(_OnDevice):
+    """The part found for every point of one shape, and the probability that the network gives to it."""
+
+    labels: Int64[Tensor, " p"]
+    scores: Float[Tensor, " p"]
+    size: tuple[int, ...]
+
+
+Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | PartTarget
+Prediction: TypeAlias = (
+    InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | PartPrediction
+)
 
 _Row = TypeVar("_Row")
 

@@ -19,3 +19,7 @@ class ConversionError(VisusError, ValueError):
 
 class ImageError(VisusError, ValueError):
     """An image that cannot be read; the message names the file and the cause."""
+
+
+class ShapeError(VisusError, ValueError):
+    """A mesh or a point cloud that cannot be read; the message names the file and the cause."""
