@@ -15,7 +15,15 @@ from visus.data.datasets import DATASETS
 from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
-from visus.systems import classification, detection, instances, metric_learning, segmentation
+from visus.systems import (
+    classification,
+    detection,
+    instances,
+    metric_learning,
+    segmentation,
+    shape_parts,
+    shapes3d,
+)
 from visus.types import Schema
 
 if TYPE_CHECKING:
@@ -32,6 +40,8 @@ PROBLEMS: dict[str, Problem] = {
         classification.PROBLEM,
         segmentation.PROBLEM,
         metric_learning.PROBLEM,
+        shapes3d.PROBLEM,
+        shape_parts.PROBLEM,
     )
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -83,6 +93,7 @@ def build_model(
         "num_keypoints": schema.num_keypoints,
         "keypoint_labels": schema.keypoints.labels if schema.keypoints else (),
         "masks": schema.has_masks,
+        "num_parts": len(schema.part_names),
         **({} if body is None else {BODY: body}),
     }
     return build(find(MODELS, name, "model"), options or {}, what=name, facts=facts)

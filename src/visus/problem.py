@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from visus.names import UnknownNameError, build, find
 from visus.training.recipe import Recipe, RecipeError
@@ -56,6 +56,7 @@ class Problem:
     Args:
         name: of its package.
         targets: the kinds of target that its networks learn from.
+        inputs: the kinds of input that they look at: an image is a tensor.
         architectures: its networks.
         metric: makes the usual metric from model, recipe and schema; raises RecipeError where data and model do not
             fit.
@@ -71,6 +72,7 @@ class Problem:
 
     name: str
     targets: tuple[type, ...]
+    inputs: tuple[type, ...] = (Tensor,)
     architectures: tuple[Architecture, ...]
     metric: Callable[[Any, Recipe, Schema], Metric]
     metrics: Mapping[str, Callable[[Any, Recipe, Schema], Metric]] = field(default_factory=dict)

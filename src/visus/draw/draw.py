@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
 from visus.draw.canvas import Style, enlarged
 from visus.draw.classes import draw_class_prediction, draw_class_target
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
 from visus.draw.labels import Labels
 from visus.draw.semantic import draw_semantic
+from visus.draw.shapes import picture_of, seen
 from visus.types import (
     ClassPrediction,
     ClassTarget,
@@ -28,7 +27,7 @@ from visus.types import (
 
 
 def draw(
-    image: UInt8[Tensor, "3 h w"],
+    image: Any,
     shown: Any,
     schema: Schema,
     *,
@@ -41,10 +40,11 @@ def draw(
     """Draws what is predicted or annotated on an image.
 
     Objects get masks, boxes, names and skeletons; pixels the colours of their classes and a legend; a class of the
-    whole image the most likely names with their probabilities, below it. An embedding has nothing to draw.
+    whole image the most likely names with their probabilities, below it. An embedding has nothing to draw. Of a shape
+    a view is drawn on.
 
     Args:
-        image: RGB, the pixels that ``shown.size`` describes.
+        image: RGB pixels [3 h w], or a `visus.clouds.PointCloud`, which ``shown.size`` describes.
         shown: a prediction (objects under ``min_score`` are left out) or a target (all of it).
         schema: the names and colours of the labels, and how keypoints are connected.
         min_score: the least score of a predicted object that is drawn.
@@ -64,19 +64,15 @@ def draw(
         NoRowError: a kind of prediction or target that `DRAWINGS` does not know.
     """
     try:
-        height, width = image.shape[-2:]
-        if tuple(shown.size) != (height, width):
-            raise ValueError(
-                f"what is to be drawn belongs to an image of {tuple(shown.size)} pixels (h, w), not {height, width}"
-            )
+        pixels, shown, schema = seen(image, shown, schema)
         drawing = row(DRAWINGS, shown, "drawing")
-        picture, scale = enlarged(image)
+        picture, scale = enlarged(pixels)
         return drawing(picture, shown, schema, Style(scale, min_score, text_scale, legend, labels))
     except Exception as error:
         if on_error is None:
             raise
         on_error(error)
-        return enlarged(image)[0]
+        return enlarged(picture_of(image))[0]
 
 
 def draw_nothing(picture: Image.Image, shown: EmbeddingPrediction, schema: Schema, style: Style) -> Image.Image:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import torch.distributed as dist
 
 from visus.metrics.metric import Metric
-from visus.types import ClassTarget, InstanceTarget, SemanticTarget
+from visus.types import ClassTarget, InstanceTarget, PartTarget, SemanticTarget
 
-_AnyTarget = TypeVar("_AnyTarget", ClassTarget, InstanceTarget, SemanticTarget)
+_AnyTarget = TypeVar("_AnyTarget", ClassTarget, InstanceTarget, SemanticTarget, PartTarget)
 
 
 class ImageRecords(Metric):

@@ -13,6 +13,8 @@ from visus.metrics import (
     SemanticMetric,
     VocMetric,
 )
+from visus.metrics.parts import PartMetric
+from visus.metrics.shapes import ShapeMetric
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
@@ -21,4 +23,6 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "semantic": SemanticMetric,
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,
+    "shapes": ShapeMetric,
+    "parts": PartMetric,
 }

@@ -25,6 +25,8 @@ from visus.types import (
     EmbeddingPrediction,
     InstancePrediction,
     InstanceTarget,
+    PartPrediction,
+    PartTarget,
     SemanticPrediction,
     SemanticTarget,
     row,
@@ -115,6 +117,11 @@ def _on_crowd(prediction: InstancePrediction, crowds: InstanceTarget) -> Tensor:
     return ((share > 0.5) & (prediction.labels[:, None] == crowds.labels[None])).any(dim=1)
 
 
+def part_quality(prediction: PartPrediction, target: PartTarget) -> float:
+    """The share of the points whose part is right."""
+    return float((prediction.labels.cpu() == target.labels.cpu()).double().mean())
+
+
 def no_quality(prediction: EmbeddingPrediction, target: ClassTarget) -> None:
     """An embedding alone is neither good nor bad: only its neighbours say."""
 
@@ -124,6 +131,7 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     SemanticPrediction: semantic_quality,
     ClassPrediction: class_quality,
     EmbeddingPrediction: no_quality,
+    PartPrediction: part_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
 
@@ -137,6 +145,7 @@ MEANINGS: dict[type, str] = {
     SemanticPrediction: "Quality: the mean IoU of the classes in the image, 1 where every pixel is right.",
     ClassPrediction: "Quality: the probability that the right class was given, 0 where its box is wrong.",
     EmbeddingPrediction: "An embedding alone is neither good nor bad.",
+    PartPrediction: "Quality: the share of the points whose part is right.",
 }
 """What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from visus import catalog
+from visus.clouds import PointBatch
 from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.nn.model import predict_batch
@@ -22,6 +23,7 @@ from visus.types import (
     EmbeddingPrediction,
     ImageBatch,
     InstancePrediction,
+    PartPrediction,
     Prediction,
     Schema,
     SemanticPrediction,
@@ -272,6 +274,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     SemanticPrediction: _whole,
     ClassPrediction: _whole,
     EmbeddingPrediction: _whole,
+    PartPrediction: _whole,
 }
 """What a least score leaves of each kind of prediction."""
 
@@ -287,6 +290,18 @@ def _joined(batches: Sequence[ImageBatch]) -> ImageBatch:
     )
 
 
+def _joined_points(batches: Sequence[PointBatch]) -> PointBatch:
+    """Clouds of one length as one batch."""
+    whole = [batch.whole for batch in batches if batch.whole is not None]
+    chosen = [batch.chosen for batch in batches if batch.chosen is not None]
+    return PointBatch(
+        torch.cat([batch.points for batch in batches]),
+        [frame for batch in batches for frame in batch.frames],
+        torch.cat(chosen) if chosen else None,
+        torch.cat(whole) if whole else None,
+    )
+
+
 Join = tuple[Callable[[Any], int], Callable[[Any], Any], Callable[[Any], Any]]
 """Of a kind of inputs: how large one is, what has to agree for several to go together, and how they do."""
 
@@ -295,6 +310,11 @@ JOINS: dict[type, Join] = {
         lambda batch: int(batch.pixels[:, 0].numel()),
         lambda batch: (batch.pixels.shape[1:], batch.pixels.dtype, bool(batch.originals)),
         _joined,
+    ),
+    PointBatch: (
+        lambda batch: 16 * int(batch.points.numel()),  # so many numbers go through the layers of each coordinate
+        lambda batch: (batch.points.shape[1:], None if batch.whole is None else batch.whole.shape[1:]),
+        _joined_points,
     ),
 }
 """The kinds of inputs that go through a network together."""

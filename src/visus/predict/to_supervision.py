@@ -14,6 +14,7 @@ from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     InstancePrediction,
+    PartPrediction,
     Schema,
     SemanticPrediction,
     row,
@@ -76,6 +77,10 @@ def _embedding(package: Any, prediction: EmbeddingPrediction, schema: Schema) ->
     raise VisusError("supervision has no record for embeddings; use prediction.embedding")
 
 
+def _parts(package: Any, prediction: PartPrediction, schema: Schema) -> Any:
+    raise VisusError("supervision has no record for parts of shapes; use prediction.labels")
+
+
 def _names(labels: Any, schema: Schema) -> Any:
     return np.array([schema.categories[int(label)] for label in labels], dtype=str)
 
@@ -85,5 +90,6 @@ CONVERSIONS: dict[type, Callable[[Any, Any, Schema], Any]] = {
     SemanticPrediction: _pixels,
     ClassPrediction: _classes,
     EmbeddingPrediction: _embedding,
+    PartPrediction: _parts,
 }
 """What becomes of each kind of prediction."""

@@ -107,6 +107,7 @@ def check_recipe(
             f"{recipe.model} ({problem.name}) learns from {wanted}, but {recipe.data.dataset} {recipe.data.root} has "
             f"{kind.__name__}: choose another model, or data that is annotated for it"
         )
+    _require_inputs(recipe, problem, type(first.input), own=own_augment is not None)
     if own_augment is not None:
         _require_sample(own_augment(first, torch.Generator()), own_augment)
         return
@@ -128,6 +129,30 @@ def check_recipe(
         raise RecipeError(str(error)) from error
     except NoRowError as error:
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
+
+
+def _require_inputs(recipe: Recipe, problem: Problem, kind: type, *, own: bool) -> None:
+    """Refuses data that the model does not look at, and an augmentation that does not change such data."""
+    from visus.data.augment import AUGMENTATIONS
+    from visus.names import UnknownNameError, find
+
+    data, asked = recipe.data, recipe.data.augment.kind
+    if kind not in problem.inputs:
+        wanted = " or ".join(one.__name__ for one in problem.inputs)
+        raise RecipeError(
+            f"{recipe.model} ({problem.name}) looks at {wanted}, but {data.dataset} {data.root} has {kind.__name__} "
+            "(a Tensor is an image, a PointCloud a shape): choose another model, or other data"
+        )
+    try:
+        changed: tuple[type, ...] = find(AUGMENTATIONS, asked, "augmentation").inputs
+    except UnknownNameError as error:
+        raise RecipeError(str(error)) from error
+    if not own and kind not in changed:
+        others = [name for name, augment in AUGMENTATIONS.items() if kind in augment.inputs]
+        raise RecipeError(
+            f"data.augment.kind {asked!r} does not suit {recipe.model}: it changes {changed[0].__name__}, no "
+            f"{kind.__name__}, for which there is {', '.join(others)}"
+        )
 
 
 def check_machine(recipe: Recipe) -> None:
@@ -214,7 +239,7 @@ def train_loader(
         workers=data.workers,
         seed=recipe.fit.seed,
         drop_last=len(dataset) >= data.batch_size * recipe.fit.devices * recipe.fit.nodes,
-        aspect_ratio_factor=None if data.augment.size else 3,
+        aspect_ratio_factor=None if data.augment.size or "size" not in _augment_options(recipe) else 3,
     )
 
 

@@ -9,6 +9,7 @@ import math
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from visus.data.augment.colour import jitter_colour
 from visus.data.augment.mirror import UNKNOWN, Mirror
@@ -37,6 +38,7 @@ class Augment:
     Objects of which less than ``min_visible``, a fraction of the area, is left are dropped.
     """
 
+    inputs = (Tensor,)
     min_visible = 0.25
 
     def __init__(

@@ -30,7 +30,7 @@ class SampleDataset(Protocol):
 
     def __getitem__(self, index: int) -> Sample: ...
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size(self, index: int) -> tuple[int, ...]:
         """The (h, w) of an image, without decoding it."""
 
     def path(self, index: int) -> str:
@@ -55,7 +55,7 @@ class Wrapped(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size(self, index: int) -> tuple[int, ...]:
         """The (h, w) of an image as it is in the data set, without decoding it."""
         return self.dataset.size(index)
 
