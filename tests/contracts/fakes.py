@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from visus import catalog
+from visus.clouds import PointCloud
 from visus.data.feed.collate import Collate
 from visus.metrics.metric import Metric
 from visus.problem import Architecture
@@ -27,6 +28,8 @@ from visus.types import (
     InstancePrediction,
     InstanceTarget,
     Keypoints,
+    PartPrediction,
+    PartTarget,
     Sample,
     Schema,
     SemanticPrediction,
@@ -39,9 +42,11 @@ SCHEMA = Schema(
     category_ids=(3, 7, 9, 11, 40, 41, 90),
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
+    parts=(("cat", ("head", "leg")), ("dog", ("head", "leg", "tail")), ("owl", ("wing",))),
 )
 SIZE = (40, 60)
-SMALL = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
+POINTS = (50,)
+SMALL = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16, "points": 64, "views": 2}
 """Arguments that make a model small, complete and offline, of builders that have them."""
 
 
@@ -93,7 +98,10 @@ def learnable(name: str) -> Learnable:
                 entry.write_fake(Path(folder))
             dataset = entry.open(Path(folder), "train", for_training=True)
             labels = getattr(dataset, "labels", None)
-            if type(dataset[0].target) in problem.targets and (labels is not None or not problem.unseen_classes):
+            first = dataset[0]
+            if type(first.input) not in problem.inputs:
+                continue
+            if type(first.target) in problem.targets and (labels is not None or not problem.unseen_classes):
                 chosen = range(min(6, len(dataset))) if labels is None else _of_three_classes(labels)
                 return Learnable(dataset.schema, tuple(dataset[i] for i in chosen))
     raise AssertionError(f"no data set of the catalog suits {name}: its contracts need one")
@@ -112,6 +120,7 @@ EMPTIED: dict[type, Callable[[Any, int], Any]] = {
     InstanceTarget: lambda target, index: target[torch.zeros(len(target), dtype=torch.bool)],
     SemanticTarget: lambda target, index: replace(target, labels=torch.full_like(target.labels, VOID)),
     ClassTarget: lambda target, index: replace(target, label=torch.tensor(index), box_xyxy=None),
+    PartTarget: lambda target, index: target,
 }
 
 
@@ -209,11 +218,37 @@ def _embedding(index: int, right: bool) -> tuple[EmbeddingPrediction, ClassTarge
     return EmbeddingPrediction(vector, SIZE), ClassTarget(torch.tensor(label), SIZE, image_id=index)
 
 
+def _parts(index: int, right: bool) -> tuple[PartPrediction, PartTarget]:
+    """Pairs of shapes of one category, whose parts are numbered through over the categories."""
+    label = index // 2
+    first, count = (0, 2, 5)[label], (2, 3, 1)[label]
+    labels = first + torch.arange(POINTS[0]) % count
+    found = labels if right else (labels + 1) % 6
+    target = PartTarget(labels, torch.tensor(label), POINTS, image_id=index)
+    return PartPrediction(found, torch.full(POINTS, 0.75), POINTS), target
+
+
+def input_example(kind: type) -> Any:
+    """An input that a prediction or a target of ``kind`` may belong to: a black image, or a ball of points."""
+    if kind in (PartPrediction, PartTarget):
+        return a_ball(POINTS[0])
+    return torch.zeros(3, *SIZE, dtype=torch.uint8)
+
+
+def a_ball(count: int) -> PointCloud:
+    """Points on a ball."""
+    points = torch.randn(count, 3, generator=torch.Generator().manual_seed(count))
+    points = points - points.mean(dim=0)
+    points = points / points.norm(dim=1).max()
+    return PointCloud(points, torch.nn.functional.normalize(points, dim=1))
+
+
 EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     InstancePrediction: _objects,
     SemanticPrediction: _pixels,
     ClassPrediction: _class,
     EmbeddingPrediction: _embedding,
+    PartPrediction: _parts,
 }
 """By the kind of prediction: the prediction and the target of one image, all of it right or wrong. Images 0 to 5 are
 enough for anything: pairs of them are of one class."""

@@ -14,6 +14,7 @@ import torch
 from contracts.fakes import learnable, quick_model
 from visus import catalog
 from visus.cli import main
+from visus.clouds import PointCloud
 from visus.data.augment import AUGMENTATIONS, mirror_of
 from visus.problem import Problem
 from visus.runs.feed import _augmentation, check_recipe
@@ -143,12 +144,15 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
     sample = data[0]
     if reason := check_or_reason(recipe_of(problem, kind=kind), problem):
         assert kind in reason
-        assert type(sample.target).__name__ in reason
+        assert {type(sample.target).__name__, type(sample.input).__name__} & {*re.findall(r"\w+", reason)}
         assert "\n" not in reason
         return
     known = inspect.signature(AUGMENTATIONS[kind]).parameters
     asked = {name: getattr(OTHER, name) for name in OPTIONS if name in known}
     vary = AUGMENTATIONS[kind](**asked, mirror=mirror_of(data.schema))
+    if type(sample.input) is PointCloud:
+        assert_shapes_vary(vary, sample)
+        return
     before = sample.input.clone()
     first, again, other = (vary(sample, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert type(first.target) is type(sample.target)
@@ -159,6 +163,16 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
     assert not torch.equal(first.input, other.input)
     assert torch.equal(sample.input, before)
     assert replace(first, target=None, input=None) == replace(sample, target=None, input=None)
+
+
+def assert_shapes_vary(vary: Any, sample: Sample) -> None:
+    before = sample.input.points.clone()
+    first, again, other = (vary(sample, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert type(first.target) is type(sample.target)
+    assert first.input.frame == first.target.size == sample.target.size
+    assert torch.equal(first.input.points, again.input.points)
+    assert not torch.equal(first.input.points, other.input.points)
+    assert torch.equal(sample.input.points, before)
 
 
 def test_further_options_reach_the_augmentation_and_wrong_ones_are_refused() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from contracts.fakes import POINTS, a_ball
 from visus import catalog
+from visus.clouds import PointCloud
 from visus.nn.model import InputTransform, Model, predict_batch
 from visus.nn.weights import load_state, read_weights, save_weights
 from visus.systems.detection.roi_heads import RoIHeads
@@ -25,6 +27,8 @@ from visus.types import (
     InstancePrediction,
     InstanceTarget,
     Keypoints,
+    PartPrediction,
+    PartTarget,
     Schema,
     SemanticPrediction,
     SemanticTarget,
@@ -36,6 +40,7 @@ SCHEMA = Schema(
     category_ids=(3, 7, 90),
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
+    parts=(("cat", ("head", "leg")), ("dog", ("tail",))),
 )
 # Networks of hundreds of megabytes and of one fixed size; their parts are tested with their problems.
 LARGE = {
@@ -47,6 +52,7 @@ LARGE = {
     "resnet101",
     "fcn_resnet101",
     "deeplabv3_resnet101",
+    "mvcnn_vgg16",
 }
 SIZES = [(64, 96), (64, 64)]
 
@@ -55,6 +61,7 @@ def build(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     known = inspect.signature(catalog.MODELS[name]).parameters
     wanted = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
+    wanted |= {"points": 32, "views": 2}
     model = catalog.build_model(name, SCHEMA, {key: value for key, value in wanted.items() if key in known})
     for module in model.modules():
         if isinstance(module, RoIHeads):  # a hundred detections, each through the mask and keypoint heads, take seconds
@@ -67,6 +74,24 @@ def criterion_of(name: str, model: torch.nn.Module) -> Any:
     return catalog.problem_of(name).criterion(model, Recipe(name=name, model=name, loss=loss), SCHEMA)
 
 
+def inputs_of(model: Any) -> Any:
+    """Two images, or two balls of points, as a model takes them."""
+    if looks_at_shapes(model):
+        return model.transform.batch([a_ball(POINTS[0]), squeezed(a_ball(POINTS[0]))])
+    return images()
+
+
+def looks_at_shapes(model: Any) -> bool:
+    """Whether a model looks at shapes."""
+    return PointCloud in next(
+        problem.inputs for problem in catalog.PROBLEMS.values() if problem.name in type(model).__module__.split(".")
+    )
+
+
+def squeezed(cloud: PointCloud) -> PointCloud:
+    return PointCloud(cloud.points * torch.tensor([1.0, 0.4, 0.7]), cloud.normals)
+
+
 def images() -> ImageBatch:
     pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     pixels[1, :, :, 64:] = 0
@@ -76,8 +101,18 @@ def images() -> ImageBatch:
 def targets_of(name: str, *, empty: bool = False, times: int = 1) -> list[Any]:
     """What the problem of a model learns from; ``empty``: images in which there is nothing to learn."""
     problem = catalog.problem_of(name)
+    if PointCloud in problem.inputs:
+        return shapes_of_each(problem.targets[0])
     make = TARGETS["unseen classes"] if problem.unseen_classes else TARGETS[problem.targets[0]]
     return make(empty, times)
+
+
+def shapes_of_each(kind: type) -> list[Any]:
+    """The class of two shapes, or the parts of each; there is no shape with nothing to learn."""
+    if kind is ClassTarget:
+        return [ClassTarget(torch.tensor(label), POINTS, image_id=label) for label in (0, 1)]
+    parts = torch.arange(POINTS[0])
+    return [PartTarget(parts % 2, torch.tensor(0), POINTS, 0), PartTarget(0 * parts + 2, torch.tensor(1), POINTS, 1)]
 
 
 def objects_of_each(empty: bool, times: int) -> list[InstanceTarget]:
@@ -180,15 +215,15 @@ def assert_everything_learns(model: torch.nn.Module, losses: dict[str, torch.Ten
 
 def test_one_type_with_and_without_targets_and_every_parameter_learns(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name)
-    plain, aimed = model.eval()(images()), model(images(), targets)
-    outputs = model.train()(images(), targets)
+    plain, aimed = model.eval()(inputs_of(model)), model(inputs_of(model), targets)
+    outputs = model.train()(inputs_of(model), targets)
     assert type(plain) is type(aimed) is type(outputs)
     assert_everything_learns(model, criterion_of(name, model)(outputs, targets))
 
 
 def test_images_with_nothing_to_learn_give_finite_losses_and_gradients(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name, empty=True)
-    assert_everything_learns(model, criterion_of(name, model)(model.train()(images(), targets), targets))
+    assert_everything_learns(model, criterion_of(name, model)(model.train()(inputs_of(model), targets), targets))
 
 
 def assert_objects_fit(found: InstancePrediction) -> None:
@@ -215,6 +250,11 @@ def assert_embedding_is_finite(found: EmbeddingPrediction) -> None:
     assert torch.isfinite(found.embedding).all()
 
 
+def assert_parts_fit(found: PartPrediction) -> None:
+    assert (len(found.labels),) == (len(found.scores),) == found.size
+    assert int(found.labels.max()) < len(SCHEMA.part_names)
+
+
 def assert_classes_are_ranked(found: InstancePrediction | ClassPrediction) -> None:
     assert ((found.labels >= 0) & (found.labels < 3)).all()
     assert (found.scores.diff() <= 0).all()
@@ -231,6 +271,7 @@ FITS: dict[type, Callable[[Any], None]] = {
     SemanticPrediction: assert_pixels_fit,
     ClassPrediction: assert_class_fits,
     EmbeddingPrediction: assert_embedding_is_finite,
+    PartPrediction: assert_parts_fit,
 }
 
 
@@ -241,8 +282,8 @@ def assert_predictions_fit(predictions: list[Any], sizes: list[tuple[int, int]])
 
 
 def test_predictions_fit_their_image(name: str, model: torch.nn.Module) -> None:
-    sizes = [(128, 192), (32, 32)]
-    assert_predictions_fit(model.eval().postprocess(model(images()), sizes), sizes)
+    sizes = [POINTS, POINTS] if looks_at_shapes(model) else [(128, 192), (32, 32)]
+    assert_predictions_fit(model.eval().postprocess(model(inputs_of(model)), sizes), sizes)
 
 
 def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.nn.Module) -> None:
@@ -255,11 +296,14 @@ def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.n
 
 
 def test_images_of_any_sizes_get_predictions_in_their_own_frames(model: torch.nn.Module) -> None:
-    sizes = [(70, 50), (40, 90), (64, 64)]
+    sizes: list[Any] = [(70, 50), (40, 90), (64, 64)]
     generator = torch.Generator().manual_seed(2)
-    inputs = model.transform.batch(
-        [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
-    )
+    given: list[Any] = [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
+    if looks_at_shapes(model):  # where parts are told of every point, all clouds have one length
+        whole = getattr(model.transform, "whole", False)
+        sizes = [(70,), (70,), (70,)] if whole else [(70,), (20,), (64,)]
+        given = [a_ball(size[0]) for size in sizes]
+    inputs = model.transform.batch(given)
     assert (len(inputs), inputs.frames) == (3, sizes)
     for precision in ("32", "bf16"):
         outputs, predictions = predict_batch(model.eval(), inputs, precision=precision)
@@ -271,7 +315,10 @@ def test_images_of_any_sizes_get_predictions_in_their_own_frames(model: torch.nn
 
 
 def test_targets_do_not_change_predictions(name: str, model: torch.nn.Module) -> None:
-    inputs, predictions = replace(images(), originals=((128, 192), (32, 32))), []
+    inputs: Any = replace(images(), originals=((128, 192), (32, 32)))
+    if looks_at_shapes(model):
+        inputs = inputs_of(model)
+    predictions = []
     for targets in (None, targets_of(name)):
         predictions.append([vars(found) for found in predict_batch(model.eval(), inputs, targets)[1]])
     torch.testing.assert_close(predictions[1], predictions[0], rtol=0, atol=0)
@@ -279,11 +326,14 @@ def test_targets_do_not_change_predictions(name: str, model: torch.nn.Module) ->
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (4, 64, 64), (64, 64), (3, 0, 64), (64, 64, 3)])
 def test_what_is_no_image_is_refused_with_its_shape(model: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    good = a_ball(POINTS[0]) if looks_at_shapes(model) else torch.zeros(3, 64, 64)
     with pytest.raises(ValueError, match=re.escape(str(list(shape)))):
-        model.transform.batch([torch.zeros(3, 64, 64), torch.zeros(shape)])
+        model.transform.batch([good, torch.zeros(shape)])
 
 
 def test_targets_may_be_of_another_size_than_the_images(name: str, model: torch.nn.Module) -> None:
+    if looks_at_shapes(model):
+        pytest.skip("points are not resized")
     model.train()
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):

@@ -107,7 +107,7 @@ def check_recipe(
             f"{recipe.model} ({problem.name}) learns from {wanted}, but {recipe.data.dataset} {recipe.data.root} has "
             f"{kind.__name__}: choose another model, or data that is annotated for it"
         )
-    _require_inputs(recipe, problem, type(first.input), own=own_augment is not None)
+    _require_inputs(recipe, problem, type(first.input))
     if own_augment is not None:
         _require_sample(own_augment(first, torch.Generator()), own_augment)
         return
@@ -123,6 +123,7 @@ def check_recipe(
         raise RecipeError(
             f"data.augment.{unread[0]} is not used: {recipe.model} with data.augment.kind {asked.kind!r} reads {known}"
         )
+    _require_augmentation(recipe, type(first.input))
     try:
         _augmentation(recipe, dataset)(first, torch.Generator())
     except UnknownNameError as error:
@@ -131,23 +132,24 @@ def check_recipe(
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
 
 
-def _require_inputs(recipe: Recipe, problem: Problem, kind: type, *, own: bool) -> None:
-    """Refuses data that the model does not look at, and an augmentation that does not change such data."""
-    from visus.data.augment import AUGMENTATIONS
-    from visus.names import UnknownNameError, find
-
-    data, asked = recipe.data, recipe.data.augment.kind
+def _require_inputs(recipe: Recipe, problem: Problem, kind: type) -> None:
+    """Refuses data of a kind that the model does not look at."""
+    data = recipe.data
     if kind not in problem.inputs:
         wanted = " or ".join(one.__name__ for one in problem.inputs)
         raise RecipeError(
             f"{recipe.model} ({problem.name}) looks at {wanted}, but {data.dataset} {data.root} has {kind.__name__} "
             "(a Tensor is an image, a PointCloud a shape): choose another model, or other data"
         )
-    try:
-        changed: tuple[type, ...] = find(AUGMENTATIONS, asked, "augmentation").inputs
-    except UnknownNameError as error:
-        raise RecipeError(str(error)) from error
-    if not own and kind not in changed:
+
+
+def _require_augmentation(recipe: Recipe, kind: type) -> None:
+    """Refuses an augmentation that does not change such inputs."""
+    from visus.data.augment import AUGMENTATIONS
+
+    asked = recipe.data.augment.kind
+    changed = AUGMENTATIONS[asked].inputs
+    if kind not in changed:
         others = [name for name, augment in AUGMENTATIONS.items() if kind in augment.inputs]
         raise RecipeError(
             f"data.augment.kind {asked!r} does not suit {recipe.model}: it changes {changed[0].__name__}, no "

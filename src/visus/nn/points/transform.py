@@ -149,5 +149,8 @@ class ViewTransform:
 
 
 def dot_radius(size: int, count: int) -> float:
-    """How large the dot of a point has to be, in pixels, for ``count`` points to make a surface without holes."""
-    return float(max(1.0, 0.75 * size / count**0.5))
+    """How large the dot of a point has to be, in pixels, for ``count`` points to make a surface without holes.
+
+    A few points stay dots: at most a fortieth of the picture.
+    """
+    return float(max(1.0, min(size / 40, 0.75 * size / count**0.5)))
