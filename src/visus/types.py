@@ -13,9 +13,9 @@
 | m      | relationships of an image                        |
 
 Point clouds have letters of their own in `visus.clouds`. ``size`` is the shape of an input without its channels: (h, w)
-of an image, (p,) of a cloud of p points. Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
-count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
-length. ``image_id`` tells the images of a data set apart; None means that nobody gave one, and such images are counted
+of an image, (p,) of a cloud of p points. Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where
+pixel ``i`` covers ``[i, i + 1]``. Labels count from 0 and never include the background. All classes are data without
+behaviour beyond ``to``, indexing and length. ``image_id`` tells the images of a data set apart; None means that nobody gave one, and such images are counted
 one by one.
 
 What is done with a kind of target or prediction (drawing, writing, warping ...) stands in one dict for each operation,
@@ -273,9 +273,7 @@ class PartPrediction(_OnDevice):
 
 
 Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | PartTarget
-Prediction: TypeAlias = (
-    InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | PartPrediction
-)
+Prediction: TypeAlias = InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | PartPrediction
 
 _Row = TypeVar("_Row")
 

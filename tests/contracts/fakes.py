@@ -46,7 +46,16 @@ SCHEMA = Schema(
 )
 SIZE = (40, 60)
 POINTS = (50,)
-SMALL = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16, "points": 64, "views": 2}
+SMALL = {
+    "min_size": 64,
+    "max_size": 96,
+    "size": 64,
+    "boxes": True,
+    "pretrained": False,
+    "hidden": 16,
+    "points": 64,
+    "views": 2,
+}
 """Arguments that make a model small, complete and offline, of builders that have them."""
 
 

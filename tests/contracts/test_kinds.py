@@ -18,7 +18,17 @@ from PIL import Image
 from rich.table import Table
 
 import visus
-from contracts.fakes import EXAMPLES, POINTS, SCHEMA, SIZE, as_batch, example, input_example, kind_measured, target_example
+from contracts.fakes import (
+    EXAMPLES,
+    POINTS,
+    SCHEMA,
+    SIZE,
+    as_batch,
+    example,
+    input_example,
+    kind_measured,
+    target_example,
+)
 from visus import catalog
 from visus.cli.tables import prediction_table, target_words
 from visus.data import ListDataset
@@ -126,7 +136,7 @@ def supervised(thing: Any, folder: Path) -> None:
     package = SimpleNamespace(Detections=SimpleNamespace, Classifications=SimpleNamespace)
     convert = row(CONVERSIONS, thing, "supervision")
     if type(thing) in (EmbeddingPrediction, PartPrediction):
-        with pytest.raises(VisusError, match="embeddings|parts"):
+        with pytest.raises(VisusError, match=r"embeddings|parts"):
             convert(package, thing, SCHEMA)
         return
     record = convert(package, thing, SCHEMA)

@@ -108,7 +108,8 @@ WORDS: dict[type, Callable[[Any, Schema], str]] = {
     InstanceTarget: lambda target, schema: counted(len(target), "objects"),
     SemanticTarget: lambda target, schema: counted(len(set(target.labels.flatten().tolist()) - {VOID}), "classes"),
     ClassTarget: lambda target, schema: schema.categories[int(target.label)],
-    PartTarget: lambda target, schema: f"{schema.categories[int(target.label)]}, "
-    f"{counted(len(set(target.labels.tolist())), 'parts')}",
+    PartTarget: lambda target, schema: (
+        f"{schema.categories[int(target.label)]}, {counted(len(set(target.labels.tolist())), 'parts')}"
+    ),
 }
 """What the terminal says of each kind of target."""

@@ -134,7 +134,7 @@ def _nearest_of(distances: Tensor, count: int) -> Tensor:
     return places.gather(1, best)
 
 
-def gathered(values: Float[Tensor, "b n c"], index: Int64[Tensor, "b *m"]) -> Float[Tensor, "b *m c"]:
+def gathered(values: Float[Tensor, "b n c"], index: Int64[Tensor, b * m]) -> Float[Tensor, "b *m c"]:
     """The values at an index of points: [b m c] for an index [b m], [b m k c] for neighbours [b m k]."""
     batch, length, channels = values.shape
     first = torch.arange(batch, device=values.device).view(-1, *[1] * (index.ndim - 1)) * length

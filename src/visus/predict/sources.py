@@ -29,7 +29,10 @@ STDIN: Final = "-"
 _WEB = ("http://", "https://")
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps")
 _CAMERA = re.compile(r"(?:webcam:?)?(\d*)")
-_TAKEN = "an image, a shape (.off, .obj, .ply ...), a folder, a glob, a .txt list, a video, an http(s) or rtsp address, webcam, or - for standard input"
+_TAKEN = (
+    "an image, a shape (.off, .obj, .ply ...), a folder, a glob, a .txt list, a video, an http(s) or rtsp address, "
+    "webcam, or - for standard input"
+)
 
 
 @dataclass(frozen=True)

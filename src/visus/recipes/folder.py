@@ -31,7 +31,8 @@ def for_folder(folder: str | Path, *, dataset: str = "", void: Void = "auto") ->
     """The small recipe that suits a folder: what it can teach, and enough epochs for a small data set.
 
     Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, the class of each pixel by DeepLabv3
-    and the class of each image or shape by a classifier; where the classes of the test are unseen in training, a descriptor is.
+    and the class of each image or shape by a classifier; where the classes of the test are unseen in training, a
+    descriptor is.
 
     Args:
         folder: the folder.

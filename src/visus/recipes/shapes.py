@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, Option, OptimRecipe, Recipe
+from visus.training.recipe import AugmentRecipe, DataRecipe, FitRecipe, OptimRecipe, Option, Recipe
 
 _MINUTES = 4.5
 

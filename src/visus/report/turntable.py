@@ -1,4 +1,4 @@
-"""A shape on the page: views from around it, and a canvas of points that turns with the mouse, a finger or arrow keys."""
+"""A shape on the page: views from around it, and a canvas that turns with the mouse, a finger or the arrow keys."""
 
 from __future__ import annotations
 

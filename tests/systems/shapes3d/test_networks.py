@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -31,14 +32,12 @@ def test_voxnet_is_as_large_as_the_published_one(classes: int, count: int) -> No
 
 def layers(*channels: int, norms: bool = True) -> int:
     """Weights, biases and norms of layers in a row."""
-    return sum(a * b + b + 2 * b * norms for a, b in zip(channels, channels[1:], strict=False))
+    return sum(a * b + b + 2 * b * norms for a, b in itertools.pairwise(channels))
 
 
 def test_pointnet_has_the_layers_of_its_figure() -> None:
     """3.5 million parameters for 40 classes, as the paper's table 6 says."""
-    t_nets = sum(
-        layers(k, 64, 128, 1024) + layers(1024, 512, 256) + layers(256, k * k, norms=False) for k in (3, 64)
-    )
+    t_nets = sum(layers(k, 64, 128, 1024) + layers(1024, 512, 256) + layers(256, k * k, norms=False) for k in (3, 64))
     body = layers(3, 64, 64) + layers(64, 64, 128, 1024) + layers(1024, 512, 256) + layers(256, 40, norms=False)
     assert parameters(PointNet(num_classes=40)) == t_nets + body
     assert round(parameters(PointNet(num_classes=40)) / 1e6, 1) == 3.5

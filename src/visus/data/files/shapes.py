@@ -7,6 +7,7 @@ three corners into triangles and joins the meshes of a scene. Units do not matte
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ def _fans(text: bytes, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         corners = [int(word) for word in line[1 : 1 + int(line[0])]]
         if len(corners) < int(line[0]):
             raise ShapeError(f"face {number} of {count} has {len(corners)} corners of {int(line[0])}: is it cut off?")
-        triangles += [(corners[0], b, c) for b, c in zip(corners[1:], corners[2:], strict=False)]
+        triangles += [(corners[0], b, c) for b, c in itertools.pairwise(corners)]
     return np.array(triangles, dtype=np.int64).reshape(-1, 3)
 
 

@@ -1,4 +1,4 @@
-"""The endings of image files and of shapes. Nothing is imported, so that commands which only look for files answer at once."""
+"""The endings of images and of shapes. Nothing is imported: commands which only look for files answer at once."""
 
 from __future__ import annotations
 

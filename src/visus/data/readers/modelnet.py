@@ -2,8 +2,8 @@
 
 Wu et al., "3D ShapeNets", CVPR 2015. Layout: ``CLASS/train/*.off`` and ``CLASS/test/*.off``. The publication divides
 into training and test alone: "val" is every tenth shape of the training part, which "train" then lacks, so that weights
-can be chosen without looking at the test; "all" is the whole training part. Some files of ModelNet40 lack the line break
-behind their first word and are read all the same.
+can be chosen without looking at the test; "all" is the whole training part. Some files of ModelNet40 lack the line
+break behind their first word and are read all the same.
 """
 
 from __future__ import annotations

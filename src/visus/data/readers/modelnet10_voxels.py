@@ -1,8 +1,8 @@
 """ModelNet10 as grids of 30 x 30 x 30 cells in one file, the common form of VoxNet's input.
 
 ``modelnet10_30.npz``: ``X_train`` and ``X_test`` hold one bit a cell, ``y_train`` and ``y_test`` the classes in
-alphabetical order. A shape is the cloud of the centres of its occupied cells, of which `visus.ops.voxels.voxelise` makes
-the cells again. Grids without a cell are left out. The splits are those of `modelnet`.
+alphabetical order. A shape is the cloud of the centres of its occupied cells, of which `visus.ops.voxels.voxelise`
+makes the cells again. Grids without a cell are left out. The splits are those of `modelnet`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 ``modelnet40_ply_hdf5_2048`` of PointNet's authors: ``train_files.txt`` and ``test_files.txt`` name files with ``data``
 [n 2048 3] and ``label`` [n 1], ``shape_names.txt`` the classes. y is up there and z here. The splits are those of
-`modelnet`: "val" is every tenth shape of a class of the training part. It needs the package h5py (the extra ``shapes``).
+`modelnet`: "val" is every tenth shape of a class of the training part. It needs h5py (the extra ``shapes``).
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _files(root: Path, part: str) -> Iterator[tuple[Path, Any, Any]]:
             with h5py.File(path, "r") as file:
                 clouds, labels = file["data"][:].astype(np.float32), file["label"][:].astype(np.int64).reshape(-1)
         except (OSError, KeyError, ValueError) as error:
-            raise AnnotationError(f"{path}: no HDF5 with 'data' and 'label' ({' '.join(str(error).split())[:80]})") from error
+            raise AnnotationError(
+                f"{path}: no HDF5 with 'data' and 'label' ({' '.join(str(error).split())[:80]})"
+            ) from error
         if clouds.ndim != 3 or clouds.shape[2] != 3 or len(clouds) != len(labels):
             raise AnnotationError(f"{path}: 'data' {list(clouds.shape)} and 'label' {list(labels.shape)} do not fit")
         yield path, clouds, labels

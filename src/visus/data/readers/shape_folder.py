@@ -1,7 +1,7 @@
 """A folder for each class of shapes: meshes (OFF, OBJ, PLY, STL, GLB) or point clouds (PLY, XYZ, NPY).
 
-Layouts: ``train/CLASS/*.off`` with ``val/`` and ``test/`` beside it, or ``CLASS/*.off`` alone, of which each class gives
-80, 10 and 10 % of its shapes to the three splits, the same every time. As for folders of images, with shapes in them.
+Layouts: ``train/CLASS/*.off`` with ``val/`` and ``test/`` beside it, or ``CLASS/*.off`` alone, of which each class
+gives 80, 10 and 10 % of its shapes to the three splits, the same every time, as for folders of images.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ features, by a matrix; the maximum over the points describes the whole cloud, wh
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -63,7 +65,7 @@ class TNet(nn.Module):
 
 def shared_mlp(*channels: int) -> nn.Sequential:
     """Layers that every point goes through: linear, batch norm, ReLU."""
-    pairs = zip(channels, channels[1:], strict=False)
+    pairs = itertools.pairwise(channels)
     return nn.Sequential(
         *(layer for a, b in pairs for layer in (nn.Conv1d(a, b, 1), nn.BatchNorm1d(b), nn.ReLU(inplace=True)))
     )
@@ -71,6 +73,6 @@ def shared_mlp(*channels: int) -> nn.Sequential:
 
 def mlp(*channels: int, dropout: float = 0.0) -> nn.Sequential:
     """Layers of a whole cloud: linear, batch norm, ReLU; dropout behind the last."""
-    pairs = zip(channels, channels[1:], strict=False)
+    pairs = itertools.pairwise(channels)
     layers = [layer for a, b in pairs for layer in (nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU(inplace=True))]
     return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []))

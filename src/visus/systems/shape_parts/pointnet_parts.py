@@ -65,7 +65,9 @@ class PointNetParts(nn.Module):
         scores, labels = outputs.logits.float().softmax(dim=1).max(dim=1)  # [b, p]
         near = nearest_points(outputs.points, outputs.whole, 1)  # [b, q, 1]
         found = gathered(torch.stack((labels.to(scores), scores), dim=2), near)[:, :, 0]  # [b, q, 2]
-        return [PartPrediction(one[:, 0].long(), one[:, 1], tuple(size)) for one, size in zip(found, sizes, strict=True)]
+        return [
+            PartPrediction(one[:, 0].long(), one[:, 1], tuple(size)) for one, size in zip(found, sizes, strict=True)
+        ]
 
 
 def pointnet_parts(*, num_parts: int = 50, points: int = 1024) -> PointNetParts:

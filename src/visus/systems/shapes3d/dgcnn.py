@@ -1,8 +1,8 @@
 """DGCNN (Wang et al., arXiv 1801.07829): a graph of neighbours that each layer builds anew among its own features.
 
 An EdgeConv is ``max over neighbours j of LeakyReLU(norm(W [x_j - x_i, x_i]))``. As W is linear, it is applied to the
-points before neighbours are gathered: ``A x_j + (B - A) x_i`` with W = [A B] costs a k-th of the product with every edge
-and is the same number but for rounding.
+points before neighbours are gathered: ``A x_j + (B - A) x_i`` with W = [A B] costs a k-th of the product with every
+edge and is the same number but for rounding.
 """
 
 from __future__ import annotations
