@@ -15,8 +15,8 @@
 Point clouds have letters of their own in `visus.clouds`. ``size`` is the shape of an input without its channels: (h, w)
 of an image, (p,) of a cloud of p points. Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where
 pixel ``i`` covers ``[i, i + 1]``. Labels count from 0 and never include the background. All classes are data without
-behaviour beyond ``to``, indexing and length. ``image_id`` tells the images of a data set apart; None means that nobody gave one, and such images are counted
-one by one.
+behaviour beyond ``to``, indexing and length. ``image_id`` tells the images of a data set apart; None means that nobody
+gave one, and such images are counted one by one.
 
 What is done with a kind of target or prediction (drawing, writing, warping ...) stands in one dict for each operation,
 keyed by the exact type, beside the code that does it; `row` reads such a dict.

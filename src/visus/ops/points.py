@@ -190,4 +190,5 @@ def estimated_normals(points: Float[Tensor, "n 3"], *, neighbours: int = 16) -> 
     count = min(neighbours, len(points))
     near = points[nearest_points(points[None], points[None], count)[0]]  # [n, k, 3]
     spread = near - near.mean(dim=1, keepdim=True)
-    return torch.linalg.eigh(spread.transpose(1, 2) @ spread).eigenvectors[..., 0]
+    least: Tensor = torch.linalg.eigh(spread.transpose(1, 2) @ spread).eigenvectors[..., 0]
+    return least

@@ -39,10 +39,10 @@ def voxelise_mesh(
     edges = (corners - corners.roll(1, dims=1)).norm(dim=2).amax(dim=1)
     steps = (edges * (2 * fit / span)).ceil().long().clamp(min=1)
     parts = [
-        torch.einsum("pk,fkd->fpd", _lattice(int(count)).to(vertices), corners[steps == count]).flatten(0, 1)
-        for count in steps.unique()
+        torch.einsum("pk,fkd->fpd", _lattice(count).to(vertices), corners[steps == count]).flatten(0, 1)
+        for count in sorted({*steps.tolist()})
     ]
-    return voxelise(torch.cat([vertices[faces.unique()], *parts])[None], size=size, fit=fit)[0]
+    return voxelise(torch.cat([corners.flatten(0, 1), *parts])[None], size=size, fit=fit)[0]
 
 
 def _lattice(steps: int) -> Tensor:

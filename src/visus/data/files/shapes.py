@@ -161,7 +161,8 @@ def _by_trimesh(content: bytes, suffix: str) -> Mesh:
     scene = trimesh.load_scene(io.BytesIO(content), file_type=suffix[1:], process=False)
     vertices: list[Any] = []
     faces: list[Any] = []
-    for one in scene.dump():
+    parts: list[Any] = scene.dump()
+    for one in parts:
         triangles = one.faces if one.__class__ is trimesh.Trimesh else np.empty((0, 3), dtype=np.int64)
         faces.append(np.asarray(triangles, dtype=np.int64) + sum(map(len, vertices)))
         vertices.append(np.asarray(one.vertices, dtype=np.float64))

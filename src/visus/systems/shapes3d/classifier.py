@@ -69,7 +69,8 @@ class Voting(ShapeClassifier):
             outputs: ShapeOutputs = self.network(points)
             return outputs
         found = [self.network(turned(points, math.tau * vote / self.votes)) for vote in range(self.votes)]
-        return replace(found[0], logits=torch.stack([one.logits for one in found]).mean(dim=0))
+        first: ShapeOutputs = found[0]
+        return replace(first, logits=torch.stack([one.logits for one in found]).mean(dim=0))
 
 
 def turned(points: Float[Tensor, "b p 3"], angle: float) -> Float[Tensor, "b p 3"]:
