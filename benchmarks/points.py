@@ -1,8 +1,8 @@
 """Operators on point clouds against fpsample (C++) and plain PyTorch.
 
-Run ``python benchmarks/points.py --threads 1``. Farthest point sampling is compared with fpsample's ``fps_sampling``, the
-same algorithm in C++, cloud by cloud as it works, and with its ``bucket_fps_kdline_sampling``, which divides a cloud by a
-tree. Neighbours are compared with ``torch.cdist`` and ``topk``, a ball query and an edge convolution with the way that
+Run ``python benchmarks/points.py --threads 1``. Farthest point sampling is compared with fpsample's ``fps_sampling``,
+the same algorithm in C++, cloud by cloud as it works, and with its ``bucket_fps_kdline_sampling``, which divides a
+cloud by a tree. Neighbours are compared with ``torch.cdist`` and ``topk``, a ball query and an edge convolution with the way that
 published PyTorch code goes: sorted indices, and a convolution of all edges.
 """
 
@@ -96,6 +96,7 @@ class EveryEdge(torch.nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """The maximum over the edges of each point."""
         index = torch.stack([torch.cdist(one, one).topk(NEIGHBOURS, largest=False).indices for one in x])
         near = torch.stack([one[places] for one, places in zip(x, index, strict=True)])
         own = x[:, :, None].expand_as(near)

@@ -15,7 +15,7 @@ from visus.clouds import PointBatch
 from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.nn.model import predict_batch
-from visus.predict.items import Item, Pictures, Pixels, Reading, items_of
+from visus.predict.items import Input, Item, Pictures, Reading, items_of
 from visus.predict.result import Result
 from visus.predict.stored import find_weights
 from visus.types import (
@@ -34,8 +34,8 @@ CPU_PIXELS = 1 << 18
 """So many pixels go through a network on a CPU at once, at most: more take memory and no less time for each."""
 
 OnError = Callable[[str, Exception], None]
-Ready = tuple[Item, Pixels, Any]
-"""An image, its pixels, and the inputs of the network that were made of them."""
+Ready = tuple[Item, Input, Any]
+"""An image with its pixels, or a shape, and the inputs of the network that were made of them."""
 
 
 class Predictor:
@@ -156,7 +156,7 @@ class Predictor:
         model = self._averaged(self.model, **looks, counterparts=mirror.categories)
         return Predictor(model, self.schema, device=str(self.device))
 
-    def _groups(self, images: Iterable[tuple[Item, Pixels]], batch_size: int) -> Iterator[list[Ready]]:
+    def _groups(self, images: Iterable[tuple[Item, Input]], batch_size: int) -> Iterator[list[Ready]]:
         """The images, ready for the network, in groups of at most ``batch_size``; none waits longer than it must."""
         model: Any = self.model
         most = CPU_PIXELS if self.device.type == "cpu" else None
@@ -238,7 +238,7 @@ def predict(
     return predictor.predict(images, batch_size=batch_size, min_score=min_score, bgr=bgr, pages=pages)
 
 
-def _read(items: Iterator[Item], on_error: OnError | None) -> Iterator[tuple[Item, Pixels]]:
+def _read(items: Iterator[Item], on_error: OnError | None) -> Iterator[tuple[Item, Input]]:
     """The images that can be read, with their pixels."""
     for number, item in enumerate(items):
         named = item if item.name else replace(item, name=f"image_{number:06d}")

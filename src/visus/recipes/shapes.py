@@ -14,8 +14,8 @@ _MINUTES = 4.5
 
 
 def pointnet_vignettes3d() -> Recipe:
-    """PointNet on 512 points of parametric shapes, in five minutes: ``visus train pointnet_vignettes3d``."""
-    return _vignettes3d("pointnet_vignettes3d", "pointnet", {"points": 512})
+    """PointNet on 256 points of parametric shapes, in five minutes: ``visus train pointnet_vignettes3d``."""
+    return _vignettes3d("pointnet_vignettes3d", "pointnet", {"points": 256})
 
 
 def pointnet2_vignettes3d() -> Recipe:
@@ -40,7 +40,7 @@ def mvcnn_vignettes3d() -> Recipe:
 
 def pointnet_parts_vignettes3d() -> Recipe:
     """The parts of parametric shapes, in five minutes: ``visus train pointnet_parts_vignettes3d``."""
-    recipe = _vignettes3d("pointnet_parts_vignettes3d", "pointnet_parts", {"points": 512})
+    recipe = _vignettes3d("pointnet_parts_vignettes3d", "pointnet_parts", {"points": 256})
     return replace(recipe, data=replace(recipe.data, dataset="vignettes3d_parts"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ check_modelnet10_voxels = partial(check_shapes, open_split=open_modelnet10_voxel
 
 def write_fake(root: Path, *, shapes: int = 12, seed: int = 0) -> None:
     """Writes a miniature: beds, chairs, sofas and tables in both parts."""
-    content = {}
+    content: dict[str, Any] = {}
     for part in ("train", "test"):
         names = [("bed", "chair", "couch", "table")[number % 4] for number in range(shapes)]
         meshes = [thing_mesh(name, seed=seed + number) for number, name in enumerate(names)]

@@ -249,7 +249,7 @@ def _target(target: Any, size: tuple[int, ...], index: int, path: str) -> Any:
         if labels.dtype in (torch.uint8, torch.int64) and tuple(labels.shape) == size:
             if int(labels.min()) < 0 or int(labels.max()) > VOID:
                 raise AnnotationError(f"{path}: labels of pixels must lie in 0..{VOID}")
-            return SemanticTarget(labels.to(torch.uint8), size=size, image_id=index)
+            return SemanticTarget(labels.to(torch.uint8), size=(size[0], size[1]), image_id=index)
     raise AnnotationError(
         f"{path}: a target must be one of visus.types, a dict with boxes and labels, a whole number, or a uint8 or "
         f"int64 map {list(size)} of labels, not {_kind(target)}"
