@@ -2,8 +2,8 @@
 
 Run ``python benchmarks/points.py --threads 1``. Farthest point sampling is compared with fpsample's ``fps_sampling``,
 the same algorithm in C++, cloud by cloud as it works, and with its ``bucket_fps_kdline_sampling``, which divides a
-cloud by a tree. Neighbours are compared with ``torch.cdist`` and ``topk``, a ball query and an edge convolution with the way that
-published PyTorch code goes: sorted indices, and a convolution of all edges.
+cloud by a tree. Neighbours are compared with ``torch.cdist`` and ``topk``, a ball query and an edge convolution with
+the way that published PyTorch code goes: sorted indices, and a convolution of all edges.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ class Problem:
         update: makes the rounds of training where one optimiser does not do; see `visus.training.update.Update`.
         val_losses: False where losses make no sense on validation data, whose classes are not the learned ones.
         unseen_classes: whether it is measured on classes that were not learned.
+        noun: what its inputs are called in what is printed.
         averaged: makes of a model one that averages several looks, by the names of what can be asked for.
     """
 
@@ -82,6 +83,7 @@ class Problem:
     update: Callable[[Any, Any, Recipe], Update] | None = None
     val_losses: bool = True
     unseen_classes: bool = False
+    noun: str = "images"
     averaged: Callable[..., nn.Module] | None = None
     models: Mapping[str, Builder] = field(init=False)
     losses: Mapping[str, Builder] = field(init=False)

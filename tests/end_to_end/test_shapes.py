@@ -14,7 +14,8 @@ import visus
 from visus.cli import main
 from visus.clouds import PointCloud
 from visus.data.files.shapes import read_shape
-from visus.data.readers import shape_folder
+from visus.data.readers import modelnet10_voxels, shape_folder
+from visus.data.vignettes3d import Vignettes3D
 from visus.data.vignettes3d.fake import write_off
 
 QUICK = ["--data.workers", "0", "--fit.accelerator", "cpu", "--fit.logger", "none", "--fit.max-steps", "2"]
@@ -85,14 +86,10 @@ def test_python_takes_clouds_and_files_alike(run: Path, tmp_path: Path) -> None:
     assert by_cloud.plot().width >= 320
 
 
-def test_evaluate_measures_another_split(run: Path) -> None:
-    words = ["evaluate", str(run), "--split", "test", "--device", "cpu"]
-    recipe = json.loads((run / "recipe.json").read_text())
-    recipe["data"]["val_length"] = 6
-    (run / "recipe.json").write_text(json.dumps(recipe))
-    numbers = visus.evaluate(run, data=visus.data.vignettes3d.Vignettes3D(split="test", length=6))
+def test_evaluate_measures_other_shapes(run: Path) -> None:
+    numbers = visus.evaluate(run, data=Vignettes3D(split="test", length=6), device="cpu")
     assert 0 <= numbers["overall accuracy"] <= 1
-    assert words
+    assert (run / "report-vignettes3d.html").is_file()
 
 
 def test_a_folder_of_meshes_is_recognised_and_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,3 +127,17 @@ def test_what_does_not_fit_shapes_is_refused(
 ) -> None:
     assert main(["train", *words, "--run", str(tmp_path / "run"), *SHORT]) != 0
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_table_of_modelnet10_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    modelnet10_voxels.write_fake(tmp_path / "data")
+    words = ["reproduce", "modelnet10", "--data", str(tmp_path / "data"), "--run", str(tmp_path / "table")]
+    assert main([*words, "--rows", "voxnet", "--minutes", "0.05"]) == 0
+    table = json.loads((tmp_path / "table" / "table.json").read_text())
+    assert table["rows"]["voxnet"].keys() >= {"overall accuracy", "mean class accuracy"}
+    assert "VoxNet" in capsys.readouterr().out
+    before = (tmp_path / "table" / "rows" / "voxnet-seed0" / "weights.safetensors").stat().st_mtime_ns
+    assert main([*words, "--rows", "voxnet", "--minutes", "0.05"]) == 0
+    assert (tmp_path / "table" / "rows" / "voxnet-seed0" / "weights.safetensors").stat().st_mtime_ns == before
+    assert main([*words, "--rows", "banana"]) != 0
+    assert "row of the table called 'banana'" in " ".join(capsys.readouterr().err.split())

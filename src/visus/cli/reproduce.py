@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from visus.cli.reproduce_shapes import main as modelnet10
 from visus.errors import VisusError
 from visus.new_folder import new_folder
 from visus.recipes.metric_table import PoolingName
@@ -61,8 +62,8 @@ class MetricLearningArguments:
 
 
 def main(argv: list[str]) -> int:
-    """Runs ``visus reproduce metric-learning``."""
-    tables = ("metric-learning",)
+    """Runs ``visus reproduce``."""
+    tables = ("metric-learning", "modelnet10")
     if argv and argv[0] in ("-h", "--help"):
         print(
             "usage: visus reproduce TABLE --data FOLDER\n\n"
@@ -71,6 +72,11 @@ def main(argv: list[str]) -> int:
         return 0
     if not argv or argv[0] not in tables:
         raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
+    return modelnet10(argv[1:]) if argv[0] == "modelnet10" else _metric_learning(argv)
+
+
+def _metric_learning(argv: list[str]) -> int:
+    """Runs ``visus reproduce metric-learning``."""
     arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
     _check_seeds(arguments)
     from visus.recipes.metric_table import frozen_backbones, metric_table

@@ -11,6 +11,7 @@ PROBLEM = Problem(
     name="shape_parts",
     targets=(PartTarget,),
     inputs=(PointCloud,),
+    noun="shapes",
     architectures=(Architecture({"pointnet_parts": pointnet_parts}, {"shape_parts": PartCriterion}),),
     metric=part_metric,
 )

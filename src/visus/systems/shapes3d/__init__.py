@@ -27,6 +27,7 @@ PROBLEM = Problem(
     name="shapes3d",
     targets=(ClassTarget,),
     inputs=(PointCloud,),
+    noun="shapes",
     architectures=(Architecture(CLASSIFIERS, {"shape_class": ShapeCriterion}),),
     metric=shape_metric,
 )
