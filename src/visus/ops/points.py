@@ -100,11 +100,13 @@ def nearest_points(
     if not 1 <= count <= length:
         raise PointsError(f"{count} nearest points of {length}: there are not so many")
     rows = max(1, _ROW_BYTES // (4 * length))
-    found = [
-        _nearest_of(_compared(part, cloud), count)
-        for cloud, some in zip(points, centres, strict=True)
-        for part in some.split(rows)
-    ]
+    exact = torch.promote_types(points.dtype, torch.float32)  # bfloat16 cannot tell neighbours apart
+    with torch.autocast(points.device.type, enabled=False):
+        found = [
+            _nearest_of(_compared(part, cloud), count)
+            for cloud, some in zip(points.to(exact), centres.to(exact), strict=True)
+            for part in some.split(rows)
+        ]
     return torch.cat(found).view(*centres.shape[:2], count)
 
 

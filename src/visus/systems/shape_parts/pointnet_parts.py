@@ -51,7 +51,7 @@ class PointNetParts(nn.Module):
 
     def forward(self, shapes: PointBatch, targets: Sequence[PartTarget] | None = None) -> PartOutputs:
         """The scores of the chosen points; targets change nothing."""
-        points = self.transform(shapes)
+        points = self.transform(shapes).to(self.classifier.weight.dtype)
         cloud, local, matrices = self.encoder(points)
         beside = cloud[:, :, None].expand(-1, -1, local.shape[2])
         logits = self.classifier(self.layers(torch.cat([local, beside], dim=1)))

@@ -36,7 +36,7 @@ class ShapeClassifier(nn.Module):
 
     def forward(self, shapes: Any, targets: Sequence[ClassTarget] | None = None) -> ShapeOutputs:
         """The scores of each shape; targets change nothing."""
-        outputs: ShapeOutputs = self.network(self.transform(shapes))
+        outputs: ShapeOutputs = self.network(self._made(shapes))
         return outputs
 
     @torch.no_grad()
@@ -45,6 +45,11 @@ class ShapeClassifier(nn.Module):
         probabilities = outputs.logits.float().softmax(1)
         scores, labels = probabilities.topk(min(SHOWN, probabilities.shape[1]), dim=1)
         return [ClassPrediction(labels[i], scores[i], tuple(size)) for i, size in enumerate(sizes)]
+
+    def _made(self, shapes: Any) -> Float[Tensor, "..."]:
+        """What the network looks at, in numbers like its own."""
+        made: Tensor = self.transform(shapes)
+        return made.to(next(self.network.parameters()).dtype)
 
 
 class Voting(ShapeClassifier):
@@ -64,7 +69,7 @@ class Voting(ShapeClassifier):
 
     def forward(self, shapes: PointBatch, targets: Sequence[ClassTarget] | None = None) -> ShapeOutputs:
         """As of `ShapeClassifier`; outside of training the mean of the votes."""
-        points = self.transform(shapes)
+        points = self._made(shapes)
         if self.training:
             outputs: ShapeOutputs = self.network(points)
             return outputs
