@@ -46,7 +46,7 @@ class ShapeClassifier(nn.Module):
         scores, labels = probabilities.topk(min(SHOWN, probabilities.shape[1]), dim=1)
         return [ClassPrediction(labels[i], scores[i], tuple(size)) for i, size in enumerate(sizes)]
 
-    def _made(self, shapes: Any) -> Float[Tensor, "..."]:
+    def _made(self, shapes: Any) -> Float[Tensor, "b _ *_"]:
         """What the network looks at, in numbers like its own."""
         made: Tensor = self.transform(shapes)
         return made.to(next(self.network.parameters()).dtype)
