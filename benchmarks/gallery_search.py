@@ -174,7 +174,8 @@ def main() -> None:
     ratios = {"by seconds": ratios_of(seconds), "by seconds of the processors": ratios_of(worked)}
     print(json.dumps(ratios, indent=2), facts, f"the same neighbours as faiss: {agreed:.6f}", flush=True)
     record = {
-        "command": f"OMP_NUM_THREADS={torch.get_num_threads()} python benchmarks/gallery_search.py --count {options.count}"
+        "command": f"OMP_NUM_THREADS={torch.get_num_threads()} python benchmarks/gallery_search.py "
+        + f"--count {options.count}"
         + (" --no-hnsw" if options.no_hnsw else ""),
         "commit": commit(),
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()},
