@@ -15,7 +15,16 @@ from visus.data.datasets import DATASETS
 from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
-from visus.systems import classification, detection, instances, meta_learning, metric_learning, segmentation
+from visus.systems import (
+    classification,
+    detection,
+    instances,
+    meta_learning,
+    metric_learning,
+    segmentation,
+    shape_parts,
+    shapes3d,
+)
 from visus.systems.faces import FACE_SCHEMA, face_finder
 from visus.types import Schema
 
@@ -34,6 +43,8 @@ PROBLEMS: dict[str, Problem] = {
         segmentation.PROBLEM,
         metric_learning.PROBLEM,
         meta_learning.PROBLEM,
+        shapes3d.PROBLEM,
+        shape_parts.PROBLEM,
     )
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -87,6 +98,7 @@ def build_model(
         "num_keypoints": schema.num_keypoints,
         "keypoint_labels": schema.keypoints.labels if schema.keypoints else (),
         "masks": schema.has_masks,
+        "num_parts": len(schema.part_names),
         **({} if body is None else {BODY: body}),
     }
     return build(find(MODELS, name, "model"), options or {}, what=name, facts=facts)

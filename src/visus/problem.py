@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from visus.names import UnknownNameError, build, find
 from visus.training.recipe import Recipe, RecipeError
@@ -56,6 +56,7 @@ class Problem:
     Args:
         name: of its package.
         targets: the kinds of target that its networks learn from.
+        inputs: the kinds of input that they look at: an image is a tensor.
         architectures: its networks.
         metric: makes the usual metric from model, recipe and schema; raises RecipeError where data and model do not
             fit.
@@ -66,11 +67,13 @@ class Problem:
         update: makes the rounds of training where one optimiser does not do; see `visus.training.update.Update`.
         val_losses: False where losses make no sense on validation data, whose classes are not the learned ones.
         unseen_classes: whether it is measured on classes that were not learned.
+        noun: what its inputs are called in what is printed.
         averaged: makes of a model one that averages several looks, by the names of what can be asked for.
     """
 
     name: str
     targets: tuple[type, ...]
+    inputs: tuple[type, ...] = (Tensor,)
     architectures: tuple[Architecture, ...]
     metric: Callable[[Any, Recipe, Schema], Metric]
     metrics: Mapping[str, Callable[[Any, Recipe, Schema], Metric]] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class Problem:
     update: Callable[[Any, Any, Recipe], Update] | None = None
     val_losses: bool = True
     unseen_classes: bool = False
+    noun: str = "images"
     averaged: Callable[..., nn.Module] | None = None
     models: Mapping[str, Builder] = field(init=False)
     losses: Mapping[str, Builder] = field(init=False)

@@ -65,6 +65,11 @@ class Schema:
         """The number of keypoints of an object, 0 where objects carry none."""
         return len(self.keypoints) if self.keypoints else 0
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The name of each part, over all categories: that of its category and its own."""
+        return tuple(f"{category} {part}" for category, parts in self.parts for part in parts)
+
     @classmethod
     def from_json(cls, text: str) -> Schema:
         """The schema that `visus.dataclass_json.to_json` wrote.

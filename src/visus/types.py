@@ -14,10 +14,11 @@
 | s      | labelled images of an episode: its support set   |
 | q      | queries of an episode                            |
 
-Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where pixel ``i`` covers ``[i, i + 1]``. Labels
-count from 0 and never include the background. All classes are data without behaviour beyond ``to``, indexing and
-length. ``image_id`` tells the images of a data set apart; None means that nobody gave one, and such images are counted
-one by one.
+Point clouds have letters of their own in `visus.clouds`. ``size`` is the shape of an input without its channels: (h, w)
+of an image, (p,) of a cloud of p points. Boxes are ``xyxy`` in pixels: the left, top, right and bottom edge, where
+pixel ``i`` covers ``[i, i + 1]``. Labels count from 0 and never include the background. All classes are data without
+behaviour beyond ``to``, indexing and length. ``image_id`` tells the images of a data set apart; None means that nobody
+gave one, and such images are counted one by one.
 
 What is done with a kind of target or prediction (drawing, writing, warping ...) stands in one dict for each operation,
 keyed by the exact type, beside the code that does it; `row` reads such a dict.
@@ -146,7 +147,7 @@ class SemanticPrediction(_OnDevice):
 
 @dataclass(frozen=True)
 class ClassTarget(_OnDevice):
-    """The class of one image, and the box of what it names where that is annotated.
+    """The class of one image or shape, and the box of what it names where that is annotated.
 
     ``probabilities`` replace the label in training where two images were mixed (mixup, CutMix). ``is_query`` says
     whether retrieval looks for images of the same class as this one, or looks at this one; None where every image is
@@ -154,7 +155,7 @@ class ClassTarget(_OnDevice):
     """
 
     label: Int64[Tensor, ""]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     image_id: int | None = None
     box_xyxy: Float[Tensor, " 4"] | None = None
     probabilities: Float[Tensor, " c"] | None = None
@@ -164,11 +165,11 @@ class ClassTarget(_OnDevice):
 
 @dataclass(frozen=True)
 class ClassPrediction(_OnDevice):
-    """The classes of one image, best first, their probabilities, and the box of the object they name."""
+    """The classes of one image or shape, best first, their probabilities, and the box of the object they name."""
 
     labels: Int64[Tensor, " n"]
     scores: Float[Tensor, " n"]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     box_xyxy: Float[Tensor, " 4"] | None = None
 
 
@@ -219,9 +220,31 @@ class EpisodePrediction(_OnDevice):
         return len(self.scores)
 
 
-Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | EpisodeTarget
+@dataclass(frozen=True)
+class PartTarget(_OnDevice):
+    """The part that each point of one shape belongs to, and the category of the shape.
+
+    Parts are numbered through over the categories of the schema, as `Schema.part_names` lists them.
+    """
+
+    labels: Int64[Tensor, " p"]
+    label: Int64[Tensor, ""]
+    size: tuple[int, ...]
+    image_id: int | None = None
+
+
+@dataclass(frozen=True)
+class PartPrediction(_OnDevice):
+    """The part found for every point of one shape, and the probability that the network gives to it."""
+
+    labels: Int64[Tensor, " p"]
+    scores: Float[Tensor, " p"]
+    size: tuple[int, ...]
+
+
+Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | EpisodeTarget | PartTarget
 Prediction: TypeAlias = (
-    InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | EpisodePrediction
+    InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | EpisodePrediction | PartPrediction
 )
 
 _Row = TypeVar("_Row")

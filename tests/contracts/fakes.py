@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from visus import catalog
+from visus.clouds import PointCloud
 from visus.data.feed.collate import Collate
 from visus.data.feed.episodes import Episodes
 from visus.metrics.metric import Metric
@@ -24,12 +25,15 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    Episode,
     EpisodePrediction,
     EpisodeTarget,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
     Keypoints,
+    PartPrediction,
+    PartTarget,
     Sample,
     Schema,
     SemanticPrediction,
@@ -42,11 +46,22 @@ SCHEMA = Schema(
     category_ids=(3, 7, 9, 11, 40, 41, 90),
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
+    parts=(("cat", ("head", "leg")), ("dog", ("head", "leg", "tail")), ("owl", ("wing",))),
 )
 SIZE = (40, 60)
+POINTS = (50,)
 N_WAY = 5
 """Classes of a task, as the learners that are made for a number of them expect by default."""
-SMALL = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
+SMALL = {
+    "min_size": 64,
+    "max_size": 96,
+    "size": 64,
+    "boxes": True,
+    "pretrained": False,
+    "hidden": 16,
+    "points": 64,
+    "views": 2,
+}
 """Arguments that make a model small, complete and offline, of builders that have them."""
 
 
@@ -98,10 +113,15 @@ def learnable(name: str) -> Learnable:
                 entry.write_fake(Path(folder))
             dataset = entry.open(Path(folder), "train", for_training=True)
             labels = getattr(dataset, "labels", None)
-            if EpisodeTarget in problem.targets and labels is not None and entry.unseen_classes and small(dataset):
+            if Episode in problem.inputs:
+                if labels is None or not entry.unseen_classes or not small(dataset):
+                    continue
                 tasks = Episodes(dataset, n_way=N_WAY, k_shot=1, queries=2, count=6)
                 return Learnable(dataset.schema, tuple(tasks[i] for i in range(len(tasks))))
-            if type(dataset[0].target) in problem.targets and (labels is not None or not problem.unseen_classes):
+            first = dataset[0]
+            if type(first.input) not in problem.inputs:
+                continue
+            if type(first.target) in problem.targets and (labels is not None or not problem.unseen_classes):
                 chosen = range(min(6, len(dataset))) if labels is None else _of_three_classes(labels)
                 return Learnable(dataset.schema, tuple(dataset[i] for i in chosen))
     raise AssertionError(f"no data set of the catalog suits {name}: its contracts need one")
@@ -126,6 +146,7 @@ EMPTIED: dict[type, Callable[[Any, int], Any]] = {
     SemanticTarget: lambda target, index: replace(target, labels=torch.full_like(target.labels, VOID)),
     ClassTarget: lambda target, index: replace(target, label=torch.tensor(index), box_xyxy=None),
     EpisodeTarget: lambda target, index: target,  # a task always has classes
+    PartTarget: lambda target, index: target,  # and a shape parts
 }
 
 
@@ -230,12 +251,50 @@ def _episode(index: int, right: bool) -> tuple[EpisodePrediction, EpisodeTarget]
     return EpisodePrediction(scores, SIZE), EpisodeTarget(labels, torch.tensor([index % 3, 4]), SIZE, image_id=index)
 
 
+def _parts(index: int, right: bool) -> tuple[PartPrediction, PartTarget]:
+    """Pairs of shapes of one category, whose parts are numbered through over the categories."""
+    label = index // 2
+    first, count = (0, 2, 5)[label], (2, 3, 1)[label]
+    labels = first + torch.arange(POINTS[0]) % count
+    found = labels if right else (labels + 1) % 6
+    target = PartTarget(labels, torch.tensor(label), POINTS, image_id=index)
+    return PartPrediction(found, torch.full(POINTS, 0.75), POINTS), target
+
+
+def input_example(kind: type) -> Any:
+    """An input that a prediction or a target of ``kind`` may belong to: a black image, or a ball of points."""
+    if kind in (PartPrediction, PartTarget):
+        return a_ball(POINTS[0])
+    return torch.zeros(3, *SIZE, dtype=torch.uint8)
+
+
+def a_ball(count: int) -> PointCloud:
+    """Points on a ball."""
+    points = torch.randn(count, 3, generator=torch.Generator().manual_seed(count))
+    points = points - points.mean(dim=0)
+    points = points / points.norm(dim=1).max()
+    return PointCloud(points, torch.nn.functional.normalize(points, dim=1))
+
+
+def tensors_of(given: Any) -> list[Tensor]:
+    """What an input of any kind holds."""
+    return row(TENSORS, given, "looking into an input")(given)
+
+
+TENSORS: dict[type, Callable[[Any], list[Tensor]]] = {
+    Tensor: lambda image: [image],
+    PointCloud: lambda cloud: [cloud.points],
+    Episode: lambda episode: [*episode.support, *episode.queries],
+}
+
+
 EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     InstancePrediction: _objects,
     SemanticPrediction: _pixels,
     ClassPrediction: _class,
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
+    PartPrediction: _parts,
 }
 """By the kind of prediction: the prediction and the target of one image, all of it right or wrong. Images 0 to 5 are
 enough for anything: pairs of them are of one class."""

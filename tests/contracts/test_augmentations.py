@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from contracts.fakes import learnable, quick_model
+from contracts.fakes import learnable, quick_model, tensors_of
 from visus import catalog
 from visus.cli import main
 from visus.data.augment import AUGMENTATIONS, mirror_of
+from visus.data.records.given import FRAMES
 from visus.problem import Problem
 from visus.runs.feed import _augmentation, check_recipe
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
@@ -143,22 +144,28 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
     sample = data[0]
     if reason := check_or_reason(recipe_of(problem, kind=kind), problem):
         assert kind in reason
-        assert type(sample.target).__name__ in reason
+        assert {type(sample.target).__name__, type(sample.input).__name__} & {*re.findall(r"\w+", reason)}
         assert "\n" not in reason
         return
     known = inspect.signature(AUGMENTATIONS[kind]).parameters
     asked = {name: getattr(OTHER, name) for name in OPTIONS if name in known}
     vary = AUGMENTATIONS[kind](**asked, mirror=mirror_of(data.schema))
-    before = sample.input.clone()
+    before = [one.clone() for one in tensors_of(sample.input)]
     first, again, other = (vary(sample, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert type(first.target) is type(sample.target)
-    assert first.input.dtype == torch.uint8
+    assert [one.dtype for one in tensors_of(first.input)] == [one.dtype for one in before]
     wanted = OTHER.size if "size" in known else sample.target.size
-    assert tuple(first.input.shape[1:]) == tuple(first.target.size) == wanted
-    assert torch.equal(first.input, again.input)
-    assert not torch.equal(first.input, other.input)
-    assert torch.equal(sample.input, before)
+    assert FRAMES[type(first.input)](first.input) == tuple(first.target.size) == wanted
+    assert alike(first.input, again.input)
+    assert alike(first.input, other.input) == (kind == "none")
+    assert alike(sample.input, before)
     assert replace(first, target=None, input=None) == replace(sample, target=None, input=None)
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two inputs, or what they hold, are the same."""
+    left, right = (given if isinstance(given, list) else tensors_of(given) for given in (one, other))
+    return len(left) == len(right) and all(map(torch.equal, left, right))
 
 
 def test_further_options_reach_the_augmentation_and_wrong_ones_are_refused() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import visus.data.readers
 from visus.catalog import DATASETS
+from visus.clouds import PointCloud
 from visus.data.augment.augment import Augment
 from visus.data.augment.mirror import mirror_of
+from visus.data.augment.shapes import ShapeAugment
 from visus.data.check.folder import check_folder
 from visus.data.feed.collate import Collate
 from visus.data.recognise import layout_of
-from visus.types import VOID, ClassTarget, InstanceTarget, Sample, Schema, SemanticTarget
+from visus.nn.points.transform import PointTransform
+from visus.types import VOID, ClassTarget, InstanceTarget, PartTarget, Sample, Schema, SemanticTarget
 
 
 @pytest.fixture(scope="module", params=sorted(DATASETS))
@@ -37,8 +41,7 @@ def test_samples_are_what_the_schema_says(name: str, root: Path, split: str) -> 
     assert count > 0
     samples = [dataset[index] for index in range(count)]
     for index, sample in enumerate(samples):
-        assert sample.input.dtype == torch.uint8
-        assert tuple(sample.input.shape[1:]) == sample.target.size == tuple(dataset.size(index))
+        assert frame_of(sample.input) == sample.target.size == tuple(dataset.size(index))
         assert sample.path == dataset.path(index)
         check(sample, dataset.schema)
     assert len({sample.target.image_id for sample in samples}) == count
@@ -48,8 +51,22 @@ def test_samples_are_what_the_schema_says(name: str, root: Path, split: str) -> 
         assert [int(sample.target.label) for sample in samples] == known[:count].tolist()
 
 
+def frame_of(given: Any) -> tuple[int, ...]:
+    """The shape of an image of bytes without its channels; the number of points of a cloud in the unit sphere."""
+    if isinstance(given, PointCloud):
+        assert given.points.dtype == torch.float32
+        assert float(given.points.norm(dim=1).max()) == pytest.approx(1, abs=1e-4)
+        return given.frame
+    assert given.dtype == torch.uint8
+    return tuple(given.shape[1:])
+
+
 def check(sample: Sample, schema: Schema) -> None:
     target = sample.target
+    if isinstance(target, PartTarget):
+        assert len(target.labels) == len(sample.input)
+        assert 0 <= int(target.labels.min()) <= int(target.labels.max()) < len(schema.part_names)
+        return
     if isinstance(target, SemanticTarget):
         assert target.labels.shape == sample.input.shape[1:]
         painted = target.labels[target.labels != VOID]
@@ -64,6 +81,12 @@ def check(sample: Sample, schema: Schema) -> None:
 
 def test_samples_can_be_varied_and_collected(name: str, root: Path) -> None:
     dataset = DATASETS[name].open(root, "train", for_training=True)
+    if isinstance(dataset[0].input, PointCloud):
+        vary_shape = ShapeAugment(rotate=180, jitter=0.01)
+        generator = torch.Generator().manual_seed(0)
+        points = PointTransform(points=32).batch([vary_shape(dataset[i], generator).input for i in range(3)])
+        assert points.points.shape == (3, 32, 3)
+        return
     vary = Augment(size=(48, 64), scale=(0.8, 1.2), rotate=5, colour=0.2, mirror=mirror_of(dataset.schema))
     generator = torch.Generator().manual_seed(0)
     varied = [vary(dataset[index], generator) for index in range(min(len(dataset), 3))]
@@ -81,6 +104,8 @@ def test_a_folder_without_the_data_is_named(name: str, tmp_path: Path) -> None:
 
 RECOGNISED_AS = {"coco_keypoints": "coco", "voc_semantic": "voc", "class_folder": "image_folder"}
 """Other ways to read a layout that has a name already."""
+IN_ONE_FILE = {"modelnet10_voxels", "modelnet_h5"}
+"""Data sets many of whose samples lie in one file."""
 WRITTEN = sorted(name for name, entry in DATASETS.items() if entry.write_fake)
 LISTS = {
     "camvid": "train.txt",
@@ -149,12 +174,16 @@ def test_a_folder_may_be_named_in_any_way(written: tuple[str, Path], monkeypatch
         for split, length in lengths.items():
             dataset = entry.open(place, split)
             assert len(dataset) == length
-            assert dataset[length - 1].input.shape[1:] == dataset.size(length - 1)
+            assert frame_of(dataset[length - 1].input) == tuple(dataset.size(length - 1))
 
 
 def test_a_missing_image_is_reported(written: tuple[str, Path]) -> None:
     name, root = written
     entry = DATASETS[name]
+    if name in IN_ONE_FILE:
+        (Path(entry.open(root, "train").path(1))).write_bytes(b"no grid")
+        assert check_folder(root, dataset=name).errors
+        return
     before = [len(entry.open(root, split)) for split in ("train", "val", "test")]
     lost = Path(entry.open(root, "train")[1].path)
     lost.unlink()

@@ -70,7 +70,7 @@ def of_yaml(**fields: Any) -> Fault:
 
 
 def first_image(root: Path) -> Path:
-    return min(path for path in root.rglob("*") if path.suffix in (".jpg", ".png", ".pgm"))
+    return min(path for path in root.rglob("*") if path.suffix in (".jpg", ".png", ".pgm", ".off", ".npz", ".h5"))
 
 
 def broken_links(root: Path) -> None:

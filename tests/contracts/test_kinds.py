@@ -18,7 +18,17 @@ from PIL import Image
 from rich.table import Table
 
 import visus
-from contracts.fakes import EXAMPLES, SCHEMA, SIZE, as_batch, example, kind_measured, target_example
+from contracts.fakes import (
+    EXAMPLES,
+    POINTS,
+    SCHEMA,
+    SIZE,
+    as_batch,
+    example,
+    input_example,
+    kind_measured,
+    target_example,
+)
 from visus import catalog
 from visus.cli.tables import prediction_table, target_words
 from visus.data import ListDataset
@@ -42,6 +52,8 @@ from visus.types import (
     EmbeddingPrediction,
     InstancePrediction,
     NoRowError,
+    PartPrediction,
+    PartTarget,
     Prediction,
     SemanticPrediction,
     Target,
@@ -56,6 +68,9 @@ PARTIAL = {
     "IN_FRAME": "mixup and CutMix are for classifiers alone",
     "VECTORS": "galleries need a descriptor; any other network is refused",
     "BOXES": "parts of images come from detectors; any other network is refused",
+    "ON_VIEWS": "shapes have classes and parts alone",
+    "COLOURED": "shapes have classes and parts alone",
+    "REORDERED": "shapes have classes and parts alone",
 }
 """Tables that need no row for each kind, and why."""
 
@@ -80,7 +95,7 @@ FOUND = found_tables()
 
 
 def drawn(thing: Any, folder: Path) -> None:
-    picture = draw(torch.zeros(3, *SIZE, dtype=torch.uint8), thing, SCHEMA)
+    picture = draw(input_example(type(thing)), thing, SCHEMA)
     assert isinstance(picture, Image.Image)
 
 
@@ -94,12 +109,12 @@ def written(thing: Any, folder: Path) -> None:
 
 
 def result_of(thing: Any) -> Result:
-    return Result(torch.zeros(3, *SIZE, dtype=torch.uint8), thing, SCHEMA, name="image.jpg")
+    return Result(input_example(type(thing)), thing, SCHEMA, name="image.jpg")
 
 
 def said(thing: Any, folder: Path) -> None:
     content = result_of(thing).to_dict()
-    assert {"objects", "classes", "embedding"} & content.keys()
+    assert {"objects", "classes", "embedding", "parts"} & content.keys()
     assert json.dumps(content)
 
 
@@ -122,8 +137,8 @@ def supervised(thing: Any, folder: Path) -> None:
     """A record of supervision's, or what is missing for one."""
     package = SimpleNamespace(Detections=SimpleNamespace, Classifications=SimpleNamespace)
     convert = row(CONVERSIONS, thing, "supervision")
-    if type(thing) is EmbeddingPrediction:
-        with pytest.raises(VisusError, match="embeddings"):
+    if type(thing) in (EmbeddingPrediction, PartPrediction):
+        with pytest.raises(VisusError, match=r"embeddings|parts"):
             convert(package, thing, SCHEMA)
         return
     record = convert(package, thing, SCHEMA)
@@ -132,8 +147,9 @@ def supervised(thing: Any, folder: Path) -> None:
 
 def shown(thing: Any, folder: Path) -> None:
     """What is said to have something to draw changes the image."""
-    image = draw(torch.zeros(3, *SIZE, dtype=torch.uint8), thing, SCHEMA)
-    assert (image.getbbox() is not None) == row(DRAWN, thing, "drawing")
+    wanted = row(DRAWN, thing, "drawing")
+    image = draw(input_example(type(thing)), thing, SCHEMA)
+    assert (image.getbbox() is not None) == wanted
 
 
 def thinned(thing: Any, folder: Path) -> None:
@@ -161,9 +177,13 @@ def numbers_of(thing: Any) -> list[str]:
 
 
 def relabelled(thing: Any, folder: Path) -> None:
-    """Exchanging labels twice gives what was there."""
+    """Exchanging labels twice gives what was there; the numbers of parts mean another category then."""
     swap = torch.arange(SCHEMA.num_classes).flip(0)
     change = row(RELABELLED, thing, "relabelling")
+    if type(thing) is PartTarget:
+        with pytest.raises(VisusError, match="in one order"):
+            change(thing, swap)
+        return
     once, twice = change(thing, swap), change(change(thing, swap), swap)
     for name in numbers_of(thing):
         assert torch.equal(getattr(twice, name), getattr(thing, name))
@@ -181,12 +201,12 @@ def detailed(thing: Any, folder: Path) -> None:
 
 
 def side_changed(thing: Any, folder: Path) -> None:
-    """Every number that has a counterpart becomes it, and twice gives what was there."""
+    """Every number that has a counterpart becomes it, and twice gives what was there; parts have no side."""
     swap = tuple(reversed(range(SCHEMA.num_classes)))
     mirror = Mirror(((0, 1),), categories=swap)
     change = row(MIRRORED, thing, "mirroring")
     once, twice = change(thing, mirror), change(change(thing, mirror), mirror)
-    for name in numbers_of(thing):
+    for name in ("label",) if type(thing) is PartTarget else numbers_of(thing):
         assert torch.equal(getattr(twice, name), getattr(thing, name))
         assert not torch.equal(getattr(once, name), getattr(thing, name))
 
@@ -198,13 +218,13 @@ def ranked(thing: Any, folder: Path) -> None:
 
 def suited(thing: Any, folder: Path) -> None:
     choose = row(SUITABLE, thing, "choosing a recipe")
-    recipe = choose(ListDataset([(torch.zeros(3, *SIZE, dtype=torch.uint8), thing)], schema=SCHEMA))
+    recipe = choose(ListDataset([(input_example(type(thing)), thing)], schema=SCHEMA))
     assert type(thing) in catalog.problem_of(recipe.model).targets
 
 
 def judged(thing: Any, folder: Path) -> None:
     target = EXAMPLES[type(thing)](0, True)[1] if type(thing) in EXAMPLES else None
-    image = torch.zeros(3, *SIZE, dtype=torch.uint8)
+    image = input_example(type(thing))
     assert isinstance(draw_judged(image, thing, target, SCHEMA, min_score=0.3), Image.Image)
 
 
@@ -231,8 +251,11 @@ class Operation:
     act: Callable[[Any, Path], None]
 
 
+OF_IMAGES = tuple(kind for kind in TARGETS + PREDICTIONS if kind not in (PartTarget, PartPrediction))
+"""Kinds that an image may have; the others are of shapes, and drawn as what is seen of them in a view."""
+
 OPERATIONS = {
-    "DRAWINGS": Operation(TARGETS + PREDICTIONS, drawn),
+    "DRAWINGS": Operation(OF_IMAGES, drawn),
     "ENTRIES": Operation(PREDICTIONS, written),
     "DRAWN": Operation(PREDICTIONS, shown),
     "CONTENTS": Operation(PREDICTIONS, said),
@@ -243,19 +266,20 @@ OPERATIONS = {
     "TABLES": Operation(PREDICTIONS, listed),
     "QUALITIES": Operation(PREDICTIONS, ranked),
     "WORDS": Operation(TARGETS, told),
-    "WARPED": Operation(TARGETS, warped),
+    "WARPED": Operation(tuple(kind for kind in OF_IMAGES if kind in TARGETS), warped),
     "SUITABLE": Operation(TARGETS, suited),
     "RELABELLED": Operation(TARGETS, relabelled),
     "LABELS": Operation(TARGETS, within),
     "PARTS": Operation(TARGETS, detailed),
     "MIRRORED": Operation(TARGETS, side_changed),
-    "JUDGED": Operation(PREDICTIONS, judged),
+    "JUDGED": Operation(tuple(kind for kind in OF_IMAGES if kind in PREDICTIONS), judged),
     "MEANINGS": Operation(PREDICTIONS, explained),
     "COUNTED": Operation(TARGETS, counted),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
-OF_INPUTS = ("TAKEN", "JOINS", "PICTURES")
-"""Tables of what goes into a prediction, whose kinds are others; `tests/predict` looks at them."""
+OF_INPUTS = ("TAKEN", "JOINS", "SEEN", "PICTURES", "BESIDE", "OF_BATCHES", "OF_CLASSES", "FRAMES")
+"""Tables of what goes into a prediction, whose kinds are others; `tests/predict` looks at them, `tests/draw` and
+`tests/report` at those of drawing, and `tests/systems/shapes3d` at those of shapes."""
 
 
 def made(kind: type) -> Any:
@@ -323,7 +347,7 @@ def test_a_kind_is_a_frozen_record_that_moves_and_knows_its_size(kind: type) -> 
     thing = made(kind)
     assert is_dataclass(kind)
     assert kind.__dataclass_params__.frozen
-    assert thing.size == SIZE
+    assert thing.size == (SIZE if kind in OF_IMAGES else POINTS)
     moved = thing.to("meta")
     assert type(moved) is kind
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]

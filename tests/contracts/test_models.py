@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from contracts.fakes import POINTS, a_ball
 from visus import catalog
+from visus.clouds import PointCloud
 from visus.nn.model import InputTransform, Model, predict_batch
 from visus.nn.weights import load_state, read_weights, save_weights
 from visus.systems.detection.roi_heads import RoIHeads
-from visus.systems.meta_learning.transform import EpisodeTransform
 from visus.training.recipe import Recipe
 from visus.types import (
     VOID,
@@ -23,13 +25,14 @@ from visus.types import (
     ClassTarget,
     EmbeddingPrediction,
     Episode,
-    EpisodeBatch,
     EpisodePrediction,
     EpisodeTarget,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
     Keypoints,
+    PartPrediction,
+    PartTarget,
     Schema,
     SemanticPrediction,
     SemanticTarget,
@@ -41,6 +44,7 @@ SCHEMA = Schema(
     category_ids=(3, 7, 90),
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
+    parts=(("cat", ("head", "leg")), ("dog", ("tail",))),
 )
 # Networks of hundreds of megabytes and of one fixed size; their parts are tested with their problems.
 LARGE = {
@@ -52,6 +56,7 @@ LARGE = {
     "resnet101",
     "fcn_resnet101",
     "deeplabv3_resnet101",
+    "mvcnn_vgg16",
 }
 SIZES = [(64, 96), (64, 64)]
 
@@ -60,6 +65,7 @@ def build(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     known = inspect.signature(catalog.MODELS[name]).parameters
     wanted = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
+    wanted |= {"points": 32, "views": 2}
     model = catalog.build_model(name, SCHEMA, {key: value for key, value in wanted.items() if key in known})
     for module in model.modules():
         if isinstance(module, RoIHeads):  # a hundred detections, each through the mask and keypoint heads, take seconds
@@ -72,15 +78,29 @@ def criterion_of(name: str, model: torch.nn.Module) -> Any:
     return catalog.problem_of(name).criterion(model, Recipe(name=name, model=name, loss=loss), SCHEMA)
 
 
+def looked_at(name: str) -> type:
+    """The kind of input that a model looks at."""
+    return catalog.problem_of(name).inputs[0]
+
+
+def inputs_of(name: str, model: Any) -> Any:
+    """Two inputs as a model takes them."""
+    return INPUTS[looked_at(name)](model)
+
+
+def clouds(model: Any) -> Any:
+    """Two balls of points."""
+    return model.transform.batch([a_ball(POINTS[0]), squeezed(a_ball(POINTS[0]))])
+
+
+def squeezed(cloud: PointCloud) -> PointCloud:
+    return PointCloud(cloud.points * torch.tensor([1.0, 0.4, 0.7]), cloud.normals)
+
+
 def images() -> ImageBatch:
     pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     pixels[1, :, :, 64:] = 0
     return ImageBatch(pixels, torch.tensor(SIZES))
-
-
-def inputs_of(name: str) -> Any:
-    """A batch of what a model looks at."""
-    return INPUTS.get(catalog.problem_of(name).targets[0], images)()
 
 
 def in_own_frames(inputs: Any) -> Any:
@@ -88,20 +108,19 @@ def in_own_frames(inputs: Any) -> Any:
     return replace(inputs, originals=((128, 192), (32, 32))) if type(inputs) is ImageBatch else inputs
 
 
-def tasks() -> list[Episode]:
+def tasks(side: int = 28) -> list[Episode]:
     """Two tasks of five classes, an image and two queries of each."""
     generator = torch.Generator().manual_seed(1)
-    grey = torch.randint(0, 256, (2, 15, 1, 28, 28), generator=generator, dtype=torch.uint8).expand(-1, -1, 3, -1, -1)
-    return [Episode(tuple(some[:5]), torch.arange(5), tuple(some[5:])) for some in grey]
+    grey = torch.randint(0, 256, (2, 15, 1, side, side), generator=generator, dtype=torch.uint8)
+    return [Episode(tuple(some[:5]), torch.arange(5), tuple(some[5:])) for some in grey.expand(-1, -1, 3, -1, -1)]
 
 
-def episodes() -> EpisodeBatch:
-    """The tasks in one batch."""
-    return EpisodeTransform(size=64, channels=1).batch(tasks())
-
-
-INPUTS: dict[type, Callable[[], Any]] = {EpisodeTarget: episodes}
-"""What models look at that learn from a kind of target, where that is no images."""
+INPUTS: dict[type, Callable[[Any], Any]] = {
+    Tensor: lambda model: images(),
+    PointCloud: clouds,
+    Episode: lambda model: model.transform.batch(tasks()),
+}
+"""What a model is given, by the kind of input that it looks at."""
 
 
 def episode_targets(empty: bool, times: int) -> list[EpisodeTarget]:
@@ -113,9 +132,20 @@ def episode_targets(empty: bool, times: int) -> list[EpisodeTarget]:
 def targets_of(name: str, *, empty: bool = False, times: int = 1) -> list[Any]:
     """What the problem of a model learns from; ``empty``: images in which there is nothing to learn."""
     problem = catalog.problem_of(name)
-    kind = problem.targets[0]
-    make = TARGETS["unseen classes"] if problem.unseen_classes and kind is ClassTarget else TARGETS[kind]
+    kinds = problem.inputs[0], problem.targets[0]
+    make = pair_of_classes if problem.unseen_classes and kinds == (Tensor, ClassTarget) else TARGETS[kinds]
     return make(empty, times)
+
+
+def class_of_shapes(empty: bool, times: int) -> list[ClassTarget]:
+    """A shape always has a class."""
+    return [ClassTarget(torch.tensor(label), POINTS, image_id=label) for label in (0, 1)]
+
+
+def parts_of_shapes(empty: bool, times: int) -> list[PartTarget]:
+    """The parts of a shape of each of two categories; there is no shape without."""
+    parts = torch.arange(POINTS[0])
+    return [PartTarget(parts % 2, torch.tensor(0), POINTS, 0), PartTarget(0 * parts + 2, torch.tensor(1), POINTS, 1)]
 
 
 def objects_of_each(empty: bool, times: int) -> list[InstanceTarget]:
@@ -141,13 +171,15 @@ def pair_of_classes(empty: bool, times: int) -> list[ClassTarget]:
     ]
 
 
-TARGETS: dict[type | str, Callable[[bool, int], list[Any]]] = {
-    InstanceTarget: objects_of_each,
-    SemanticTarget: pixels_of_each,
-    ClassTarget: class_of_each,
-    EpisodeTarget: episode_targets,
-    "unseen classes": pair_of_classes,
+TARGETS: dict[tuple[type, type], Callable[[bool, int], list[Any]]] = {
+    (Tensor, InstanceTarget): objects_of_each,
+    (Tensor, SemanticTarget): pixels_of_each,
+    (Tensor, ClassTarget): class_of_each,
+    (Episode, EpisodeTarget): episode_targets,
+    (PointCloud, ClassTarget): class_of_shapes,
+    (PointCloud, PartTarget): parts_of_shapes,
 }
+"""What is learned from two inputs, by the kinds of input and target."""
 
 
 def painted(size: tuple[int, int], empty: bool) -> torch.Tensor:
@@ -219,15 +251,16 @@ def assert_everything_learns(model: torch.nn.Module, losses: dict[str, torch.Ten
 
 def test_one_type_with_and_without_targets_and_every_parameter_learns(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name)
-    plain, aimed = model.eval()(inputs_of(name)), model(inputs_of(name), targets)
-    outputs = model.train()(inputs_of(name), targets)
+    plain, aimed = model.eval()(inputs_of(name, model)), model(inputs_of(name, model), targets)
+    outputs = model.train()(inputs_of(name, model), targets)
     assert type(plain) is type(aimed) is type(outputs)
     assert_everything_learns(model, criterion_of(name, model)(outputs, targets))
 
 
 def test_images_with_nothing_to_learn_give_finite_losses_and_gradients(name: str, model: torch.nn.Module) -> None:
     targets = targets_of(name, empty=True)
-    assert_everything_learns(model, criterion_of(name, model)(model.train()(inputs_of(name), targets), targets))
+    outputs = model.train()(inputs_of(name, model), targets)
+    assert_everything_learns(model, criterion_of(name, model)(outputs, targets))
 
 
 def assert_objects_fit(found: InstancePrediction) -> None:
@@ -258,6 +291,11 @@ def assert_embedding_is_finite(found: EmbeddingPrediction) -> None:
     assert torch.isfinite(found.embedding).all()
 
 
+def assert_parts_fit(found: PartPrediction) -> None:
+    assert (len(found.labels),) == (len(found.scores),) == found.size
+    assert int(found.labels.max()) < len(SCHEMA.part_names)
+
+
 def assert_classes_are_ranked(found: InstancePrediction | ClassPrediction) -> None:
     assert ((found.labels >= 0) & (found.labels < 3)).all()
     assert (found.scores.diff() <= 0).all()
@@ -275,6 +313,7 @@ FITS: dict[type, Callable[[Any], None]] = {
     ClassPrediction: assert_class_fits,
     EmbeddingPrediction: assert_embedding_is_finite,
     EpisodePrediction: assert_queries_have_probabilities,
+    PartPrediction: assert_parts_fit,
 }
 
 
@@ -285,8 +324,8 @@ def assert_predictions_fit(predictions: list[Any], sizes: list[tuple[int, int]])
 
 
 def test_predictions_fit_their_image(name: str, model: torch.nn.Module) -> None:
-    sizes = [(128, 192), (32, 32)]
-    assert_predictions_fit(model.eval().postprocess(model(inputs_of(name)), sizes), sizes)
+    sizes: list[Any] = [POINTS, POINTS] if looked_at(name) is PointCloud else [(128, 192), (32, 32)]
+    assert_predictions_fit(model.eval().postprocess(model(inputs_of(name, model)), sizes), sizes)
 
 
 def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.nn.Module) -> None:
@@ -298,19 +337,36 @@ def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.n
     assert list(inspect.signature(model.postprocess).parameters) == ["outputs", "sizes"]
 
 
-def only_images(name: str) -> None:
-    """Leaves out models that look at something else."""
-    if catalog.problem_of(name).targets[0] in INPUTS:
-        pytest.skip("it looks at no images; its own tests say what it refuses")
+def images_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
+    """Images, and their frames."""
+    generator, sizes = torch.Generator().manual_seed(2), [(70, 50), (40, 90), (64, 64)]
+    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes], sizes
 
 
-def test_images_of_any_sizes_get_predictions_in_their_own_frames(name: str, model: torch.nn.Module) -> None:
-    only_images(name)
-    sizes = [(70, 50), (40, 90), (64, 64)]
-    generator = torch.Generator().manual_seed(2)
-    inputs = model.transform.batch(
-        [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
-    )
+def clouds_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
+    """Clouds; where parts are told of every point, all of one length."""
+    whole = getattr(model.transform, "whole", False)
+    sizes = [(70,), (70,), (70,)] if whole else [(70,), (20,), (64,)]
+    return [a_ball(size[0]) for size in sizes], sizes
+
+
+def tasks_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
+    """Tasks, whose images have one size in each."""
+    given = [tasks(side)[0] for side in (28, 20, 40)]
+    return given, [task.size for task in given]
+
+
+ANY_SIZES: dict[type, Callable[[Any], tuple[list[Any], list[Any]]]] = {
+    Tensor: images_of_any_sizes,
+    PointCloud: clouds_of_any_sizes,
+    Episode: tasks_of_any_sizes,
+}
+"""Three inputs of different sizes with their frames, by the kind of input."""
+
+
+def test_inputs_of_any_sizes_get_predictions_in_their_own_frames(name: str, model: torch.nn.Module) -> None:
+    given, sizes = ANY_SIZES[looked_at(name)](model)
+    inputs = model.transform.batch(given)
     assert (len(inputs), inputs.frames) == (3, sizes)
     for precision in ("32", "bf16"):
         outputs, predictions = predict_batch(model.eval(), inputs, precision=precision)
@@ -322,7 +378,7 @@ def test_images_of_any_sizes_get_predictions_in_their_own_frames(name: str, mode
 
 
 def test_targets_do_not_change_predictions(name: str, model: torch.nn.Module) -> None:
-    inputs, predictions = in_own_frames(inputs_of(name)), []
+    inputs, predictions = in_own_frames(inputs_of(name, model)), []
     for targets in (None, targets_of(name)):
         predictions.append([vars(found) for found in predict_batch(model.eval(), inputs, targets)[1]])
     torch.testing.assert_close(predictions[1], predictions[0], rtol=0, atol=0)
@@ -330,12 +386,16 @@ def test_targets_do_not_change_predictions(name: str, model: torch.nn.Module) ->
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (4, 64, 64), (64, 64), (3, 0, 64), (64, 64, 3)])
 def test_what_is_no_image_is_refused_with_its_shape(name: str, model: torch.nn.Module, shape: tuple[int, ...]) -> None:
-    only_images(name)
+    if looked_at(name) is Episode:
+        pytest.skip("no episode holds such a thing; its own tests say what it refuses")
+    good = a_ball(POINTS[0]) if looked_at(name) is PointCloud else torch.zeros(3, 64, 64)
     with pytest.raises(ValueError, match=re.escape(str(list(shape)))):
-        model.transform.batch([torch.zeros(3, 64, 64), torch.zeros(shape)])
+        model.transform.batch([good, torch.zeros(shape)])
 
 
 def test_targets_may_be_of_another_size_than_the_images(name: str, model: torch.nn.Module) -> None:
+    if looked_at(name) is PointCloud:
+        pytest.skip("points are not resized")
     model.train()
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
@@ -344,7 +404,7 @@ def test_targets_may_be_of_another_size_than_the_images(name: str, model: torch.
     for times in (1, 2):
         torch.manual_seed(0)
         targets = targets_of(name, times=times)
-        losses.append(criterion_of(name, model)(model(inputs_of(name), targets), targets))
+        losses.append(criterion_of(name, model)(model(inputs_of(name, model), targets), targets))
     for key, value in losses[0].items():
         if key not in ("mask", "keypoint"):  # these are drawn at the resolution of the target
             torch.testing.assert_close(value, losses[1][key], rtol=1e-3, atol=1e-4)

@@ -68,3 +68,11 @@ def test_a_gallery_is_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str
     runpy.run_path(str(EXAMPLES / "gallery.py"))["main"](["--individuals", "2", "--size", "64", "--out", str(out)])
     assert Image.open(out).size[0] > 200
     assert "added=48" in capsys.readouterr().out
+
+
+def test_a_shape_is_named_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "shape.png"
+    words = ["--steps", "2", "--points", "64", "--batch", "4", "--out", str(out)]
+    runpy.run_path(str(EXAMPLES / "shapes3d.py"))["main"](words)
+    assert "mean class accuracy" in capsys.readouterr().out
+    assert Image.open(out).size[0] >= 320

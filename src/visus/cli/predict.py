@@ -42,8 +42,8 @@ class PredictArguments:
 
     Args:
         model: a run folder, a .safetensors file, or published weights by name (`visus list weights`), fetched once.
-        sources: images, folders, quoted globs, list files (.txt, one path a line), videos, addresses (http, https,
-            rtsp), a camera (webcam, webcam:1), or - for an image in standard input.
+        sources: images, shapes (.off, .obj ...), folders, quoted globs, list files (.txt, one path a line), videos,
+            addresses (http, https, rtsp), a camera (webcam, webcam:1), or - for an image in standard input.
         out: the folder to write to, new or empty; default: a new one, runs/predict/ and the name of the source.
         min_score: draw objects from this score on; default: what the run's validation suggests, else 0.5.
             predictions.json holds all that the model reports.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import tyro
 
 from visus.cli.few_shot import main as few_shot
+from visus.cli.reproduce_shapes import main as modelnet10
 from visus.errors import VisusError
 from visus.new_folder import new_folder
 from visus.recipes.metric_table import PoolingName
@@ -63,18 +64,20 @@ class MetricLearningArguments:
 
 def main(argv: list[str]) -> int:
     """Runs ``visus reproduce``."""
-    tables = ("metric-learning", "few-shot")
     if argv and argv[0] in ("-h", "--help"):
         print(
             "usage: visus reproduce TABLE --data FOLDER\n\n"
-            f"The tables: {', '.join(tables)}; `visus reproduce TABLE --help` explains the options of one"
+            f"The tables: {', '.join(TABLES)}; `visus reproduce TABLE --help` explains the options of one"
         )
         return 0
-    if not argv or argv[0] not in tables:
-        raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(tables)}")
-    if argv[0] == "few-shot":
-        return few_shot(argv[1:])
-    arguments = tyro.cli(MetricLearningArguments, args=argv[1:], prog="visus reproduce metric-learning")
+    if not argv or argv[0] not in TABLES:
+        raise VisusError(f"visus reproduce TABLE: the tables are {', '.join(TABLES)}")
+    return TABLES[argv[0]](argv[1:])
+
+
+def _metric_learning(argv: list[str]) -> int:
+    """Runs ``visus reproduce metric-learning``."""
+    arguments = tyro.cli(MetricLearningArguments, args=argv, prog="visus reproduce metric-learning")
     _check_seeds(arguments)
     from visus.recipes.metric_table import frozen_backbones, metric_table
     from visus.runs.reproduce import measure_frozen, measure_row
@@ -189,10 +192,18 @@ def _about(arguments: MetricLearningArguments, argv: list[str]) -> dict[str, str
         "selection": chosen[arguments.protocol],
         "budget": f"{arguments.minutes:g} minutes a training",
         "seeds": ", ".join(map(str, arguments.seeds)) + _more(arguments),
-        "command": shlex.join(["visus", "reproduce", *argv]),
+        "command": shlex.join(["visus", "reproduce", "metric-learning", *argv]),
     }
 
 
 def _more(arguments: MetricLearningArguments) -> str:
     seeds = ", ".join(map(str, arguments.more_seeds))
     return f" (the {BEST} best rows: {seeds} too)" if seeds else ""
+
+
+TABLES: Final[dict[str, Callable[[list[str]], int]]] = {
+    "metric-learning": _metric_learning,
+    "few-shot": few_shot,
+    "modelnet10": modelnet10,
+}
+"""What each table of ``visus reproduce`` is measured by, with the arguments that follow its name."""

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from visus.names import counted
-from visus.predict.content import class_shares
+from visus.predict.content import class_shares, part_shares
 from visus.types import (
     VOID,
     ClassPrediction,
@@ -19,6 +19,8 @@ from visus.types import (
     EpisodeTarget,
     InstancePrediction,
     InstanceTarget,
+    PartPrediction,
+    PartTarget,
     Schema,
     SemanticPrediction,
     SemanticTarget,
@@ -64,6 +66,13 @@ def _shares(prediction: SemanticPrediction, schema: Schema, min_score: float) ->
     return table
 
 
+def _parts(prediction: PartPrediction, schema: Schema, min_score: float) -> Table | str:
+    table = _table("part", "share", "score")
+    for entry in part_shares(prediction, schema):
+        table.add_row(Text(entry["name"]), f"{100 * entry['share']:.1f} %", f"{entry['score']:.2f}")
+    return table
+
+
 def _classes(prediction: ClassPrediction, schema: Schema, min_score: float) -> Table | str:
     boxed = prediction.box_xyxy is not None
     table = _table("class", "score", *(("left", "top", "right", "bottom") if boxed else ()))
@@ -103,6 +112,7 @@ TABLES: dict[type, Callable[[Any, Schema, float], Table | str]] = {
     ClassPrediction: _classes,
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
+    PartPrediction: _parts,
 }
 """How the terminal shows each kind of prediction."""
 
@@ -111,5 +121,8 @@ WORDS: dict[type, Callable[[Any, Schema], str]] = {
     SemanticTarget: lambda target, schema: counted(len(set(target.labels.flatten().tolist()) - {VOID}), "classes"),
     ClassTarget: lambda target, schema: schema.categories[int(target.label)],
     EpisodeTarget: lambda target, schema: f"a task of {counted(len(target.classes), 'classes')}",
+    PartTarget: lambda target, schema: (
+        f"{schema.categories[int(target.label)]}, {counted(len(set(target.labels.tolist())), 'parts')}"
+    ),
 }
 """What the terminal says of each kind of target."""

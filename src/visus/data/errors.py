@@ -23,3 +23,7 @@ class ImageError(VisusError, ValueError):
 
 class EpisodeError(VisusError, ValueError):
     """Tasks of few-shot learning that the data cannot give; the message says what it lacks."""
+
+
+class ShapeError(VisusError, ValueError):
+    """A mesh or a point cloud that cannot be read; the message names the file and the cause."""

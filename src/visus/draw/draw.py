@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
 from visus.draw.canvas import Style, enlarged
 from visus.draw.classes import draw_class_prediction, draw_class_target
-from visus.draw.episodes import draw_episode_prediction, draw_episode_target, picture_of
+from visus.draw.episodes import draw_episode_prediction, draw_episode_target
+from visus.draw.inputs import picture_of, seen
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
 from visus.draw.labels import Labels
 from visus.draw.semantic import draw_semantic
@@ -19,7 +18,6 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
-    Episode,
     EpisodePrediction,
     EpisodeTarget,
     InstancePrediction,
@@ -32,7 +30,7 @@ from visus.types import (
 
 
 def draw(
-    image: UInt8[Tensor, "3 h w"] | Episode,
+    image: Any,
     shown: Any,
     schema: Schema,
     *,
@@ -45,10 +43,12 @@ def draw(
     """Draws what is predicted or annotated on an image.
 
     Objects get masks, boxes, names and skeletons; pixels the colours of their classes and a legend; a class of the
-    whole image the most likely names with their probabilities, below it. An embedding has nothing to draw.
+    whole image the most likely names with their probabilities, below it. An embedding has nothing to draw. Of a shape
+    a view is drawn on, of an episode its sheet.
 
     Args:
-        image: RGB, the pixels that ``shown.size`` describes; or an episode, whose sheet it describes.
+        image: RGB pixels [3 h w]; or a `visus.clouds.PointCloud` or a `visus.types.Episode`, which ``shown.size``
+            describes.
         shown: a prediction (objects under ``min_score`` are left out) or a target (all of it).
         schema: the names and colours of the labels, and how keypoints are connected.
         min_score: the least score of a predicted object that is drawn.
@@ -67,21 +67,16 @@ def draw(
         ValueError: what is shown belongs to an image of another size.
         NoRowError: a kind of prediction or target that `DRAWINGS` does not know.
     """
-    image = picture_of(image)
     try:
-        height, width = image.shape[-2:]
-        if tuple(shown.size) != (height, width):
-            raise ValueError(
-                f"what is to be drawn belongs to an image of {tuple(shown.size)} pixels (h, w), not {height, width}"
-            )
+        pixels, shown, schema = seen(image, shown, schema)
         drawing = row(DRAWINGS, shown, "drawing")
-        picture, scale = enlarged(image)
+        picture, scale = enlarged(pixels)
         return drawing(picture, shown, schema, Style(scale, min_score, text_scale, legend, labels))
     except Exception as error:
         if on_error is None:
             raise
         on_error(error)
-        return enlarged(image)[0]
+        return enlarged(picture_of(image))[0]
 
 
 def draw_nothing(picture: Image.Image, shown: EmbeddingPrediction, schema: Schema, style: Style) -> Image.Image:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,21 +13,12 @@ from torch.nn import functional as F
 
 from visus.draw.canvas import Style
 from visus.draw.palette import Colour
-from visus.types import Episode, EpisodePrediction, EpisodeTarget, Schema, row
+from visus.types import Episode, EpisodePrediction, EpisodeTarget, Schema
 
 RIGHT: Final[Colour] = (34, 176, 96)
 WRONG: Final[Colour] = (235, 62, 72)
 _PALETTE: Final = ((66, 133, 244), (244, 160, 0), (171, 71, 188), (0, 172, 193), (141, 110, 99), (124, 179, 66))
 Cell = tuple[float, float, float, float]
-
-
-def picture_of(inputs: Any) -> UInt8[Tensor, "3 h w"]:
-    """An input as an image: an image itself, or the sheet of an episode.
-
-    Raises:
-        NoRowError: a kind of input that `PICTURES` does not know.
-    """
-    return row(PICTURES, inputs, "showing an input")(inputs)
 
 
 def sheet_of(episode: Episode) -> UInt8[Tensor, "3 h w"]:
@@ -50,10 +40,6 @@ def _fitted(image: UInt8[Tensor, "3 _ _"], size: tuple[int, int]) -> UInt8[Tenso
         return image
     pixels = F.interpolate(image[None].float(), size=size, mode="bilinear", antialias=True)
     return pixels[0].round().clamp(0, 255).to(torch.uint8)
-
-
-PICTURES: dict[type, Callable[[Any], UInt8[Tensor, "3 h w"]]] = {Tensor: lambda image: image, Episode: sheet_of}
-"""How each kind of input is shown as an image."""
 
 
 def draw_episode_target(picture: Image.Image, target: EpisodeTarget, schema: Schema, style: Style) -> Image.Image:

@@ -7,20 +7,19 @@ from dataclasses import replace
 from typing import Any, Final
 
 import torch
-from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
 from visus.draw.canvas import Entry, Style, enlarged, with_legend
 from visus.draw.draw import DRAWINGS, draw
-from visus.draw.episodes import judge_episode, picture_of
+from visus.draw.episodes import judge_episode
+from visus.draw.inputs import seen
 from visus.draw.instances import DrawnObject, objects_annotated, objects_found, paint_objects, with_names
 from visus.draw.palette import CROWD, Colour
 from visus.metrics.object_matches import ObjectMatches, match_objects
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
-    Episode,
     EpisodePrediction,
     InstancePrediction,
     InstanceTarget,
@@ -36,7 +35,7 @@ COLOURS: Final = {"right": RIGHT, "wrong": WRONG, "missed": MISSED, "on a crowd"
 
 
 def draw_judged(
-    image: UInt8[Tensor, "3 h w"] | Episode,
+    image: Any,
     prediction: Any,
     target: Any,
     schema: Schema,
@@ -51,7 +50,7 @@ def draw_judged(
     that were missed are yellow; a legend counts them. Other predictions are drawn as `visus.draw.draw.draw` draws them.
 
     Args:
-        image: RGB, the pixels that prediction and target describe; or an episode, whose sheet they describe.
+        image: RGB pixels [3 h w], a shape or an episode, which prediction and target describe.
         prediction: objects under ``min_score`` are left out.
         target: the truth.
         schema: the names of the labels.
@@ -62,11 +61,11 @@ def draw_judged(
     Raises:
         NoRowError: a kind of prediction that `JUDGED` does not know.
     """
-    image = picture_of(image)
     try:
-        picture, scale = enlarged(image)
+        pixels, found, meaning = seen(image, prediction, schema)
+        picture, scale = enlarged(pixels)
         style = Style(scale, min_score, text_scale)
-        return row(JUDGED, prediction, "drawing beside the truth")(picture, prediction, target, schema, style)
+        return row(JUDGED, found, "drawing beside the truth")(picture, found, target, meaning, style)
     except Exception as error:
         if on_error is None:
             raise

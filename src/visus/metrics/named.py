@@ -14,7 +14,9 @@ from visus.metrics import (
     SemanticMetric,
     VocMetric,
 )
+from visus.metrics.parts import PartMetric
 from visus.metrics.reidentification import ReidentificationMetric
+from visus.metrics.shapes import ShapeMetric
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
@@ -25,4 +27,6 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "retrieval": RetrievalMetric,
     "episodes": EpisodeMetric,
     "reidentification": ReidentificationMetric,
+    "shapes": ShapeMetric,
+    "parts": PartMetric,
 }

@@ -27,6 +27,8 @@ from visus.types import (
     EpisodeTarget,
     InstancePrediction,
     InstanceTarget,
+    PartPrediction,
+    PartTarget,
     SemanticPrediction,
     SemanticTarget,
     row,
@@ -117,6 +119,11 @@ def _on_crowd(prediction: InstancePrediction, crowds: InstanceTarget) -> Tensor:
     return ((share > 0.5) & (prediction.labels[:, None] == crowds.labels[None])).any(dim=1)
 
 
+def part_quality(prediction: PartPrediction, target: PartTarget) -> float:
+    """The share of the points whose part is right."""
+    return float((prediction.labels.cpu() == target.labels.cpu()).double().mean())
+
+
 def no_quality(prediction: EmbeddingPrediction, target: ClassTarget) -> None:
     """An embedding alone is neither good nor bad: only its neighbours say."""
 
@@ -132,6 +139,7 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     ClassPrediction: class_quality,
     EmbeddingPrediction: no_quality,
     EpisodePrediction: episode_quality,
+    PartPrediction: part_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
 
@@ -146,6 +154,7 @@ MEANINGS: dict[type, str] = {
     ClassPrediction: "Quality: the probability that the right class was given, 0 where its box is wrong.",
     EmbeddingPrediction: "An embedding alone is neither good nor bad.",
     EpisodePrediction: "Quality: the share of the queries of a task that got their class.",
+    PartPrediction: "Quality: the share of the points whose part is right.",
 }
 """What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
 

@@ -18,6 +18,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     InstancePrediction,
+    PartPrediction,
     Schema,
     SemanticPrediction,
     row,
@@ -29,7 +30,7 @@ _NAMED = 3  # so many classes are named in one line
 
 
 def content_of(prediction: Any, schema: Schema) -> Record:
-    """What was found in an image: ``objects``, ``classes`` (and ``box_xyxy``) or ``embedding``.
+    """What was found in an image: ``objects``, ``classes`` (and ``box_xyxy``), ``embedding`` or ``parts``.
 
     Raises:
         NoRowError: a kind of prediction that `CONTENTS` does not know.
@@ -70,6 +71,33 @@ def class_shares(prediction: SemanticPrediction, schema: Schema) -> list[Record]
     ]
 
 
+def part_shares(prediction: PartPrediction, schema: Schema) -> list[Record]:
+    """The parts of a shape as JSON: the share of its points and their mean score, the largest first."""
+    names, total = schema.part_names, max(len(prediction.labels), 1)
+    counts = torch.bincount(prediction.labels.cpu(), minlength=len(names))
+    sums = torch.bincount(prediction.labels.cpu(), weights=prediction.scores.cpu().double(), minlength=len(names))
+    return [
+        {
+            "name": names[part],
+            "part": part,
+            "share": round(int(counts[part]) / total, 6),
+            "score": round(float(sums[part] / counts[part]), 4),
+        }
+        for part in counts.argsort(descending=True, stable=True).tolist()
+        if counts[part]
+    ]
+
+
+def size_record(size: tuple[int, ...]) -> Record:
+    """The size of an input as JSON: ``width`` and ``height`` of an image, ``points`` of a shape."""
+    return {"points": size[0]} if len(size) == 1 else {"width": size[1], "height": size[0]}
+
+
+def size_words(size: tuple[int, ...]) -> str:
+    """The size of an input in words."""
+    return f"{size[0]:,} points" if len(size) == 1 else f"{size[1]}x{size[0]}"
+
+
 def _objects(prediction: InstancePrediction, schema: Schema) -> Record:
     records = prediction_to_coco(prediction, 0, schema)
     labels, boxes = prediction.labels.tolist(), prediction.boxes_xyxy.tolist()
@@ -101,6 +129,11 @@ def _episode(prediction: EpisodePrediction, schema: Schema) -> Record:
     """The class of each query, counted from 0 inside of the episode, with its probability."""
     found = zip(prediction.labels.tolist(), prediction.scores.amax(1).tolist(), strict=True)
     return {"classes": [{"label": label, "score": round(score, 6)} for label, score in found]}
+
+
+def _parts(prediction: PartPrediction, schema: Schema) -> Record:
+    """The parts of a shape, and the number of that of every point."""
+    return {"parts": part_shares(prediction, schema), "part_of_point": prediction.labels.tolist()}
 
 
 def _stuff_records(prediction: SemanticPrediction, schema: Schema, image_id: int) -> list[Record]:
@@ -140,12 +173,19 @@ def _share_words(prediction: SemanticPrediction, schema: Schema, min_score: floa
     return f"{named}, and {len(shares) - _NAMED} more" if len(shares) > _NAMED else named
 
 
+def _part_words(prediction: PartPrediction, schema: Schema, min_score: float) -> str:
+    shares = part_shares(prediction, schema)
+    named = ", ".join(f"{share['name']} {100 * share['share']:.0f} %" for share in shares[:_NAMED])
+    return f"{named}, and {len(shares) - _NAMED} more" if len(shares) > _NAMED else named
+
+
 CONTENTS: dict[type, Callable[[Any, Schema], Record]] = {
     InstancePrediction: _objects,
     ClassPrediction: _classes,
     SemanticPrediction: lambda prediction, schema: {"classes": class_shares(prediction, schema)},
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
+    PartPrediction: _parts,
 }
 """What each kind of prediction says of an image."""
 
@@ -155,6 +195,7 @@ COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
     ClassPrediction: _no_records,
     EmbeddingPrediction: _no_records,
     EpisodePrediction: _no_records,
+    PartPrediction: _no_records,
 }
 """How COCO writes each kind of prediction."""
 
@@ -164,5 +205,6 @@ IN_WORDS: dict[type, Callable[[Any, Schema, float], str]] = {
     SemanticPrediction: _share_words,
     EmbeddingPrediction: lambda prediction, _, __: f"an embedding of {len(prediction.embedding)} dimensions",
     EpisodePrediction: lambda prediction, _, __: f"the classes of {counted(len(prediction), 'images')}",
+    PartPrediction: _part_words,
 }
 """Each kind of prediction in a few words."""

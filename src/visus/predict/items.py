@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -19,11 +19,14 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
+from visus.clouds import PointCloud
 from visus.data.errors import ImageError
 from visus.data.files.arrays import array_images
 from visus.data.files.content import read_content
 from visus.data.files.images import decode_image, rgb_pixels
 from visus.data.files.pages import page_count, read_pages
+from visus.data.files.shapes import decode_shape, read_shape
+from visus.data.files.suffixes import SHAPE_SUFFIXES
 from visus.errors import VisusError
 from visus.predict.sources import STDIN, ImageFile, Source, find_source, is_address
 from visus.types import Sample
@@ -36,6 +39,8 @@ _TAKEN = (
 _MOST_STDIN = 1_000_000_000  # bytes
 
 Pixels: TypeAlias = UInt8[Tensor, "3 h w"]
+Input: TypeAlias = Pixels | PointCloud
+"""What a model looks at: the pixels of an image, or a shape."""
 
 
 @runtime_checkable
@@ -65,6 +70,7 @@ Picture: TypeAlias = (
     | Shaped[Tensor, "..."]
     | Sample
     | Readable
+    | PointCloud
 )
 """One image, or what stands for several: a folder, a pattern, a list file, a video, a batch."""
 
@@ -74,18 +80,18 @@ Pictures: TypeAlias = Picture | Iterable[Picture] | Indexed
 
 @dataclass(frozen=True)
 class Item:
-    """One image to look at.
+    """One image, or one shape, to look at.
 
     Args:
         name: that no other image of its source has; empty where it lies in memory.
         path: the file or the address; empty where there is none.
-        read: its pixels; called once, in the order of the items.
+        read: its pixels, or its points; called once, in the order of the items.
         details: what else is known of it, such as the second of a frame.
     """
 
     name: str
     path: str
-    read: Callable[[], Pixels]
+    read: Callable[[], Input]
     details: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -149,13 +155,16 @@ def _frames(video: str, how: Reading) -> Iterator[Item]:
         yield Item(frame.name, video, partial(_itself, frame.image), details)
 
 
-def _itself(pixels: Pixels) -> Pixels:
-    return pixels
+def _itself(content: Input) -> Input:
+    return content
 
 
 def _of_image(image: ImageFile, how: Reading) -> Iterator[Item]:
     """The pages of a file, or the first alone."""
     path = "" if str(image.path) == STDIN else str(image.path)
+    if Path(image.name).suffix.lower() in SHAPE_SUFFIXES:
+        yield Item(image.name, path, partial(_shape, image))
+        return
     if not how.pages:
         yield Item(image.name, path, partial(_first_page, image, how))
         return
@@ -169,6 +178,11 @@ def _of_image(image: ImageFile, how: Reading) -> Iterator[Item]:
     for page in range(count):
         name = image.name if count == 1 else _page_name(image.name, page)
         yield Item(name, path, partial(_next_page, pages, image), {} if count == 1 else {"page": page})
+
+
+def _shape(image: ImageFile) -> PointCloud:
+    """The shape in a file, whose size is looked at first, or at an address."""
+    return decode_shape(_content(image), image.path) if is_address(str(image.path)) else read_shape(image.path)
 
 
 def _first_page(image: ImageFile, how: Reading) -> Pixels:
@@ -255,8 +269,12 @@ def _of_array(array: Any, how: Reading) -> Iterator[Item]:
 
 
 def _of_sample(sample: Sample, how: Reading) -> Iterator[Item]:
-    for pixels in array_images(sample.input):
-        yield Item("", sample.path, partial(_itself, pixels))
+    for item in items_of(sample.input, Reading()):
+        yield replace(item, path=sample.path)
+
+
+def _of_cloud(cloud: PointCloud, how: Reading) -> Iterator[Item]:
+    yield Item("", "", partial(_itself, cloud))
 
 
 def _of_item(item: Item, how: Reading) -> Iterator[Item]:
@@ -278,6 +296,7 @@ TAKEN: dict[type, Callable[[Any, Reading], Iterator[Item]]] = {
     np.ndarray: _of_array,
     Tensor: _of_array,
     Sample: _of_sample,
+    PointCloud: _of_cloud,
     dict: _refuse,
 }
 """What is made of each kind of thing, and of the kinds that derive from it."""

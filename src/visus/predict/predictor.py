@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from visus import catalog
+from visus.clouds import PointBatch
 from visus.errors import VisusError
 from visus.nn.backbones import AnyBackbone, as_backbone
 from visus.nn.model import predict_batch
-from visus.predict.items import Item, Pictures, Pixels, Reading, items_of
+from visus.predict.items import Input, Item, Pictures, Reading, items_of
 from visus.predict.result import SHOWN_SCORE, Result
 from visus.predict.stored import find_weights
 from visus.training.run import run_of
@@ -24,6 +25,7 @@ from visus.types import (
     EpisodePrediction,
     ImageBatch,
     InstancePrediction,
+    PartPrediction,
     Prediction,
     Schema,
     SemanticPrediction,
@@ -34,8 +36,8 @@ CPU_PIXELS = 1 << 18
 """So many pixels go through a network on a CPU at once, at most: more take memory and no less time for each."""
 
 OnError = Callable[[str, Exception], None]
-Ready = tuple[Item, Pixels, Any]
-"""An image, its pixels, and the inputs of the network that were made of them."""
+Ready = tuple[Item, Input, Any]
+"""An image with its pixels, or a shape, and the inputs of the network that were made of them."""
 
 
 class Predictor:
@@ -167,7 +169,7 @@ class Predictor:
         model = self._averaged(self.model, **looks, counterparts=mirror.categories)
         return Predictor(model, self.schema, device=str(self.device), threshold=self.threshold)
 
-    def _groups(self, images: Iterable[tuple[Item, Pixels]], batch_size: int) -> Iterator[list[Ready]]:
+    def _groups(self, images: Iterable[tuple[Item, Input]], batch_size: int) -> Iterator[list[Ready]]:
         """The images, ready for the network, in groups of at most ``batch_size``; none waits longer than it must."""
         model: Any = self.model
         most = CPU_PIXELS if self.device.type == "cpu" else None
@@ -264,7 +266,7 @@ def predict(
     return predictor.predict(images, batch_size=batch_size, min_score=min_score, bgr=bgr, pages=pages)
 
 
-def _read(items: Iterator[Item], on_error: OnError | None) -> Iterator[tuple[Item, Pixels]]:
+def _read(items: Iterator[Item], on_error: OnError | None) -> Iterator[tuple[Item, Input]]:
     """The images that can be read, with their pixels."""
     for number, item in enumerate(items):
         named = item if item.name else replace(item, name=f"image_{number:06d}")
@@ -301,6 +303,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     ClassPrediction: _whole,
     EmbeddingPrediction: _whole,
     EpisodePrediction: _whole,
+    PartPrediction: _whole,
 }
 """What a least score leaves of each kind of prediction."""
 
@@ -316,6 +319,18 @@ def _joined(batches: Sequence[ImageBatch]) -> ImageBatch:
     )
 
 
+def _joined_points(batches: Sequence[PointBatch]) -> PointBatch:
+    """Clouds of one length as one batch."""
+    whole = [batch.whole for batch in batches if batch.whole is not None]
+    chosen = [batch.chosen for batch in batches if batch.chosen is not None]
+    return PointBatch(
+        torch.cat([batch.points for batch in batches]),
+        [frame for batch in batches for frame in batch.frames],
+        torch.cat(chosen) if chosen else None,
+        torch.cat(whole) if whole else None,
+    )
+
+
 Join = tuple[Callable[[Any], int], Callable[[Any], Any], Callable[[Any], Any]]
 """Of a kind of inputs: how large one is, what has to agree for several to go together, and how they do."""
 
@@ -324,6 +339,11 @@ JOINS: dict[type, Join] = {
         lambda batch: int(batch.pixels[:, 0].numel()),
         lambda batch: (batch.pixels.shape[1:], batch.pixels.dtype, bool(batch.originals)),
         _joined,
+    ),
+    PointBatch: (
+        lambda batch: 16 * int(batch.points.numel()),  # so many numbers go through the layers of each coordinate
+        lambda batch: (batch.points.shape[1:], None if batch.whole is None else batch.whole.shape[1:]),
+        _joined_points,
     ),
 }
 """The kinds of inputs that go through a network together."""

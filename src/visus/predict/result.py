@@ -13,9 +13,10 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from visus.clouds import PointCloud
 from visus.draw.draw import draw
 from visus.errors import VisusError
-from visus.predict.content import Record, coco_records, content_of, words_of
+from visus.predict.content import Record, coco_records, content_of, size_record, size_words, words_of
 from visus.predict.pictures import encoded
 from visus.predict.to_supervision import as_supervision
 from visus.types import Prediction, Schema
@@ -29,7 +30,7 @@ class Result:
     """What a model found in one image.
 
     Args:
-        image: upright RGB, the pixels that the prediction is about.
+        image: upright RGB, the pixels that the prediction is about; of a shape the cloud.
         prediction: what was found, in these pixels, on the CPU.
         schema: what the labels mean.
         path: the file or the address of the image; empty where it lay in memory.
@@ -38,7 +39,7 @@ class Result:
         threshold: objects are drawn from this score on, unless another is asked for.
     """
 
-    image: UInt8[Tensor, "3 h w"]
+    image: UInt8[Tensor, "3 h w"] | PointCloud
     prediction: Prediction
     schema: Schema
     path: str = ""
@@ -80,8 +81,7 @@ class Result:
 
     def to_dict(self) -> Record:
         """What was found as numbers and names that JSON can hold, with the name and the size of the image."""
-        height, width = self.prediction.size
-        about = {"file_name": self.name, "path": self.path, "width": width, "height": height, **self.details}
+        about = {"file_name": self.name, "path": self.path, **size_record(self.prediction.size), **self.details}
         return {**about, **content_of(self.prediction, self.schema)}
 
     def to_coco(self, image_id: int = 1) -> list[Record]:
@@ -104,9 +104,8 @@ class Result:
         return as_supervision(self.prediction, self.schema)
 
     def __repr__(self) -> str:
-        height, width = self.prediction.size
         words = words_of(self.prediction, self.schema, self.threshold)
-        return f"Result({self.path or self.name}, {width}x{height}: {words})"
+        return f"Result({self.path or self.name}, {size_words(self.prediction.size)}: {words})"
 
     def _repr_png_(self) -> bytes:
         """`plot`, for notebooks."""

@@ -26,7 +26,7 @@ from PIL import Image
 from visus.draw.palette import schema_colour
 from visus.errors import VisusError
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories
-from visus.predict.content import Record, content_of
+from visus.predict.content import Record, content_of, size_record
 from visus.predict.pictures import WRITABLE, encoded
 from visus.predict.result import Result
 from visus.types import (
@@ -35,6 +35,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     InstancePrediction,
+    PartPrediction,
     Schema,
     SemanticPrediction,
     row,
@@ -74,8 +75,7 @@ class ResultFolder:
             NoRowError: a kind of prediction that `ENTRIES` does not know.
         """
         self.found += row(ENTRIES, result.prediction, "writing predictions")(self, result, image_id)
-        height, width = result.prediction.size
-        about = {"id": image_id, "file_name": result.name, "width": width, "height": height}
+        about = {"id": image_id, "file_name": result.name, **size_record(result.prediction.size)}
         self.images.append({**about, **result.details})
 
     def fail(self, name: str, error: Exception) -> None:
@@ -171,6 +171,7 @@ ENTRIES: dict[type, Callable[[ResultFolder, Result, int], list[Record]]] = {
     SemanticPrediction: semantic_entry,
     EmbeddingPrediction: image_entry,
     EpisodePrediction: image_entry,
+    PartPrediction: image_entry,
 }
 """What predictions.json holds of an image, by the kind of prediction."""
 
@@ -180,6 +181,7 @@ DRAWN: dict[type, bool] = {
     SemanticPrediction: True,
     EmbeddingPrediction: False,
     EpisodePrediction: True,
+    PartPrediction: True,
 }
 """Whether there is something to draw on the image; else a drawing would be a copy of it."""
 

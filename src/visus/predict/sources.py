@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from visus.data.files.listed_files import read_lines
-from visus.data.files.suffixes import SUFFIXES
+from visus.data.files.suffixes import SHAPE_SUFFIXES, SUFFIXES
 from visus.data.files.walk import files_below
 from visus.errors import VisusError
 from visus.names import closest_path
@@ -29,7 +29,10 @@ STDIN: Final = "-"
 _WEB = ("http://", "https://")
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps")
 _CAMERA = re.compile(r"(?:webcam:?)?(\d*)")
-_TAKEN = "an image, a folder, a glob, a .txt list, a video, an http(s) or rtsp address, webcam, or - for standard input"
+_TAKEN = (
+    "an image, a shape (.off, .obj, .ply ...), a folder, a glob, a .txt list, a video, an http(s) or rtsp address, "
+    "webcam, or - for standard input"
+)
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,16 @@ def camera_of(text: str) -> int | None:
 def list_images(source: str | Path) -> list[ImageFile]:
     """The image files of a file, a folder, a glob or a list, sorted by path (a list keeps its own order).
 
+    Of a folder without an image, the shapes.
+
     Raises:
         VisusError: the source does not exist or names no image.
     """
     path = Path(source)
     if os.path.isdir(path):  # which, unlike the method, is False for a name that no file can have
-        found = files_below(path)
+        found = files_below(path) or files_below(path, SHAPE_SUFFIXES)
         if not found:
-            raise VisusError(f"{path}: no image in this folder or below it (looked for {_suffixes()})")
+            raise VisusError(f"{path}: no image and no shape in this folder or below it (looked for {_suffixes()})")
         return [ImageFile(p.relative_to(path).as_posix(), p) for p in found]
     if os.path.isfile(path) and path.suffix.lower() == ".txt":
         return _named(_paths_of_list(path))
@@ -145,7 +150,7 @@ def list_images(source: str | Path) -> list[ImageFile]:
         return [ImageFile(path.name, path)]
     if glob.has_magic(str(source)):
         matches = sorted(Path(p) for p in glob.glob(str(source), recursive=True))
-        matches = [p for p in matches if p.suffix.lower() in SUFFIXES and p.is_file()]
+        matches = [p for p in matches if p.suffix.lower() in (*SUFFIXES, *SHAPE_SUFFIXES) and p.is_file()]
         if not matches:
             raise VisusError(f"{source}: this pattern matches no image (looked for {_suffixes()})")
         return _named(matches)
@@ -163,7 +168,7 @@ def _at_address(text: str, scheme: str) -> Source:
 def _file_name(address: str) -> str:
     """The name that results of an address get; what no file name may have is left out."""
     name = re.sub(r"[^\w.-]+", "-", name_in(address)).strip("-.")
-    return name if Path(name).suffix.lower() in SUFFIXES else f"{name or 'image'}.jpg"
+    return name if Path(name).suffix.lower() in (*SUFFIXES, *SHAPE_SUFFIXES) else f"{name or 'image'}.jpg"
 
 
 def _place(path: str | Path) -> str:

@@ -15,6 +15,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     InstancePrediction,
+    PartPrediction,
     Schema,
     SemanticPrediction,
     row,
@@ -84,6 +85,10 @@ def _episode(package: Any, prediction: EpisodePrediction, schema: Schema) -> Any
     )
 
 
+def _parts(package: Any, prediction: PartPrediction, schema: Schema) -> Any:
+    raise VisusError("supervision has no record for parts of shapes; use prediction.labels")
+
+
 def _names(labels: Any, schema: Schema) -> Any:
     return np.array([schema.categories[int(label)] for label in labels], dtype=str)
 
@@ -94,5 +99,6 @@ CONVERSIONS: dict[type, Callable[[Any, Any, Schema], Any]] = {
     ClassPrediction: _classes,
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
+    PartPrediction: _parts,
 }
 """What becomes of each kind of prediction."""

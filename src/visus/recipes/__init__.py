@@ -22,6 +22,21 @@ from visus.recipes.segmentation import (
     segnet_vgg16_camvid,
     segnet_vignettes,
 )
+from visus.recipes.shapes import (
+    dgcnn_modelnet10,
+    dgcnn_vignettes3d,
+    mvcnn_modelnet10,
+    mvcnn_vignettes3d,
+    pointnet2_modelnet10,
+    pointnet2_vignettes3d,
+    pointnet_modelnet10,
+    pointnet_parts_shapes,
+    pointnet_parts_vignettes3d,
+    pointnet_shapes,
+    pointnet_vignettes3d,
+    voxnet_modelnet10,
+    voxnet_vignettes3d,
+)
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0, maskrcnn_pennfudan, maskrcnn_vignettes
 from visus.recipes.torchvision import (
     fasterrcnn_mobilenet_v3_large_fpn,
@@ -71,6 +86,23 @@ BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
     },
     "metric learning: images of one class near each other": METRIC_LEARNING,
     "meta learning: new classes from a few images": META_LEARNING,
+    "shapes3d: the class of each shape": {
+        "pointnet_shapes": pointnet_shapes,
+        "pointnet_vignettes3d": pointnet_vignettes3d,
+        "pointnet2_vignettes3d": pointnet2_vignettes3d,
+        "dgcnn_vignettes3d": dgcnn_vignettes3d,
+        "voxnet_vignettes3d": voxnet_vignettes3d,
+        "mvcnn_vignettes3d": mvcnn_vignettes3d,
+        "pointnet_modelnet10": pointnet_modelnet10,
+        "pointnet2_modelnet10": pointnet2_modelnet10,
+        "dgcnn_modelnet10": dgcnn_modelnet10,
+        "voxnet_modelnet10": voxnet_modelnet10,
+        "mvcnn_modelnet10": mvcnn_modelnet10,
+    },
+    "shape parts: the part of every point of a shape": {
+        "pointnet_parts_shapes": pointnet_parts_shapes,
+        "pointnet_parts_vignettes3d": pointnet_parts_vignettes3d,
+    },
 }
 """The recipes of each problem; the first of each is for data of your own on a laptop."""
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
+from visus.clouds import PointCloud
 from visus.data.datasets import DATASETS
 from visus.data.entry import Void
 from visus.data.feed.loader import SampleDataset
@@ -17,9 +20,10 @@ from visus.recipes.meta_learning import prototypical_omniglot
 from visus.recipes.metric_learning import descriptor_lite0_sop
 from visus.recipes.objects import suited
 from visus.recipes.segmentation import deeplabv3_lite0
+from visus.recipes.shapes import pointnet_parts_shapes, pointnet_shapes
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
-from visus.types import ClassTarget, EpisodeTarget, InstanceTarget, SemanticTarget, row
+from visus.types import ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, SemanticTarget, row
 
 STEPS_OF_A_SHORT_RUN = 2000
 
@@ -28,7 +32,8 @@ def for_folder(folder: str | Path, *, dataset: str = "", void: Void = "auto") ->
     """The small recipe that suits a folder: what it can teach, and enough epochs for a small data set.
 
     Masks or keypoints of objects are learned by Mask R-CNN, boxes by Faster R-CNN, the class of each pixel by DeepLabv3
-    and the class of each image by a classifier; where the classes of the test are unseen in training, a descriptor is.
+    and the class of each image or shape by a classifier; where the classes of the test are unseen in training, a
+    descriptor is.
 
     Args:
         folder: the folder.
@@ -76,7 +81,11 @@ def _for_objects(dataset: SampleDataset) -> Recipe:
 SUITABLE: dict[type, Callable[[SampleDataset], Recipe]] = {
     InstanceTarget: _for_objects,
     SemanticTarget: lambda dataset: deeplabv3_lite0(),
-    ClassTarget: lambda dataset: classifier_lite0(),
+    ClassTarget: lambda dataset: row(OF_CLASSES, first_readable(dataset).input, "choosing a recipe")(),
     EpisodeTarget: lambda dataset: prototypical_omniglot(),
+    PartTarget: lambda dataset: pointnet_parts_shapes(),
 }
 """The small recipe for data with each kind of target."""
+
+OF_CLASSES: dict[type, Callable[[], Recipe]] = {Tensor: classifier_lite0, PointCloud: pointnet_shapes}
+"""The small recipe for inputs with a class, by the kind of input: images, shapes."""

@@ -15,7 +15,7 @@ import torch
 
 from visus.data.feed.loader import SampleDataset
 from visus.report.charts import count_bars
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Schema, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, Schema, SemanticTarget, row
 
 MOST_IMAGES, MOST_SECONDS = 400, 6.0
 """So many images of a split are looked at, in at most so many seconds."""
@@ -95,7 +95,7 @@ def _count_pixels(target: SemanticTarget, tally: Tally) -> None:
     tally.labels.update({label: int(counts[label]) for label in counts.nonzero()[:, 0].tolist()})
 
 
-def _count_class(target: ClassTarget, tally: Tally) -> None:
+def _count_class(target: ClassTarget | PartTarget, tally: Tally) -> None:
     tally.labels[int(target.label)] += 1
 
 
@@ -108,6 +108,7 @@ COUNTED: dict[type, Callable[[Any, Tally], None]] = {
     SemanticTarget: _count_pixels,
     ClassTarget: _count_class,
     EpisodeTarget: _count_episode,
+    PartTarget: _count_class,
 }
 """What is counted of each kind of target."""
 

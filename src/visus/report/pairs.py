@@ -10,9 +10,10 @@ from PIL import Image
 
 from visus.draw.canvas import STRIP, enlarged
 from visus.draw.draw import draw
-from visus.draw.episodes import picture_of
+from visus.draw.inputs import picture_of
 from visus.draw.judged import draw_judged
 from visus.report.pictures import zoomed
+from visus.report.turntable import beside
 from visus.types import Prediction, Sample, Schema
 
 Example = tuple[Sample, Prediction, float]
@@ -64,7 +65,8 @@ def _pair(example: Example, schema: Schema, min_score: float, on_error: OnError)
         for what, picture in (("truth", truth), ("prediction", found))
     )
     caption = f'<span title="{escape(sample.path, quote=True)}">{escape(name)}</span><b>quality {quality:.2f}</b>'
-    return f'<figure class="pair{shape}"><div>{pictures}</div><figcaption>{caption}</figcaption></figure>'
+    turning = beside(sample.input, prediction, name, schema)
+    return f'<figure class="pair{shape}"><div>{pictures}</div>{turning}<figcaption>{caption}</figcaption></figure>'
 
 
 def _drawn_size(sample: Sample) -> tuple[int, int]:

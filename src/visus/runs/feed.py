@@ -124,6 +124,7 @@ def check_recipe(
             f"{recipe.model} ({problem.name}) learns from {wanted}, but {recipe.data.dataset} {recipe.data.root} has "
             f"{kind.__name__}: choose another model, or data that is annotated for it"
         )
+    _require_inputs(recipe, problem, type(first.input))
     if own_augment is not None:
         _require_sample(own_augment(first, torch.Generator()), own_augment)
         return
@@ -139,12 +140,39 @@ def check_recipe(
         raise RecipeError(
             f"data.augment.{unread[0]} is not used: {recipe.model} with data.augment.kind {asked.kind!r} reads {known}"
         )
+    _require_augmentation(recipe, type(first.input))
     try:
         _augmentation(recipe, dataset)(first, torch.Generator())
     except UnknownNameError as error:
         raise RecipeError(str(error)) from error
     except NoRowError as error:
         raise RecipeError(f"data.augment.kind {asked.kind!r} does not suit {recipe.model}: {error}") from error
+
+
+def _require_inputs(recipe: Recipe, problem: Problem, kind: type) -> None:
+    """Refuses data of a kind that the model does not look at."""
+    data = recipe.data
+    if kind not in problem.inputs:
+        wanted = " or ".join(one.__name__ for one in problem.inputs)
+        raise RecipeError(
+            f"{recipe.model} ({problem.name}) looks at {wanted}, but {data.dataset} {data.root} has {kind.__name__} "
+            "(a Tensor is an image, a PointCloud a shape, an Episode a task of few-shot learning): "
+            "choose another model, or other data"
+        )
+
+
+def _require_augmentation(recipe: Recipe, kind: type) -> None:
+    """Refuses an augmentation that does not change such inputs."""
+    from visus.data.augment import AUGMENTATIONS
+
+    asked = recipe.data.augment.kind
+    changed = AUGMENTATIONS[asked].inputs
+    if kind not in changed:
+        others = [name for name, augment in AUGMENTATIONS.items() if kind in augment.inputs]
+        raise RecipeError(
+            f"data.augment.kind {asked!r} does not suit {recipe.model}: it changes {changed[0].__name__}, no "
+            f"{kind.__name__}, for which there is {', '.join(others)}"
+        )
 
 
 def check_machine(recipe: Recipe) -> None:
@@ -236,7 +264,7 @@ def train_loader(
         workers=data.workers,
         seed=recipe.fit.seed,
         drop_last=len(dataset) >= data.batch_size * recipe.fit.devices * recipe.fit.nodes,
-        aspect_ratio_factor=None if data.augment.size else 3,
+        aspect_ratio_factor=None if data.augment.size or "size" not in _augment_options(recipe) else 3,
     )
 
 

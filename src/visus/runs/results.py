@@ -191,7 +191,7 @@ def write_results(
     print_metrics(measured, console)
     _tell_threshold(measured, console, chosen=not part)
     failures: list[str] = []
-    background = _background(folder, measured, splits, batch, best_epoch, failures)
+    background = _background(folder, recipe, measured, splits, batch, best_epoch, failures)
     report = _write_report(folder, recipe, measured, splits, background, ending, failures)
     console.print(f"Weights  {folder.weights}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"Numbers  {file}\nReport   {report}", soft_wrap=True, highlight=False, markup=False)
@@ -269,6 +269,7 @@ def _write_report(
 
 def _background(
     folder: RunFolder,
+    recipe: Recipe,
     measured: Measured,
     splits: Mapping[str, SampleDataset],
     batch: Callable[[], Batch] | None,
@@ -276,15 +277,17 @@ def _background(
     failures: list[str],
 ) -> Background:
     """What the report says of the run beside its results. Of data that cannot be fed any more it has no batch."""
+    from visus import catalog
     from visus.report.report import Background
 
     history = folder.history()
-    facts = {"images": ", ".join(f"{len(dataset):,} {name}" for name, dataset in splits.items())}
+    noun = catalog.problem_of(recipe.model).noun
+    facts = {noun: ", ".join(f"{len(dataset):,} {name}" for name, dataset in splits.items())}
     if history:
         facts["minutes"] = f"{history[-1].get('minutes', 0.0):.1f}"
         facts["best epoch"] = f"{best_epoch} of {len(history)}" if best_epoch else "not validated"
     facts["parameters"] = f"{measured.parameters / 1e6:.2f} M"
-    facts["images a second, measuring"] = f"{measured.count / max(measured.seconds, 1e-3):.1f}"
+    facts[f"{noun} a second, measuring"] = f"{measured.count / max(measured.seconds, 1e-3):.1f}"
     try:
         begun = batch() if batch else None
     except (OSError, ValueError) as error:

@@ -376,13 +376,15 @@ def _stored(folder: RunFolder) -> StoredWeights:
 
 def _announce(recipe: Recipe, schema: Schema, lengths: tuple[int, int], model: nn.Module, console: Console) -> None:
     """One line on what is about to be trained on what."""
+    from visus import catalog
+
+    noun = catalog.problem_of(recipe.model).noun
     numbers = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     fit = recipe.fit
     limit = f", at most {fit.max_minutes:g} min" if fit.max_minutes else ""
-    what = "tasks" if recipe.data.batches == "episodes" else "images"
     console.print(
         f"[bold]{escape(recipe.name)}[/]  {recipe.model}, {numbers / 1e6:.1f} M trainable parameters, on "
-        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation {what}, "
+        f"{recipe.data.dataset}: {lengths[0]} training and {lengths[1]} validation {noun}, "
         f"{counted(schema.num_classes, 'categories')}; {counted(fit.epochs, 'epochs')}{limit}",
         highlight=False,
     )

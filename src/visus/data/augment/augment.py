@@ -9,12 +9,14 @@ import math
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
+from visus.clouds import PointCloud
 from visus.data.augment.colour import jitter_colour
 from visus.data.augment.mirror import UNKNOWN, Mirror
 from visus.data.augment.warp import Warp, place
 from visus.data.augment.warp_targets import warp_sample
-from visus.types import Sample
+from visus.types import Episode, Sample
 
 
 class Augment:
@@ -37,6 +39,7 @@ class Augment:
     Objects of which less than ``min_visible``, a fraction of the area, is left are dropped.
     """
 
+    inputs = (Tensor,)
     min_visible = 0.25
 
     def __init__(
@@ -96,6 +99,8 @@ class Unchanged:
     Args:
         mirror: taken and not used, as nothing is mirrored.
     """
+
+    inputs = (Tensor, PointCloud, Episode)
 
     def __init__(self, *, mirror: Mirror = UNKNOWN) -> None:
         self.mirror = mirror

@@ -13,7 +13,7 @@ from torch import Tensor
 from visus.data.formats.coco_values import mirror_places
 from visus.data.sides import other_side, sides_of
 from visus.names import counted
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Schema, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, Schema, SemanticTarget, row
 
 Table = tuple[int, ...]
 
@@ -141,10 +141,16 @@ def _mirrored_episode(target: EpisodeTarget, mirror: Mirror) -> EpisodeTarget:
     return replace(target, classes=_table(mirror.categories, target.classes)[target.classes])
 
 
+def _mirrored_shape(target: PartTarget, mirror: Mirror) -> PartTarget:
+    """Parts have no sides: no name of one tells left from right."""
+    return replace(target, label=_table(mirror.categories, target.label)[target.label]) if mirror.categories else target
+
+
 MIRRORED: dict[type, Callable[[Any, Mirror], Any]] = {
     InstanceTarget: _mirrored_objects,
     SemanticTarget: _mirrored_pixels,
     ClassTarget: _mirrored_class,
     EpisodeTarget: _mirrored_episode,
+    PartTarget: _mirrored_shape,
 }
 """How the numbers in each kind of target change with the side."""

@@ -75,6 +75,8 @@ class SSDAugment:
             the data, nothing is mirrored, whatever ``flip`` says.
     """
 
+    inputs = (Tensor,)
+
     def __init__(
         self,
         *,

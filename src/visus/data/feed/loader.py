@@ -31,8 +31,8 @@ class SampleDataset(Protocol):
 
     def __getitem__(self, index: int) -> Sample: ...
 
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, without decoding it."""
+    def size(self, index: int) -> tuple[int, ...]:
+        """The (h, w) of an image, without decoding it; the number of points of a shape."""
 
     def path(self, index: int) -> str:
         """Where an image comes from, for messages."""
@@ -56,7 +56,7 @@ class Wrapped(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size(self, index: int) -> tuple[int, ...]:
         """The (h, w) of an image as it is in the data set, without decoding it."""
         return self.dataset.size(index)
 
@@ -103,7 +103,7 @@ def make_loader(
     seed: int = 0,
     drop_last: bool = False,
     aspect_ratio_factor: int | None = None,
-    frame: Callable[[tuple[int, int]], tuple[int, ...]] | None = None,
+    frame: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None,
 ) -> DataLoader[Batch]:
     """A loader of batches, the same for any number of workers; ``loader.batch_sampler.set_epoch`` moves it to an epoch.
 
@@ -185,7 +185,8 @@ def end_workers(loader: DataLoader[Batch]) -> None:
 
 def _shapes(dataset: SampleDataset, factor: int) -> list[int]:
     """The group of each image by its aspect ratio."""
-    return aspect_ratio_groups([dataset.size(i) for i in range(len(dataset))], factor)
+    sizes = [dataset.size(i) for i in range(len(dataset))]
+    return aspect_ratio_groups([(size[0], size[1]) for size in sizes], factor)
 
 
 def _worker_count() -> int:

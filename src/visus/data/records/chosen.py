@@ -32,7 +32,7 @@ class Chosen(Wrapped):
             raise IndexError(f"sample {index} of {len(self)}")
         return self.dataset[self.places[index]]
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size(self, index: int) -> tuple[int, ...]:
         """The (h, w) of an image."""
         return self.dataset.size(self.places[index])
 

@@ -64,7 +64,7 @@ class ClassSubset(Dataset[Sample]):
         target: ClassTarget = sample.target
         return replace(sample, target=replace(target, label=self.labels[index].clone()))
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size(self, index: int) -> tuple[int, ...]:
         """The (h, w) of an image, without decoding it."""
         return self.dataset.size(int(self.indices[index]))
 

@@ -22,15 +22,26 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from visus.clouds import PointCloud
 from visus.data.errors import AnnotationError, ImageError
 from visus.data.feed.loader import SampleDataset
 from visus.data.files.arrays import array_images
 from visus.data.files.images import read_image, rgb_pixels
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
+from visus.types import (
+    VOID,
+    ClassTarget,
+    Episode,
+    EpisodeTarget,
+    InstanceTarget,
+    PartTarget,
+    Sample,
+    Schema,
+    SemanticTarget,
+    row,
+)
 
 
 @runtime_checkable
@@ -74,10 +85,10 @@ class ListDataset:
     def __getitem__(self, index: int) -> Sample:
         return _checked(as_sample(self.pairs[index], index, self.path(index)), self.schema)
 
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image."""
-        h, w = self[index].input.shape[-2:]
-        return int(h), int(w)
+    def size(self, index: int) -> tuple[int, ...]:
+        """The (h, w) of an image, the number of points of a shape."""
+        found = self[index].input
+        return row(FRAMES, found, "the size of an input")(found)
 
     def path(self, index: int) -> str:
         """The path of an image where one was given, else the number of the pair."""
@@ -104,10 +115,10 @@ class GivenDataset:
             raise IndexError(f"sample {index} of {len(self)}")
         return _checked(as_sample(self.dataset[index], index, self.path(index)), self.schema)
 
-    def size(self, index: int) -> tuple[int, int]:
-        """The (h, w) of an image, for which the object has to make it."""
-        h, w = self[index].input.shape[-2:]
-        return int(h), int(w)
+    def size(self, index: int) -> tuple[int, ...]:
+        """The (h, w) of an image or the points of a shape, for which the object has to make it."""
+        found = self[index].input
+        return row(FRAMES, found, "the size of an input")(found)
 
     def path(self, index: int) -> str:
         """The number of the sample in the object."""
@@ -143,8 +154,9 @@ def as_sample(item: object, index: int, path: str) -> Sample:
         return item
     if not (isinstance(item, tuple | list) and len(item) == 2):
         raise AnnotationError(f"{path}: must be a Sample or a pair of an image and a target, not {_kind(item)}")
-    pixels = _pixels(item[0], path)
-    return Sample(input=pixels, target=_target(item[1], (pixels.shape[1], pixels.shape[2]), index, path), path=path)
+    found = _pixels(item[0], path)
+    size = row(FRAMES, found, "the size of an input")(found)
+    return Sample(input=found, target=_target(item[1], size, index, path), path=path)
 
 
 def _schema(schema: Schema | Sequence[str], first: Callable[[], Any]) -> Schema:
@@ -181,6 +193,7 @@ LABELS: dict[type, Callable[[Any], Tensor]] = {
     SemanticTarget: lambda target: target.labels[target.labels != VOID],
     ClassTarget: lambda target: target.label,
     EpisodeTarget: lambda target: target.classes,
+    PartTarget: lambda target: target.label,
 }
 """The labels of each kind of target that have to be in the schema."""
 
@@ -191,12 +204,13 @@ PARTS: dict[type, Callable[[Any], list[str]]] = {
     SemanticTarget: lambda target: [],
     ClassTarget: lambda target: [],
     EpisodeTarget: lambda target: [],
+    PartTarget: lambda target: [],
 }
 """What each kind of target holds beside boxes and labels."""
 
 
-def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
-    """Upright RGB pixels of any kind of image."""
+def _pixels(image: object, path: str) -> Any:
+    """Upright RGB pixels of any kind of image; a shape as it is."""
     read = next((READERS[base] for base in type(image).__mro__ if base in READERS), None)
     found = [] if read is None else _read(read, image, path)
     if len(found) != 1:
@@ -207,7 +221,7 @@ def _pixels(image: object, path: str) -> UInt8[Tensor, "3 h w"]:
     return found[0]
 
 
-def _read(read: Callable[[Any], list[Tensor]], image: object, path: str) -> list[UInt8[Tensor, "3 h w"]]:
+def _read(read: Callable[[Any], list[Any]], image: object, path: str) -> list[Any]:
     """What a reader makes of an image; an error names the pair."""
     try:
         return read(image)
@@ -215,17 +229,26 @@ def _read(read: Callable[[Any], list[Tensor]], image: object, path: str) -> list
         raise error if path in str(error) else ImageError(f"{path}: {error}") from error
 
 
-READERS: Mapping[type, Callable[[Any], list[Tensor]]] = {
+READERS: Mapping[type, Callable[[Any], list[Any]]] = {
     str: lambda image: [read_image(image)],
     PurePath: lambda image: [read_image(image)],
     Image.Image: lambda image: [rgb_pixels(image)],
     np.ndarray: array_images,
     Tensor: array_images,
+    PointCloud: lambda cloud: [cloud],
 }
 """What reads each kind of image, by the base of its class."""
 
 
-def _target(target: Any, size: tuple[int, int], index: int, path: str) -> Any:
+FRAMES: dict[type, Callable[[Any], tuple[int, ...]]] = {
+    Tensor: lambda pixels: (int(pixels.shape[1]), int(pixels.shape[2])),
+    PointCloud: lambda cloud: cloud.frame,
+    Episode: lambda episode: episode.size,
+}
+"""The shape of each kind of input without its channels."""
+
+
+def _target(target: Any, size: tuple[int, ...], index: int, path: str) -> Any:
     """A target of `visus.types` of what was given for one."""
     if type(target) in LABELS:
         return target
@@ -240,14 +263,14 @@ def _target(target: Any, size: tuple[int, int], index: int, path: str) -> Any:
         if labels.dtype in (torch.uint8, torch.int64) and tuple(labels.shape) == size:
             if int(labels.min()) < 0 or int(labels.max()) > VOID:
                 raise AnnotationError(f"{path}: labels of pixels must lie in 0..{VOID}")
-            return SemanticTarget(labels.to(torch.uint8), size=size, image_id=index)
+            return SemanticTarget(labels.to(torch.uint8), size=(size[0], size[1]), image_id=index)
     raise AnnotationError(
         f"{path}: a target must be one of visus.types, a dict with boxes and labels, a whole number, or a uint8 or "
         f"int64 map {list(size)} of labels, not {_kind(target)}"
     )
 
 
-def _objects(target: Mapping[str, Any], size: tuple[int, int], index: int, path: str) -> InstanceTarget:
+def _objects(target: Mapping[str, Any], size: Any, index: int, path: str) -> InstanceTarget:
     """Objects, from the dict that torchvision's detectors take."""
     known = ("boxes", "labels", "masks", "keypoints", "area", "iscrowd", "image_id")
     if unknown := [key for key in target if key not in known]:

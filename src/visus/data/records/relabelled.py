@@ -16,7 +16,17 @@ from torch import Tensor
 
 from visus.data.errors import AnnotationError
 from visus.data.feed.loader import SampleDataset, Wrapped
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Sample, Schema, SemanticTarget, row
+from visus.types import (
+    VOID,
+    ClassTarget,
+    EpisodeTarget,
+    InstanceTarget,
+    PartTarget,
+    Sample,
+    Schema,
+    SemanticTarget,
+    row,
+)
 
 _SHOWN = 20
 
@@ -102,10 +112,16 @@ def _relabelled_class(target: ClassTarget, table: Int64[Tensor, " c"]) -> ClassT
     return replace(target, label=table[target.label])
 
 
+def _relabelled_parts(target: PartTarget, table: Int64[Tensor, " c"]) -> PartTarget:
+    """Parts are numbered through over the categories, so that these have to be in one order."""
+    raise AnnotationError("the categories of data with parts must be in one order in all splits")
+
+
 RELABELLED: dict[type, Callable[[Any, Int64[Tensor, " c"]], Any]] = {
     InstanceTarget: _relabelled_objects,
     SemanticTarget: _relabelled_pixels,
     ClassTarget: _relabelled_class,
     EpisodeTarget: lambda target, table: replace(target, classes=table[target.classes]),
+    PartTarget: _relabelled_parts,
 }
 """How the labels in each kind of target are changed."""

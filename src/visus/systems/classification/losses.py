@@ -80,7 +80,8 @@ def box_loss(
     known = [i for i, target in enumerate(targets) if target.box_xyxy is not None]
     if not known:
         return boxes_xyxy.sum() * 0.0
-    wanted = [scale_boxes(box, targets[i].size, olds[i]) for i in known if (box := targets[i].box_xyxy) is not None]
+    frames = [(target.size[0], target.size[1]) for target in targets]
+    wanted = [scale_boxes(box, frames[i], olds[i]) for i in known if (box := targets[i].box_xyxy) is not None]
     sides = sizes[known].flip(1).repeat(1, 2).to(boxes_xyxy)  # [n, 4]: width, height, width, height
     found = boxes_xyxy[known] / sides
     truth = torch.stack(wanted).to(boxes_xyxy) / sides

@@ -11,7 +11,7 @@ from visus.systems.meta_learning.metric_learner import MetricLearner
 from visus.systems.meta_learning.prototypical import prototypical_conv4
 from visus.systems.meta_learning.relation import relation_conv4
 from visus.systems.meta_learning.reptile import reptile_conv4
-from visus.types import EpisodeTarget
+from visus.types import Episode, EpisodeTarget
 
 COMPARING: dict[str, Builder] = {
     "prototypical_conv4": prototypical_conv4,
@@ -22,6 +22,8 @@ COMPARING: dict[str, Builder] = {
 PROBLEM = Problem(
     name="meta_learning",
     targets=(EpisodeTarget,),
+    inputs=(Episode,),
+    noun="tasks",
     architectures=(
         Architecture(COMPARING, {"episodes": EpisodeCriterion}),
         Architecture({"relation_conv4": relation_conv4}, {"relation": RelationCriterion}),

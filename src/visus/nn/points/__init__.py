@@ -1,0 +1,1 @@
+"""Parts of networks that look at shapes: their inputs, and the encoder of PointNet."""
