@@ -23,7 +23,7 @@ from visus.galleries.describer import Describer
 from visus.galleries.entry import Box, Metadata, NewEntry, SeenFile, pixel_hash
 from visus.galleries.errors import GalleryError, OutsideRootError
 from visus.galleries.store import Store
-from visus.predict.items import Item
+from visus.predict.items import Item, image_of
 from visus.predict.sources import is_address
 
 Pixels: TypeAlias = UInt8[Tensor, "3 h w"]
@@ -107,7 +107,7 @@ class Adder:
         report, read, batch = Report(), set[bytes](), _Batch()
         for item, file in self.unread(items, report, known):
             try:
-                pixels = item.read()
+                pixels = image_of(item)
             except (VisusError, OSError) as error:
                 report.failures.append((item.name or item.path, str(error)))
                 continue

@@ -20,7 +20,7 @@ from visus.galleries.describer import Describer
 from visus.galleries.entry import Box
 from visus.galleries.errors import GalleryError
 from visus.galleries.screens import Closeness, ScanTable
-from visus.predict.items import Picture, Reading, items_of
+from visus.predict.items import Picture, Reading, image_of, items_of
 
 Query: TypeAlias = int | Picture
 """The identifier of an entry, or an image; a folder or another source stands for all of its images."""
@@ -77,7 +77,7 @@ def asked_for(
 
 
 def _images(query: Picture) -> list[tuple[str, UInt8[Tensor, "3 h w"]]]:
-    found = [(Path(item.path).name or "an image", item.read()) for item in items_of(query, Reading())]
+    found = [(Path(item.path).name or "an image", image_of(item)) for item in items_of(query, Reading())]
     if not found:
         raise ImageError(f"{query!s}: no image in it")
     return found

@@ -95,6 +95,18 @@ class Item:
     details: Mapping[str, float] = field(default_factory=dict)
 
 
+def image_of(item: Item) -> Pixels:
+    """What an item holds, where nothing but an image will do.
+
+    Raises:
+        ImageError: it is no image, but a shape for example.
+    """
+    found = item.read()
+    if not isinstance(found, Tensor):
+        raise ImageError(f"{item.path or item.name}: a shape, where an image is needed")
+    return found
+
+
 @dataclass(frozen=True)
 class Reading:
     """How images are read.
