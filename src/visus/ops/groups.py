@@ -93,7 +93,7 @@ def chinese_whispers(
                 if (root := forest.root(other)) != unit:
                     votes[group[root]] = votes.get(group[root], 0.0) + weight
             free = [name for name in votes if not any(forest.apart(unit, other) for other in inside[name] - {unit})]
-            best = min(free, key=lambda name, votes=votes: (-votes[name], name), default=group[unit])
+            best = min(((-votes[name], name) for name in free), default=(0.0, group[unit]))[1]
             if best != group[unit]:
                 inside[group[unit]].discard(unit)
                 inside[best].add(unit)
