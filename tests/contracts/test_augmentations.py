@@ -35,6 +35,10 @@ OTHER = AugmentRecipe(
 
 OPTIONS = [field.name for field in fields(AugmentRecipe) if field.name not in ("kind", "options")]
 PROBLEMS = list(catalog.PROBLEMS.values())
+OF_IMAGES = [problem for problem in PROBLEMS if isinstance(learnable(problem.name).samples[0].input, torch.Tensor)]
+OF_OTHERS = [problem for problem in PROBLEMS if problem not in OF_IMAGES]
+UNCHANGING = {"none"}
+"""Augmentations that change nothing."""
 
 
 class Few:
@@ -66,7 +70,7 @@ def test_every_field_is_read_by_something() -> None:
     assert read == set(OPTIONS)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", OF_IMAGES, ids=lambda problem: problem.name)
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_an_option_that_nothing_reads_is_refused_naming_those_that_are_read(kind: str, problem: Problem) -> None:
     read, data = read_by(kind, problem), Few(problem)
@@ -80,7 +84,7 @@ def test_an_option_that_nothing_reads_is_refused_naming_those_that_are_read(kind
         assert {word.strip(",") for word in str(error.value).split(" reads ")[1].split()} == read
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", OF_IMAGES, ids=lambda problem: problem.name)
 def test_data_with_targets_that_the_model_does_not_learn_from_is_refused(problem: Problem) -> None:
     strange = [other for other in PROBLEMS if not {*other.targets} & {*problem.targets}]
     assert strange
@@ -92,7 +96,7 @@ def test_data_with_targets_that_the_model_does_not_learn_from_is_refused(problem
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", OF_IMAGES, ids=lambda problem: problem.name)
 def test_an_unknown_kind_is_refused_naming_those_that_there_are(problem: Problem) -> None:
     with pytest.raises(ValueError, match="no augmentation called 'banana'") as error:
         check_recipe(recipe_of(problem, kind="banana"), problem, Few(problem))
@@ -132,7 +136,7 @@ def check_or_reason(recipe: Recipe, problem: Problem) -> str:
     return ""
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", OF_IMAGES, ids=lambda problem: problem.name)
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Problem) -> None:
     """Image and target agree in size, one seed gives one variation, another another; the sample stays as it was.
@@ -156,7 +160,7 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
     wanted = OTHER.size if "size" in known else sample.target.size
     assert tuple(first.input.shape[1:]) == tuple(first.target.size) == wanted
     assert torch.equal(first.input, again.input)
-    assert not torch.equal(first.input, other.input)
+    assert torch.equal(first.input, other.input) == (kind in UNCHANGING)
     assert torch.equal(sample.input, before)
     assert replace(first, target=None, input=None) == replace(sample, target=None, input=None)
 
@@ -173,3 +177,14 @@ def test_further_options_reach_the_augmentation_and_wrong_ones_are_refused() -> 
         check_recipe(recipe_of(problem, kind="ssd", options={"zoomout": 1.0}), problem, dataset)
     with pytest.raises(RecipeError, match="zoom_out must be a number, not 'far'"):
         check_recipe(recipe_of(problem, kind="ssd", options={"zoom_out": "far"}), problem, dataset)
+
+
+@pytest.mark.parametrize("problem", OF_OTHERS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_what_is_no_image_is_changed_by_nothing(kind: str, problem: Problem) -> None:
+    reason = check_or_reason(recipe_of(problem, kind=kind), problem)
+    if kind in UNCHANGING:
+        assert reason == ""
+    else:
+        assert f"data.augment.kind '{kind}' changes images" in reason
+        assert "\n" not in reason

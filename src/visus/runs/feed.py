@@ -128,6 +128,10 @@ def check_recipe(
         _require_sample(own_augment(first, torch.Generator()), own_augment)
         return
     asked = recipe.data.augment
+    if asked.kind != "none" and not isinstance(first.input, torch.Tensor):
+        raise RecipeError(
+            f"data.augment.kind {asked.kind!r} changes images, and inputs with {kind.__name__} are none: choose 'none'"
+        )
     read = {*_augment_options(recipe), *problem.batch_options, "kind"}
     unread = [
         field.name
