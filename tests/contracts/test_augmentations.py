@@ -19,7 +19,7 @@ from visus.data.records.given import FRAMES
 from visus.problem import Problem
 from visus.runs.feed import _augmentation, check_recipe
 from visus.training.recipe import AugmentRecipe, DataRecipe, Recipe, RecipeError
-from visus.types import Sample
+from visus.types import Episode, Sample
 
 OTHER = AugmentRecipe(
     size=(48, 64),
@@ -36,6 +36,10 @@ OTHER = AugmentRecipe(
 
 OPTIONS = [field.name for field in fields(AugmentRecipe) if field.name not in ("kind", "options")]
 PROBLEMS = list(catalog.PROBLEMS.values())
+VARIED = [problem for problem in PROBLEMS if Episode not in problem.inputs]
+UNVARIED = [problem for problem in PROBLEMS if problem not in VARIED]
+UNCHANGING = {"none"}
+"""Augmentations that change nothing."""
 
 
 class Few:
@@ -67,7 +71,7 @@ def test_every_field_is_read_by_something() -> None:
     assert read == set(OPTIONS)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", VARIED, ids=lambda problem: problem.name)
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_an_option_that_nothing_reads_is_refused_naming_those_that_are_read(kind: str, problem: Problem) -> None:
     read, data = read_by(kind, problem), Few(problem)
@@ -81,7 +85,7 @@ def test_an_option_that_nothing_reads_is_refused_naming_those_that_are_read(kind
         assert {word.strip(",") for word in str(error.value).split(" reads ")[1].split()} == read
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", VARIED, ids=lambda problem: problem.name)
 def test_data_with_targets_that_the_model_does_not_learn_from_is_refused(problem: Problem) -> None:
     strange = [other for other in PROBLEMS if not {*other.targets} & {*problem.targets}]
     assert strange
@@ -93,7 +97,7 @@ def test_data_with_targets_that_the_model_does_not_learn_from_is_refused(problem
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", VARIED, ids=lambda problem: problem.name)
 def test_an_unknown_kind_is_refused_naming_those_that_there_are(problem: Problem) -> None:
     with pytest.raises(ValueError, match="no augmentation called 'banana'") as error:
         check_recipe(recipe_of(problem, kind="banana"), problem, Few(problem))
@@ -133,7 +137,7 @@ def check_or_reason(recipe: Recipe, problem: Problem) -> str:
     return ""
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", VARIED, ids=lambda problem: problem.name)
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Problem) -> None:
     """Image and target agree in size, one seed gives one variation, another another; the sample stays as it was.
@@ -157,7 +161,7 @@ def test_a_variation_fits_and_follows_from_the_generator(kind: str, problem: Pro
     wanted = OTHER.size if "size" in known else sample.target.size
     assert FRAMES[type(first.input)](first.input) == tuple(first.target.size) == wanted
     assert alike(first.input, again.input)
-    assert alike(first.input, other.input) == (kind == "none")
+    assert alike(first.input, other.input) == (kind in UNCHANGING)
     assert alike(sample.input, before)
     assert replace(first, target=None, input=None) == replace(sample, target=None, input=None)
 
@@ -180,3 +184,15 @@ def test_further_options_reach_the_augmentation_and_wrong_ones_are_refused() -> 
         check_recipe(recipe_of(problem, kind="ssd", options={"zoomout": 1.0}), problem, dataset)
     with pytest.raises(RecipeError, match="zoom_out must be a number, not 'far'"):
         check_recipe(recipe_of(problem, kind="ssd", options={"zoom_out": "far"}), problem, dataset)
+
+
+@pytest.mark.parametrize("problem", UNVARIED, ids=lambda problem: problem.name)
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_what_is_no_image_is_changed_by_nothing(kind: str, problem: Problem) -> None:
+    reason = check_or_reason(recipe_of(problem, kind=kind), problem)
+    if kind in UNCHANGING:
+        assert reason == ""
+    else:
+        assert f"data.augment.kind '{kind}' does not suit" in reason
+        assert reason.endswith("for which there is 'none'")
+        assert "\n" not in reason

@@ -117,7 +117,7 @@ def test_the_other_inputs_are_trained_and_drawn(recipe: str, options: list[str],
     [
         (
             ["pointnet_vignettes3d", "--data.augment.kind", "warp"],
-            "it changes Tensor, no PointCloud, for which there is shapes",
+            "it changes Tensor, no PointCloud, for which there is 'shapes'",
         ),
         (["classifier_lite0", "--data.dataset", "vignettes3d"], "looks at Tensor, but vignettes3d has PointCloud"),
     ],

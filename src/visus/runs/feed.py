@@ -171,7 +171,7 @@ def _require_augmentation(recipe: Recipe, kind: type) -> None:
         others = [name for name, augment in AUGMENTATIONS.items() if kind in augment.inputs]
         raise RecipeError(
             f"data.augment.kind {asked!r} does not suit {recipe.model}: it changes {changed[0].__name__}, no "
-            f"{kind.__name__}, for which there is {', '.join(others)}"
+            f"{kind.__name__}, for which there is {', '.join(map(repr, others))}"
         )
 
 

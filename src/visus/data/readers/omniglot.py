@@ -34,6 +34,7 @@ from visus.data.errors import AnnotationError, DatasetNotFoundError
 from visus.data.files.images import decode_image
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split
+from visus.data.files.walk import is_left_behind
 from visus.data.records.fake_images import save_class
 from visus.data.records.flat import NameTable
 from visus.errors import VisusError
@@ -45,6 +46,8 @@ TURNS = (0, 90, 180, 270)
 SHARES = {"train": 1100, "val": 100, "test": 423}
 """Characters of each split, of 1,623."""
 _ALL = 1623
+LEAST = 6
+"""Two characters for each split."""
 _FORM = re.compile(r"(?:.*/)?(?P<character>[^/]+/character\d+)/[^/]+\.png")
 _LISTED = re.compile(r"(?P<character>[^/]+/character\d+)/rot(?P<turn>\d+)")
 _ORDER = 1
@@ -150,13 +153,17 @@ def open_omniglot(root: Path, split: str, *, for_training: bool = False) -> Omni
     characters = sorted(set(drawings.characters))
     if lists:
         return OmniglotImages(drawings, _listed(drawings.root / "splits" / lists / f"{name}.txt", characters))
+    if len(characters) < LEAST:
+        raise AnnotationError(f"{root}: {_too_few(len(characters))}")
     return OmniglotImages(drawings, [(one, turn) for turn in TURNS for one in _part(characters, name)])
+
+
+def _too_few(count: int) -> str:
+    return f"{count} characters are too few for train, val and test: {LEAST} are needed"
 
 
 def _part(characters: list[str], split: str) -> list[str]:
     """The characters of a split, in the order of their names; as large a share of fewer, and at least two."""
-    if len(characters) < 3 * 2:
-        raise AnnotationError(f"{len(characters)} characters are too few for train, val and test: six are needed")
     shuffled = Random(_ORDER).sample(characters, len(characters))
     val, test = (max(2, round(len(characters) * SHARES[name] / _ALL)) for name in ("val", "test"))
     bounds = {"test": (0, test), "val": (test, test + val), "train": (test + val, len(characters))}
@@ -182,7 +189,8 @@ def _listed(file: Path, characters: list[str]) -> list[tuple[str, int]]:
 def _drawings(root: Path) -> _Drawings:
     """All drawings of a folder, in the order of their names."""
     files = sorted({file for part in PARTS for file in (*_in_folder(root, part), *_in_zip(root, part))})
-    found = [(file, match["character"]) for file in files if (match := _FORM.fullmatch(file))]
+    kept = [file for file in files if not any(map(is_left_behind, file.split("/")))]
+    found = [(file, match["character"]) for file in kept if (match := _FORM.fullmatch(file))]
     if not found:
         raise DatasetNotFoundError(f"{root}: no images_background or images_evaluation, as zips or as folders")
     return _Drawings(root, [file for file, _ in found], [character for _, character in found])
@@ -225,6 +233,8 @@ def check_omniglot(root: Path, *, decode: bool = True) -> CheckReport:
     counts = {one: drawings.characters.count(one) for one in sorted(set(drawings.characters))}
     few = [one for one, count in counts.items() if count < 2]
     problems += [Problem("small class", "warning", str(root), f"{one} has one drawing") for one in few]
+    if len(counts) < LEAST:
+        problems.append(Problem("few characters", "error", str(root), _too_few(len(counts))))
     return CheckReport(tuple(problems), len(drawings.files), len(drawings.files))
 
 
