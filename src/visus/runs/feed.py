@@ -155,8 +155,8 @@ def _require_inputs(recipe: Recipe, problem: Problem, kind: type) -> None:
     if kind not in problem.inputs:
         wanted = " or ".join(one.__name__ for one in problem.inputs)
         raise RecipeError(
-            f"{recipe.model} ({problem.name}) looks at {wanted}, but {data.dataset} {data.root} has {kind.__name__} "
-            "(a Tensor is an image, a PointCloud a shape, an Episode a task of few-shot learning): "
+            f"{recipe.model} ({problem.name}) looks at {wanted}, but {f'{data.dataset} {data.root}'.strip()} has "
+            f"{kind.__name__} (a Tensor is an image, a PointCloud a shape, an Episode a task of few-shot learning): "
             "choose another model, or other data"
         )
 

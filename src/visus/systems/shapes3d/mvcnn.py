@@ -9,7 +9,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from visus.nn.backbones import PACKAGED, Backbone, freeze, network
+from visus.nn.backbones import Backbone, backbone, lite0_or
 from visus.nn.points.transform import ViewTransform
 from visus.systems.shapes3d.classifier import ShapeClassifier
 from visus.systems.shapes3d.outputs import ShapeOutputs
@@ -37,13 +37,6 @@ class MVCNN(nn.Module):
         return ShapeOutputs(self.classifier(self.dropout(pooled.mean(dim=(2, 3)))))
 
 
-def _on(
-    name: str, num_classes: int, pretrained: bool, trainable_layers: int | None, views: int, size: int
-) -> ShapeClassifier:
-    made = network(name, num_classes=num_classes, pretrained=pretrained, trainable_layers=trainable_layers)
-    return _assembled(made.body, num_classes, views, size)
-
-
 def mvcnn_lite0(
     *,
     num_classes: int = 40,
@@ -64,11 +57,8 @@ def mvcnn_lite0(
         size: rows and columns of a view.
         body: a backbone of your own in place of EfficientNet-Lite0.
     """
-    if body is None:
-        return _on(PACKAGED, num_classes, pretrained, trainable_layers, views, size)
-    if trainable_layers is not None:
-        freeze(body, trainable_layers)
-    return _assembled(body, num_classes, views, size)
+    made = lite0_or(body, pretrained=pretrained, trainable_layers=trainable_layers)
+    return _assembled(made, num_classes, views, size)
 
 
 def mvcnn_vgg16(
@@ -80,7 +70,8 @@ def mvcnn_vgg16(
     size: int = 224,
 ) -> ShapeClassifier:
     """MVCNN on VGG-16, near the published VGG-11; arguments as for `mvcnn_lite0`."""
-    return _on("vgg16", num_classes, pretrained, trainable_layers, views, size)
+    body = backbone("vgg16", pretrained=pretrained, trainable_layers=trainable_layers)
+    return _assembled(body, num_classes, views, size)
 
 
 def mvcnn_resnet18(
@@ -92,7 +83,8 @@ def mvcnn_resnet18(
     size: int = 224,
 ) -> ShapeClassifier:
     """MVCNN on ResNet-18; arguments as for `mvcnn_lite0`."""
-    return _on("resnet18", num_classes, pretrained, trainable_layers, views, size)
+    body = backbone("resnet18", pretrained=pretrained, trainable_layers=trainable_layers)
+    return _assembled(body, num_classes, views, size)
 
 
 def _assembled(body: Backbone, num_classes: int, views: int, size: int) -> ShapeClassifier:
