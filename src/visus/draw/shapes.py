@@ -61,7 +61,8 @@ def seen_cloud(cloud: PointCloud, shown: Any, schema: Schema) -> Seen:
         NoRowError: such things are not drawn on shapes.
     """
     if tuple(shown.size) != cloud.frame:
-        raise ValueError(f"what is to be drawn belongs to a cloud of {tuple(shown.size)} points, not {len(cloud)}")
+        given = " x ".join(map(str, shown.size))
+        raise ValueError(f"what is to be drawn belongs to a cloud of {given} points, not {len(cloud)}")
     pixels, index = view_of(cloud)
     return pixels, *row(ON_VIEWS, shown, "drawing on shapes")(shown, index, schema)
 
