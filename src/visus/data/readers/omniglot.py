@@ -30,7 +30,8 @@ from torch.utils.data import Dataset
 from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport, in_parallel, no_data
 from visus.data.entry import DatasetEntry
-from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.errors import AnnotationError, DatasetNotFoundError, ImageError
+from visus.data.files.content import read_content
 from visus.data.files.images import decode_image
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split
@@ -66,7 +67,7 @@ class _Drawings:
         """The content of a drawing, out of its zip or its folder."""
         part, _, inner = file.partition(".zip/")
         if not inner:
-            return (self.root / file).read_bytes()
+            return read_content(self.root / file, ImageError)
         with zipfile.ZipFile(self.root / f"{part}.zip") as archive:
             return archive.read(inner)
 
@@ -127,7 +128,7 @@ class OmniglotImages(Dataset[Sample]):
         name = self._names[place]
         part, _, inner = name.partition(".zip/")
         if not inner:
-            return (self.root / name).read_bytes()
+            return read_content(self.root / name, ImageError)
         if part not in self._archives:  # of its own in each process: they share no place in a file
             self._archives[part] = zipfile.ZipFile(io.BytesIO((self.root / f"{part}.zip").read_bytes()))
         return self._archives[part].read(inner)
