@@ -15,7 +15,7 @@ from visus.data.datasets import DATASETS
 from visus.lazy import lazily
 from visus.names import UnknownNameError, build, find
 from visus.problem import Problem
-from visus.systems import classification, detection, instances, metric_learning, segmentation
+from visus.systems import classification, detection, instances, metric_learning, scene_graphs, segmentation
 from visus.types import Schema
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ PROBLEMS: dict[str, Problem] = {
         classification.PROBLEM,
         segmentation.PROBLEM,
         metric_learning.PROBLEM,
+        scene_graphs.PROBLEM,
     )
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -83,6 +84,8 @@ def build_model(
         "num_keypoints": schema.num_keypoints,
         "keypoint_labels": schema.keypoints.labels if schema.keypoints else (),
         "masks": schema.has_masks,
+        "num_attributes": len(schema.attributes),
+        "num_predicates": len(schema.predicates),
         **({} if body is None else {BODY: body}),
     }
     return build(find(MODELS, name, "model"), options or {}, what=name, facts=facts)

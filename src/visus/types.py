@@ -146,7 +146,7 @@ class InstanceTarget(_OnDevice):
         picked = _indexed(replace(self, relationships=None), index)
         if self.relationships is None:
             return picked
-        return replace(picked, relationships=_renumbered(self.relationships, index, len(self)))
+        return replace(picked, relationships=_renumbered(self.relationships, index, len(self))[0])
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,45 @@ class InstancePrediction(_OnDevice):
         return _indexed(self, index)
 
 
+@dataclass(frozen=True)
+class GraphPrediction(_OnDevice):
+    """The scene graph found in one image: objects, best first, their attributes, and their relationships, best first.
+
+    ``attribute_scores`` holds the probability of each of the schema's attributes. A row of ``relationships`` is the
+    index of the subject, the number of the predicate in the schema and the index of the object;
+    ``relationship_scores`` are the products of the probabilities of the three. A pair of objects may occur with several
+    predicates. Indexing picks objects, renumbers the relationships and drops those of objects that are gone.
+    """
+
+    boxes_xyxy: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, " n"]
+    scores: Float[Tensor, " n"]
+    size: tuple[int, int]
+    attribute_scores: Float[Tensor, "n attributes"]
+    relationships: Int64[Tensor, "m 3"]
+    relationship_scores: Float[Tensor, " m"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Bool[Tensor, " n"] | Int64[Tensor, " m"]) -> GraphPrediction:
+        moved, kept = _renumbered(self.relationships, index, len(self))
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[index],
+            labels=self.labels[index],
+            scores=self.scores[index],
+            attribute_scores=self.attribute_scores[index],
+            relationships=moved,
+            relationship_scores=self.relationship_scores[kept],
+        )
+
+    @property
+    def objects(self) -> InstancePrediction:
+        """The objects alone."""
+        return InstancePrediction(self.boxes_xyxy, self.labels, self.scores, self.size)
+
+
 _Objects = TypeVar("_Objects", InstanceTarget, InstancePrediction)
 
 
@@ -178,8 +217,8 @@ def _indexed(record: _Objects, index: Tensor) -> _Objects:
     return replace(record, **picked)
 
 
-def _renumbered(relationships: Tensor, index: Tensor, count: int) -> Tensor:
-    """The relationships among the objects that ``index`` picks out of ``count``, by their new indices.
+def _renumbered(relationships: Tensor, index: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The relationships among the objects that ``index`` picks out of ``count``, by their new indices; which were kept.
 
     An object that is picked twice keeps its relationships at its first new place.
     """
@@ -188,7 +227,8 @@ def _renumbered(relationships: Tensor, index: Tensor, count: int) -> Tensor:
     places[kept.flip(0)] = torch.arange(len(kept), device=kept.device).flip(0)
     subject, predicate, object_ = relationships.unbind(1)
     moved = torch.stack((places[subject], predicate, places[object_]), dim=1)
-    return moved[(moved >= 0).all(dim=1)]
+    kept_rows = (moved >= 0).all(dim=1)
+    return moved[kept_rows], kept_rows
 
 
 @dataclass(frozen=True)
@@ -245,7 +285,9 @@ class EmbeddingPrediction(_OnDevice):
 
 
 Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget
-Prediction: TypeAlias = InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction
+Prediction: TypeAlias = (
+    InstancePrediction | SemanticPrediction | ClassPrediction | EmbeddingPrediction | GraphPrediction
+)
 
 _Row = TypeVar("_Row")
 

@@ -23,6 +23,7 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    GraphPrediction,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
@@ -39,6 +40,8 @@ SCHEMA = Schema(
     category_ids=(3, 7, 9, 11, 40, 41, 90),
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
+    attributes=("red", "asleep"),
+    predicates=("on", "beside"),
 )
 SIZE = (40, 60)
 SMALL = {"min_size": 64, "max_size": 96, "size": 64, "boxes": True, "pretrained": False, "hidden": 16}
@@ -209,11 +212,28 @@ def _embedding(index: int, right: bool) -> tuple[EmbeddingPrediction, ClassTarge
     return EmbeddingPrediction(vector, SIZE), ClassTarget(torch.tensor(label), SIZE, image_id=index)
 
 
+def _graph(index: int, right: bool) -> tuple[GraphPrediction, InstanceTarget]:
+    objects, target = _objects(index, right)
+    attributes = torch.tensor([[True, False], [False, True]])
+    relationships = torch.tensor([[0, index % 2, 1]])
+    prediction = GraphPrediction(
+        boxes_xyxy=objects.boxes_xyxy,
+        labels=objects.labels,
+        scores=torch.tensor([0.9, 0.9]),
+        size=SIZE,
+        attribute_scores=(attributes if right else ~attributes).float(),
+        relationships=relationships,
+        relationship_scores=torch.tensor([0.7]),
+    )
+    return prediction, replace(target, attributes=attributes, relationships=relationships)
+
+
 EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     InstancePrediction: _objects,
     SemanticPrediction: _pixels,
     ClassPrediction: _class,
     EmbeddingPrediction: _embedding,
+    GraphPrediction: _graph,
 }
 """By the kind of prediction: the prediction and the target of one image, all of it right or wrong. Images 0 to 5 are
 enough for anything: pairs of them are of one class."""

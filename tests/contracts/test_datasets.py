@@ -95,6 +95,7 @@ LISTS = {
     "mask_folder": "classes.csv",
     "coco": "annotations/instances_train.json",
     "labelme": "train/001.json",
+    "vrd": "annotations_train.json",
 }
 """The file of each layout that says what the images show."""
 

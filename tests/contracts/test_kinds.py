@@ -40,6 +40,7 @@ from visus.recipes.folder import SUITABLE
 from visus.report.distribution import COUNTED, Tally
 from visus.types import (
     EmbeddingPrediction,
+    GraphPrediction,
     InstancePrediction,
     NoRowError,
     Prediction,
@@ -107,7 +108,7 @@ def worded(thing: Any, folder: Path) -> None:
 
 def as_coco(thing: Any, folder: Path) -> None:
     """COCO has a format for objects and for the classes of pixels; of others that is said."""
-    if type(thing) in (InstancePrediction, SemanticPrediction):
+    if type(thing) in (InstancePrediction, SemanticPrediction, GraphPrediction):
         records = result_of(thing).to_coco(7)
         assert records
         assert all(record["image_id"] == 7 for record in records)

@@ -25,6 +25,7 @@ from visus.data.readers import (
     vignettes,
     voc,
     voc_semantic,
+    vrd,
     yolo,
 )
 
@@ -41,6 +42,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "camvid": camvid.ENTRY,
     "mask_folder": mask_folder.ENTRY,
     "object_masks": object_masks.ENTRY,
+    "vrd": vrd.ENTRY,
     "labelme": labelme.ENTRY,
     "pennfudan": pennfudan.ENTRY,
     "csv": csv.ENTRY,

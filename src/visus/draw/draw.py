@@ -11,6 +11,7 @@ from torch import Tensor
 
 from visus.draw.canvas import Style, enlarged
 from visus.draw.classes import draw_class_prediction, draw_class_target
+from visus.draw.graphs import draw_scene_graph
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
 from visus.draw.labels import Labels
 from visus.draw.semantic import draw_semantic
@@ -18,6 +19,7 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -41,7 +43,8 @@ def draw(
     """Draws what is predicted or annotated on an image.
 
     Objects get masks, boxes, names and skeletons; pixels the colours of their classes and a legend; a class of the
-    whole image the most likely names with their probabilities, below it. An embedding has nothing to draw.
+    whole image the most likely names with their probabilities, below it. A scene graph is drawn beside its objects. An
+    embedding has nothing to draw.
 
     Args:
         image: RGB, the pixels that ``shown.size`` describes.
@@ -92,5 +95,6 @@ DRAWINGS: dict[type, Callable[[Image.Image, Any, Schema, Style], Image.Image]] =
     ClassPrediction: draw_class_prediction,
     ClassTarget: draw_class_target,
     EmbeddingPrediction: draw_nothing,
+    GraphPrediction: draw_scene_graph,
 }
 """How each kind of prediction and target is drawn on an enlarged image."""

@@ -19,6 +19,7 @@ from visus.metrics.object_matches import ObjectMatches, match_objects
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -116,5 +117,6 @@ JUDGED: dict[type, Callable[[Image.Image, Any, Any, Schema, Style], Image.Image]
     SemanticPrediction: judge_nothing,
     ClassPrediction: judge_nothing,
     EmbeddingPrediction: judge_nothing,
+    GraphPrediction: judge_nothing,
 }
 """How each kind of prediction is drawn beside the truth, on an enlarged image."""

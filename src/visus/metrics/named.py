@@ -10,6 +10,7 @@ from visus.metrics import (
     Metric,
     ObjectMetric,
     RetrievalMetric,
+    SceneGraphMetric,
     SemanticMetric,
     VocMetric,
 )
@@ -21,4 +22,5 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "semantic": SemanticMetric,
     "classification": ClassificationMetric,
     "retrieval": RetrievalMetric,
+    "scene_graphs": SceneGraphMetric,
 }

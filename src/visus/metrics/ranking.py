@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visus.metrics.confusion import class_iou
+from visus.metrics.scene_graph_matches import NEVER, Protocol, found_at, ranked
 from visus.metrics.semantic import pixel_confusion
 from visus.ops.boxes import box_area, box_iou
 from visus.ops.masks import mask_iou
@@ -23,6 +24,7 @@ from visus.types import (
     ClassPrediction,
     ClassTarget,
     EmbeddingPrediction,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     SemanticPrediction,
@@ -115,6 +117,13 @@ def _on_crowd(prediction: InstancePrediction, crowds: InstanceTarget) -> Tensor:
     return ((share > 0.5) & (prediction.labels[:, None] == crowds.labels[None])).any(dim=1)
 
 
+def graph_quality(prediction: GraphPrediction, target: InstanceTarget) -> float | None:
+    """The share of the annotated relationships that are among the 20 best found; None where none is annotated."""
+    rows = ranked(prediction, constrained=True)[:20]
+    ranks = found_at(rows, prediction, target, Protocol())
+    return float((ranks < NEVER).double().mean()) if len(ranks) else None
+
+
 def no_quality(prediction: EmbeddingPrediction, target: ClassTarget) -> None:
     """An embedding alone is neither good nor bad: only its neighbours say."""
 
@@ -124,6 +133,7 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     SemanticPrediction: semantic_quality,
     ClassPrediction: class_quality,
     EmbeddingPrediction: no_quality,
+    GraphPrediction: graph_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
 
@@ -137,6 +147,7 @@ MEANINGS: dict[type, str] = {
     SemanticPrediction: "Quality: the mean IoU of the classes in the image, 1 where every pixel is right.",
     ClassPrediction: "Quality: the probability that the right class was given, 0 where its box is wrong.",
     EmbeddingPrediction: "An embedding alone is neither good nor bad.",
+    GraphPrediction: "Quality: the share of the annotated relationships among the 20 best that were found.",
 }
 """What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
 

@@ -21,6 +21,7 @@ from visus.training.run import run_of
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    GraphPrediction,
     ImageBatch,
     InstancePrediction,
     Prediction,
@@ -296,6 +297,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     SemanticPrediction: _whole,
     ClassPrediction: _whole,
     EmbeddingPrediction: _whole,
+    GraphPrediction: lambda prediction, min_score: prediction[prediction.scores >= min_score],
 }
 """What a least score leaves of each kind of prediction."""
 

@@ -13,6 +13,7 @@ from visus.ops.masks import masks_to_boxes
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
+    GraphPrediction,
     InstancePrediction,
     Schema,
     SemanticPrediction,
@@ -85,5 +86,6 @@ CONVERSIONS: dict[type, Callable[[Any, Any, Schema], Any]] = {
     SemanticPrediction: _pixels,
     ClassPrediction: _classes,
     EmbeddingPrediction: _embedding,
+    GraphPrediction: lambda package, prediction, schema: _objects(package, prediction.objects, schema),
 }
 """What becomes of each kind of prediction."""

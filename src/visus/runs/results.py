@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from visus.metrics.metric import LOSS, ConfusionMatrix, Measure, PerCategory, headlines
 from visus.metrics.object_confusion import ObjectConfusion
 from visus.metrics.retrieval import Embedded
+from visus.metrics.scene_graphs import Conventions
 from visus.metrics.score_curves import ScoreCurves
 from visus.names import counted
 from visus.runs.feed import val_loader
@@ -189,6 +190,9 @@ def write_results(
     file = folder.path / f"metrics{ending}.json"
     folder.write_metrics(values, file)
     print_metrics(measured, console)
+    for detail in measured.details:
+        if type(detail) is Conventions:
+            console.print(detail.text, highlight=False, markup=False)
     _tell_threshold(measured, console, chosen=not part)
     failures: list[str] = []
     background = _background(folder, measured, splits, batch, best_epoch, failures)
@@ -335,5 +339,6 @@ DETAILS: dict[type, Callable[[Any], dict[str, object]]] = {
     Embedded: lambda detail: {},
     ScoreCurves: _at_threshold,
     ObjectConfusion: _matrix,
+    Conventions: lambda detail: {"conventions": detail.text},
 }
 """What metrics.json holds of each kind of detail of a metric."""
