@@ -29,6 +29,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
     "report": ("visus.cli.report", "compare several runs on one page"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
+    "ask": ("visus.cli.ask", "rank images by a phrase and show where it is, or answer a question about each"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
     "data": ("visus.cli.data", "check a data set for every problem at once, look at it, or convert it"),
 }

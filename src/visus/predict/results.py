@@ -2,9 +2,8 @@
 
 ``predictions.json`` is a list. Of objects it is COCO's results format, with every object that the model reported. Of
 other problems it has an entry for each image: its classes with their probabilities, and a box where one is found; or
-the share of each class of pixels and the file of its mask; or its embedding; or its
-scene graph and a caption. ``images.json`` says which image each number means, and names the categories and whatever
-went wrong.
+the share of each class of pixels and the file of its mask; or its embedding; or its scene graph and
+a caption. ``images.json`` says which image each number means, and names the categories and whatever went wrong.
 
 A mask is a PNG whose pixels are labels, the positions in the list of categories, with the colours of the drawings as
 its palette.

@@ -15,6 +15,7 @@ def motifs_vignettes() -> Recipe:
         base,
         name="motifs_vignettes",
         model="motifs_lite0",
+        model_options={"size": 192, "mode": "predcls"},
         data=replace(base.data, augment=AugmentRecipe(flip=0.5)),
         optim=OptimRecipe(name="adamw", lr=1e-3, weight_decay=0.02, warmup_steps=30, clip_norm=5.0),
         fit=FitRecipe(epochs=1, max_minutes=4.8, ema_decay=0.98),

@@ -42,7 +42,8 @@ class MessagePassing(nn.Module):
         for _ in range(self.rounds):
             to_subject = self._gated(0, nodes[subjects], edges, edges)
             to_object = self._gated(1, nodes[others], edges, edges)
-            messages = torch.zeros_like(nodes).index_add(0, subjects, to_subject).index_add(0, others, to_object)
+            messages = torch.zeros_like(nodes).index_add(0, subjects, to_subject.to(nodes))
+            messages = messages.index_add(0, others, to_object.to(nodes))
             first = self._gated(2, nodes[subjects], edges, nodes[subjects])
             second = self._gated(3, nodes[others], edges, nodes[others])
             nodes, edges = self.node_unit(messages, nodes), self.edge_unit(first + second, edges)

@@ -56,7 +56,7 @@ def scene_graph_lite0(
     pretrained: bool = True,
     size: int = 192,
     hidden: int = 256,
-    mode: Mode = "predcls",
+    mode: Mode = "sgdet",
 ) -> SceneGraphNetwork:
     """A relation model on our small Faster R-CNN, which is frozen: start from the run of one (``init``).
 

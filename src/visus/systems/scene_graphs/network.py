@@ -52,7 +52,7 @@ class SceneGraphNetwork(nn.Module):
         attributes: AttributeHead,
         unions: UnionFeatures | NoUnions,
         frequencies: Frequencies,
-        mode: Mode = "predcls",
+        mode: Mode = "sgdet",
         max_objects: int = 64,
     ) -> None:
         super().__init__()
@@ -105,12 +105,14 @@ class SceneGraphNetwork(nn.Module):
 
     def _graph(self, features: list[Tensor], objects: Objects, sizes: Tensor) -> Graph:
         """Everything that is to be said of some objects."""
+        exact = self.frequencies.counts.dtype
+        objects = replace(objects, class_scores=objects.class_scores.to(exact))
         boxes, images = objects.boxes_xyxy, objects.image_index
         with torch.no_grad():
             pooled = self.roi_heads.pooling(features, boxes, images)
             vectors = self.roi_heads.box_head(pooled)
         pairs = objects.pairs()
-        shares = boxes / sizes.flip(1).repeat(1, 2)[images].to(boxes)
+        shares = boxes.to(exact) / sizes.flip(1).repeat(1, 2)[images].to(exact)
         unions = self.unions(features, boxes, shares, images, pairs, self.roi_heads)
         object_logits, predicates = self.relations(Scene(objects, shares, vectors, pairs, unions))
         return Graph(objects, pairs, predicates, self.attributes(pooled, objects.class_scores), object_logits)
