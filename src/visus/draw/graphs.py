@@ -67,8 +67,8 @@ def draw_graph(
     layers = layered(len(names), [(subject, object_) for subject, object_, _ in edges])
     cell = max(font.getlength(name) for name in names) + 2.2 * font_size
     labels = max((font.getlength(name) for _, _, name in edges), default=0)
-    across = max(cell + 0.6 * font_size, min(labels + 1.2 * font_size, 2 * cell))
-    step = 5.2 * font_size
+    across = cell + min(labels, cell)
+    step = 5.6 * font_size
     width = round(across * max(map(len, layers)) + font_size)
     height = round(step * (len(layers) - 1) + 4 * font_size)
     places: list[Place] = [(0.0, 0.0)] * len(names)
@@ -100,6 +100,7 @@ def layered(count: int, edges: Sequence[tuple[int, int]]) -> list[list[int]]:
     deepest = max((depth[node] for node in tied), default=-1)
     layers = [[node for node in range(count) if node in tied and depth[node] == level] for level in range(deepest + 1)]
     layers.append([node for node in range(count) if node not in tied])
+    layers = [layer for layer in layers if layer]
     _order(layers, edges)
     return [layer[start : start + _IN_A_ROW] for layer in layers for start in range(0, len(layer), _IN_A_ROW)]
 
