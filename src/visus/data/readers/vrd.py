@@ -25,7 +25,7 @@ from visus.data.files.images import ImageError, image_size
 from visus.data.files.json_file import read_json
 from visus.data.files.splits import check_split
 from visus.data.formats.coco_index import image_record
-from visus.data.formats.coco_values import is_file_name, leaves_folder, short
+from visus.data.formats.coco_values import all_finite, are_numbers, is_file_name, leaves_folder, short
 from visus.data.records.fake_images import SHAPES, draw_shape
 from visus.data.records.graph_images import GraphImages, GraphRecord
 from visus.types import Schema
@@ -137,10 +137,10 @@ def _object(value: Any, schema: Schema) -> tuple[int, tuple[float, ...]] | str:
     label, box = value.get("category"), value.get("bbox")
     if not _is_index(label, len(schema.categories)):
         return f"{short(label)} is none of {len(schema.categories)} classes"
-    if not isinstance(box, list) or len(box) != 4 or not all(type(edge) in (int, float) for edge in box):
+    if not are_numbers(box, 4) or not all_finite(box):
         return f"a bbox needs ymin, ymax, xmin and xmax, not {short(box)}"
     top, bottom, left, right = box
-    if not (bottom > top and right > left and np.isfinite(box).all()):
+    if not (bottom > top and right > left):
         return f"the bbox {short(box)} (ymin, ymax, xmin, xmax) has no area"
     return int(label), (left, top, right, bottom)
 
