@@ -17,7 +17,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that knows next to nothing."""
     folder = tmp_path_factory.mktemp("runs") / "motifs"
     small = ["--data.train-length", "4", "--data.val-length", "2", "--data.batch-size", "2", "--data.workers", "0"]
-    options = ["--model-options", "size", "64", "hidden", "16", "mode", "predcls"]
+    options = ["--model-options.size", "64", "--model-options.mode", "predcls"]
     assert main(["train", "motifs_vignettes", "--run", str(folder), *small, *options, "--fit.accelerator", "cpu"]) == 0
     return folder
 

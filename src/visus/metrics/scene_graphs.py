@@ -70,8 +70,8 @@ class SceneGraphMetric(ImageRecords):
         """R@K comes first."""
         names = [f"{name}@{k}" for name in ("R", "mR", "pooled mR", "ng R", "ng mR", "ng pooled mR") for k in self._ks]
         names += [f"{name}@{k}" for name in ("zR", "ng zR") for k in self._ks if self.seen is not None]
-        names += [f"A@{k}" for k in self._ks if self._given]
-        names += ["attribute mAP"] if self._given else []
+        names += [f"A@{k}" for k in self._ks if self.given]
+        names += ["attribute mAP"] if self.given else []
         headlines = {f"R@{self._ks[0]}", f"mR@{self._ks[0]}", "attribute mAP"}
         measures = {}
         for name in names:
@@ -85,7 +85,7 @@ class SceneGraphMetric(ImageRecords):
         return self.protocol.ks
 
     @property
-    def _given(self) -> bool:
+    def given(self) -> bool:
         """Whether the objects of predictions are those of the targets, in their order."""
         return self.mode != "sgdet"
 
@@ -101,14 +101,14 @@ class SceneGraphMetric(ImageRecords):
             self.add(target.image_id, self._image(prediction, target))
 
     def _image(self, prediction: GraphPrediction, target: InstanceTarget) -> _Image:
-        if self._given and len(prediction) != len(target):
+        if self.given and len(prediction) != len(target):
             raise ValueError(
                 f"image {target.image_id}: in mode {self.mode!r} predictions have the {len(target)} objects of the "
                 f"target, not {len(prediction)}; measure what a detector found in mode 'sgdet'"
             )
         best, every = (ranked(prediction, constrained=constrained) for constrained in (True, False))
-        among = on_annotated_pairs(best, target) if self._given else best[:0]
-        attributed = self._given and target.attributes is not None
+        among = on_annotated_pairs(best, target) if self.given else best[:0]
+        attributed = self.given and target.attributes is not None
         truth = relationships_of(target)
         return _Image(
             triplets=triplets(truth, target.labels.cpu()).numpy(),
@@ -133,7 +133,7 @@ class SceneGraphMetric(ImageRecords):
             chosen = [one for one in chosen if len(one.triplets)]
             for prefix, ranks in (("", _best), ("ng ", _every)):
                 numbers |= {f"{prefix}zR@{k}": self._recall(chosen, ranks, k) for k in self._ks}
-        if self._given:
+        if self.given:
             numbers |= {f"A@{k}": _pooled(one.among < k for one in related) for k in self._ks}
             numbers["attribute mAP"] = _attribute_precision(images)
         last = self._ks[-1]

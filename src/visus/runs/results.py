@@ -127,7 +127,7 @@ def measure_weights(
         qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
         measures, found = {**examined.measures, **measures}, examined.details()
         details = [one for one in details if type(one) not in map(type, found)] + found
-    examples = _examples(model, dataset, qualities, device, precision)
+    examples = _examples(model, dataset, qualities, device, precision, given=metric.given)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
 
@@ -139,14 +139,20 @@ def _usual_device(recipe: Recipe) -> str:
 
 
 def _examples(
-    model: nn.Module, dataset: SampleDataset, qualities: Mapping[int, float | None], device: str, precision: str
+    model: nn.Module,
+    dataset: SampleDataset,
+    qualities: Mapping[int, float | None],
+    device: str,
+    precision: str,
+    *,
+    given: bool,
 ) -> list[Example]:
     """Some of the images that the model does best and worst on, looked at once more."""
     from visus.training.evaluation import extremes, predict_samples
 
     chosen = extremes(qualities, _EXTREMES)
     samples = [dataset[image.index] for image in chosen]
-    predictions = predict_samples(model, samples, device=device, precision=precision)
+    predictions = predict_samples(model, samples, device=device, precision=precision, given=given)
     return list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
 
 
