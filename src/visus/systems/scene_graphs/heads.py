@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from visus.ops.graphs import around
@@ -54,7 +54,13 @@ class UnionFeatures(nn.Module):
         self.layers = TwoLayerHead(channels, pooled, hidden)
 
     def forward(
-        self, features: list[Tensor], boxes: Tensor, shares: Tensor, images: Tensor, pairs: Tensor, heads: RoIHeads
+        self,
+        features: list[Float[Tensor, "b c _ _"]],
+        boxes: Float[Tensor, "n 4"],
+        shares: Float[Tensor, "n 4"],
+        images: Int64[Tensor, " n"],
+        pairs: Int64[Tensor, "p 2"],
+        heads: RoIHeads,
     ) -> Float[Tensor, "p hidden"]:
         """A vector for each pair."""
         subjects, objects = pairs.unbind(1)
@@ -69,7 +75,13 @@ class NoUnions(nn.Module):
     """For relation models that look at objects alone."""
 
     def forward(
-        self, features: list[Tensor], boxes: Tensor, shares: Tensor, images: Tensor, pairs: Tensor, heads: RoIHeads
+        self,
+        features: list[Float[Tensor, "b c _ _"]],
+        boxes: Float[Tensor, "n 4"],
+        shares: Float[Tensor, "n 4"],
+        images: Int64[Tensor, " n"],
+        pairs: Int64[Tensor, "p 2"],
+        heads: RoIHeads,
     ) -> Float[Tensor, "p 0"]:
         """Nothing for each pair."""
         return boxes.new_zeros(len(pairs), 0)

@@ -92,7 +92,7 @@ class GraphOutputs:
 
 def graph_prediction(
     graph: Graph,
-    class_scores: Tensor,
+    class_scores: Float[Tensor, "n classes"],
     image: int,
     sizes: tuple[tuple[int, int], tuple[int, int]],
     *,
