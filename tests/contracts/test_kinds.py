@@ -55,6 +55,7 @@ TARGETS, PREDICTIONS = get_args(Target), get_args(Prediction)
 PARTIAL = {
     "OBJECTS": "SSD's augmentation is for objects with boxes alone",
     "IN_FRAME": "mixup and CutMix are for classifiers alone",
+    "ASKED": "phrases and questions are put to scene graphs alone",
 }
 """Tables that need no row for each kind, and why."""
 

@@ -16,7 +16,7 @@ from visus.phrases.vocabulary import Vocabulary
 from visus.predict.items import Item, Pictures
 from visus.predict.predictor import OnError, Predictor
 from visus.predict.result import Result
-from visus.types import GraphPrediction
+from visus.types import GraphPrediction, NoRowError, row
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,11 @@ def vocabulary_of(predictor: Predictor) -> Vocabulary:
 
 
 def _graph(result: Result) -> GraphPrediction:
-    found: Any = result.prediction
-    if type(found) is not GraphPrediction:
-        raise VisusError(
-            "this model finds no scene graphs: train one of the scene-graph recipes (`visus list recipes`)"
-        )
-    return found
+    try:
+        return row(ASKED, result.prediction, "a phrase")(result.prediction)
+    except NoRowError as error:
+        raise VisusError(f"{error}: train one of the scene-graph recipes (`visus list recipes`)") from error
+
+
+ASKED: dict[type, Callable[[Any], GraphPrediction]] = {GraphPrediction: lambda prediction: prediction}
+"""The scene graph that each kind of prediction has."""
