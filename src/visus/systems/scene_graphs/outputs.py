@@ -9,7 +9,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from visus.nn.transform import scale_boxes
-from visus.ops.graphs import best_of_pairs
 from visus.types import GraphPrediction
 
 _MOST_TRIPLETS = 100
@@ -116,19 +115,20 @@ def graph_prediction(
     pairs = graph.pairs[chosen] - first
     shares = graph.predicate_logits[chosen].float().softmax(dim=1)[:, 1:]  # [p, predicates]
     triplets = shares * (scores[pairs[:, 0]] * scores[pairs[:, 1]])[:, None]
-    pair, predicate = torch.ones_like(triplets, dtype=torch.bool).nonzero(as_tuple=True)
-    rows = torch.stack([pairs[pair, 0], predicate, pairs[pair, 1]], dim=1)
-    flat = triplets.flatten()
-    best = best_of_pairs(rows, flat, len(mine))
-    best = best if every_pair else best[:_MOST_TRIPLETS]
+    flat, predicates = triplets.flatten(), triplets.shape[1]
+    score, predicate = triplets.max(dim=1) if len(pairs) else (flat, pairs[:, 0])
+    best = torch.arange(len(pairs), device=flat.device) * predicates + predicate
+    best = best if every_pair else best[score.topk(min(_MOST_TRIPLETS, len(best))).indices]
     kept = torch.unique(torch.cat([best, flat.topk(min(_MOST_TRIPLETS, len(flat))).indices]))
     kept = kept[flat[kept].argsort(descending=True, stable=True)]
+    ends = pairs[kept // predicates]
+    rows = torch.stack([ends[:, 0], kept % predicates, ends[:, 1]], dim=1)
     return GraphPrediction(
         boxes_xyxy=scale_boxes(objects.boxes_xyxy[mine], *sizes),
         labels=labels,
         scores=scores,
         size=sizes[1],
         attribute_scores=graph.attribute_logits[mine].float().sigmoid(),
-        relationships=rows[kept],
+        relationships=rows,
         relationship_scores=flat[kept],
     )
