@@ -11,6 +11,7 @@ import torch
 from visus import catalog
 from visus.catalog import build_model
 from visus.data.vignettes import Vignettes
+from visus.nn.transfer import matching
 from visus.systems.scene_graphs.frequencies import EPSILON, FAR, Frequencies, FrequencyModel
 from visus.systems.scene_graphs.heads import _inside
 from visus.systems.scene_graphs.losses import SceneGraphCriterion
@@ -182,15 +183,17 @@ def test_the_detector_stays_as_it_is() -> None:
     assert learning == {"relations", "attributes"}
 
 
-def test_a_run_of_a_detector_fits() -> None:
-    """The tensors of a detector have the same names in a scene-graph network."""
+@pytest.mark.parametrize("name", ["fasterrcnn_lite0_fpn", "maskrcnn_lite0_fpn"])
+def test_the_run_of_a_detector_fits(name: str) -> None:
+    """All tensors of the detector start from one, that of Mask R-CNN included; the others are new."""
     schema = Schema(("a", "b"), (1, 2), predicates=("on",), attributes=("red",))
     options = {"size": 64, "pretrained": False}
-    detector = build_model("fasterrcnn_lite0_fpn", schema, options).state_dict()
-    network = build_model("freq_lite0", schema, options).state_dict()
-    assert {name: value.shape for name, value in detector.items()}.items() <= {
-        name: value.shape for name, value in network.items()
-    }.items()
+    network = build_model("freq_lite0", schema, options)
+    pairs = matching(network, build_model(name, schema, options))
+    taken = {key.split(".")[0] for key in network.state_dict() if not key.endswith("num_batches_tracked")} - {
+        key.split(".")[0] for key in network.state_dict() if key not in pairs and "num_batches" not in key
+    }
+    assert taken == {"backbone", "rpn", "roi_heads"}
 
 
 def test_data_without_predicates_is_refused() -> None:

@@ -37,7 +37,7 @@ class SceneGraphCriterion:
             raise ValueError("these outputs were made without targets, which losses need")
         kept = [training_objects(target, target.size) for target in targets]
         losses = {}
-        if graph.predicate_logits.requires_grad or not graph.attribute_logits.shape[1]:
+        if graph.learned or not graph.attribute_logits.shape[1]:
             losses["predicate"] = self._predicates(graph, kept)
         if graph.object_logits is not None:
             labels = torch.cat([target.labels for target in kept])

@@ -63,6 +63,7 @@ class SceneGraphNetwork(nn.Module):
         self.frequencies, self.relations = frequencies, relations
         self.attributes, self.unions = attributes, unions
         self.mode, self.max_objects = mode, max_objects
+        self.learned = any(True for _ in relations.parameters())
 
     def _detector(self) -> tuple[nn.Module, ...]:
         return self.transform, self.backbone, self.rpn, self.roi_heads
@@ -115,7 +116,8 @@ class SceneGraphNetwork(nn.Module):
         shares = boxes.to(exact) / sizes.flip(1).repeat(1, 2)[images].to(exact)
         unions = self.unions(features, boxes, shares, images, pairs, self.roi_heads)
         object_logits, predicates = self.relations(Scene(objects, shares, vectors, pairs, unions))
-        return Graph(objects, pairs, predicates, self.attributes(pooled, objects.class_scores), object_logits)
+        attributes = self.attributes(pooled, objects.class_scores)
+        return Graph(objects, pairs, predicates, attributes, object_logits, learned=self.learned)
 
     @torch.no_grad()
     def _annotated(self, features: list[Tensor], targets: list[InstanceTarget]) -> Objects:

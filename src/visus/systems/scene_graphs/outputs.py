@@ -66,6 +66,7 @@ class Graph:
         predicate_logits: of each pair; the first says that it is not related.
         attribute_logits: of each object.
         object_logits: the classes as the relation model sees them in context; None where it does not judge them.
+        learned: whether predicates are learned; False where they are counted, as by FREQ.
     """
 
     objects: Objects
@@ -73,6 +74,7 @@ class Graph:
     predicate_logits: Float[Tensor, "p predicates"]
     attribute_logits: Float[Tensor, "n attributes"]
     object_logits: Float[Tensor, "n classes"] | None
+    learned: bool = True
 
 
 @dataclass(frozen=True)
