@@ -115,21 +115,13 @@ def _freq(sizes: Sizes, frequencies: Frequencies) -> FrequencyModel:
     return FrequencyModel(frequencies)
 
 
-FREQUENCY: dict[str, Builder] = {
-    "freq_lite0": named("freq_lite0", scene_graph_lite0, RelationModel(_freq), "FREQ: predicates by classes alone."),
-    "freq_overlap_lite0": named(
-        "freq_overlap_lite0",
-        scene_graph_lite0,
-        RelationModel(_freq, overlap=True),
-        "FREQ+OVERLAP: predicates by classes, where boxes overlap.",
-    ),
+_RELATION_MODELS: dict[str, tuple[RelationModel, str]] = {
+    "motifs_lite0": (RelationModel(_motifs, unions=True), "Neural Motifs: objects in the context of all others."),
+    "vtranse_lite0": (RelationModel(_vtranse), "VTransE: a predicate is the step from the subject to the object."),
+    "imp_lite0": (RelationModel(_imp, unions=True), "Iterative message passing between objects and pairs."),
+    "freq_lite0": (RelationModel(_freq), "FREQ: predicates by classes alone."),
+    "freq_overlap_lite0": (RelationModel(_freq, overlap=True), "FREQ+OVERLAP: the same, where boxes overlap."),
 }
-MOTIFS: dict[str, Builder] = {
-    "motifs_lite0": named("motifs_lite0", scene_graph_lite0, RelationModel(_motifs, unions=True), "Neural Motifs.")
-}
-VTRANSE: dict[str, Builder] = {
-    "vtranse_lite0": named("vtranse_lite0", scene_graph_lite0, RelationModel(_vtranse), "VTransE.")
-}
-IMP: dict[str, Builder] = {
-    "imp_lite0": named("imp_lite0", scene_graph_lite0, RelationModel(_imp, unions=True), "Iterative message passing.")
+MODELS: dict[str, Builder] = {
+    name: named(name, scene_graph_lite0, model, about) for name, (model, about) in _RELATION_MODELS.items()
 }
