@@ -12,6 +12,7 @@ from visus import catalog
 from visus.catalog import build_model
 from visus.data.vignettes import Vignettes
 from visus.nn.transfer import matching
+from visus.systems.scene_graphs import heads
 from visus.systems.scene_graphs.frequencies import EPSILON, FAR, Frequencies, FrequencyModel
 from visus.systems.scene_graphs.heads import _inside
 from visus.systems.scene_graphs.losses import SceneGraphCriterion
@@ -32,6 +33,7 @@ def target_of(boxes: list[list[float]], labels: list[int], rows: list[tuple[int,
     )
 
 
+SCENES = Vignettes(split="train", length=2, size=96)
 NEAR = [[0.0, 0, 10, 10], [5, 5, 15, 15], [30, 30, 40, 40]]
 TARGET = target_of(NEAR, [0, 1, 1], [(0, 0, 1), (0, 1, 1), (1, 1, 0)])
 
@@ -105,6 +107,18 @@ def test_cells_of_a_union_know_how_much_a_box_covers() -> None:
     assert covered.tolist() == [[0.5, 0.0], [0.5, 0.0]]
 
 
+def test_many_pairs_are_pooled_some_after_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    options = {"size": 64, "hidden": 16, "pretrained": False}
+    model = build_model("motifs_lite0", SCENES.schema, options).eval()
+    batch = model.transform.batch([SCENES[0].input])
+    outputs = model(batch, [SCENES[0].target])
+    assert outputs.given is not None
+    monkeypatch.setattr(heads, "_AT_ONCE", 3)
+    again = model(batch, [SCENES[0].target])
+    torch.testing.assert_close(again.given.predicate_logits, outputs.given.predicate_logits)
+
+
 # --- losses ---
 
 
@@ -152,9 +166,6 @@ def test_triplets_score_the_product_of_the_three_and_boxes_are_scaled() -> None:
     second = graph_prediction(graph, objects.class_scores, 1, ((40, 40), (40, 40)), every_pair=True)
     assert second.labels.tolist() == [1, 0]
     assert second.relationships[0].tolist() == [1, 1, 0]
-
-
-SCENES = Vignettes(split="train", length=2, size=96)
 
 
 @pytest.mark.parametrize("mode", ["predcls", "sgcls", "sgdet"])

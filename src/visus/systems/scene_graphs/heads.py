@@ -10,6 +10,9 @@ from visus.ops.graphs import around
 from visus.systems.detection.box_heads import TwoLayerHead
 from visus.systems.detection.roi_heads import RoIHeads
 
+_AT_ONCE = 4096
+"""So many pairs are pooled at once, at most: 300 objects have 89,700."""
+
 
 class AttributeHead(nn.Module):
     """Which attributes an object has, any number of them, from its pooled region and its class.
@@ -62,7 +65,13 @@ class UnionFeatures(nn.Module):
         pairs: Int64[Tensor, "p 2"],
         heads: RoIHeads,
     ) -> Float[Tensor, "p hidden"]:
-        """A vector for each pair."""
+        """A vector for each pair; of many pairs, some after the others."""
+        parts = pairs.split(_AT_ONCE) if len(pairs) else (pairs,)
+        return torch.cat([self._some(features, boxes, shares, images, part, heads) for part in parts])
+
+    def _some(
+        self, features: list[Tensor], boxes: Tensor, shares: Tensor, images: Tensor, pairs: Tensor, heads: RoIHeads
+    ) -> Tensor:
         subjects, objects = pairs.unbind(1)
         with torch.no_grad():
             regions = heads.pooling(features, around(boxes[subjects], boxes[objects]), images[subjects])
