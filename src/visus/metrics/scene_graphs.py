@@ -9,7 +9,7 @@ arXiv 1608.00187); mR@K the mean over predicates (Chen et al. 2019, arXiv 1903.0
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -197,9 +197,8 @@ class _Image:
 
     def only(self, chosen: np.ndarray) -> _Image:
         """Some of the relationships alone."""
-        parts = (self.triplets, self.best, self.every, self.among)
-        kept = (part[chosen] for part in parts)
-        return _Image(*kept, self.predicted, self.scores, self.attributes, self.annotations)
+        best, every, among = self.best[chosen], self.every[chosen], self.among[chosen]
+        return replace(self, triplets=self.triplets[chosen], best=best, every=every, among=among)
 
 
 Ranks = Callable[[_Image], np.ndarray]
