@@ -139,7 +139,8 @@ def test_objects_and_attributes_are_compared_where_they_are_known() -> None:
     target = replace(TARGET, attributes=torch.tensor([[True], [False], [False]]))
     objects = objects_of(NEAR, [0, 1, 1], [0, 0, 0])
     right = torch.tensor([[50.0], [-50.0], [-50.0]])
-    graph = Graph(objects, objects.pairs(), torch.zeros(6, 3), right, torch.tensor([[9.0, -9], [-9, 9], [-9, 9]]) * 9)
+    sure = torch.tensor([[81.0, -81], [-81, 81], [-81, 81]])
+    graph = Graph(objects, objects.pairs(), torch.zeros(6, 3), right, sure, learned=False)
     outputs = GraphOutputs(torch.tensor([[40, 40]]), [], (40, 40), graph)
     losses = SceneGraphCriterion()(outputs, [target])
     assert {name: round(float(value), 6) for name, value in losses.items()} == {"object": 0.0, "attribute": 0.0}
