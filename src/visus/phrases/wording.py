@@ -9,6 +9,8 @@ from visus.types import GraphPrediction, Schema
 
 SURE_ATTRIBUTE = 0.5
 """The least probability of an attribute that is named."""
+MOST_ATTRIBUTES = 3
+"""So many attributes of an object are told, at most."""
 
 
 def attribute_names(prediction: GraphPrediction, schema: Schema, place: int) -> list[str]:
@@ -18,8 +20,12 @@ def attribute_names(prediction: GraphPrediction, schema: Schema, place: int) -> 
 
 
 def object_words(prediction: GraphPrediction, schema: Schema, place: int) -> str:
-    """An object with its attributes: "sleeping cat"."""
-    return " ".join([*attribute_names(prediction, schema, place), schema.categories[int(prediction.labels[place])]])
+    """An object with its surest attributes, `MOST_ATTRIBUTES` at most: "sleeping cat"."""
+    scores = dict(zip(schema.attributes, prediction.attribute_scores[place].tolist(), strict=False))
+    names = attribute_names(prediction, schema, place)
+    surest = sorted(names, key=lambda name: -scores[name])[:MOST_ATTRIBUTES]
+    kept = [name for name in names if name in surest]
+    return " ".join([*kept, schema.categories[int(prediction.labels[place])]])
 
 
 def relationship_phrases(prediction: GraphPrediction, schema: Schema, *, min_score: float) -> list[str]:

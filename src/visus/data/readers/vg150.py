@@ -39,6 +39,7 @@ _LONG_SIDE = 1024
 _FAKE_SIZE = (64, 80)
 _VALIDATION = 5000
 _TEST = 2
+_IMAGE_KEYS = ("image_id", "width", "height")
 _ARRAYS = (
     "split",
     "labels",
@@ -128,9 +129,9 @@ def _tables(root: Path) -> _Tables:
 def _image_data(path: Path) -> list[tuple[int, int, int]]:
     if not path.is_file():
         raise DatasetNotFoundError(f"{path}: no such file")
-    content, images = read_json(path), []
+    content, images = read_json(path), list[tuple[int, int, int]]()
     for number, one in enumerate(content if isinstance(content, list) else [None]):
-        values = [one.get(key) for key in ("image_id", "width", "height")] if isinstance(one, dict) else []
+        values: list[Any] = [one.get(key) for key in _IMAGE_KEYS] if isinstance(one, dict) else []
         if not values or not all(type(value) is int and 0 < value < 1 << 31 for value in values):
             raise AnnotationError(f"{path}: entry {number} needs image_id, width and height")
         if values[0] not in _DAMAGED:

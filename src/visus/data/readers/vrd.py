@@ -112,9 +112,9 @@ def _record(name: str, found: list[Any], schema: Schema, complain: Callable[[str
     rows = []
     for number, one in enumerate(found):
         where = f"{name}, relationship {number}"
-        values = one if isinstance(one, dict) else {}
+        values: dict[str, Any] = one if isinstance(one, dict) else {}
         ends = [_object(values.get(key), schema) for key in ("subject", "object")]
-        predicate = values.get("predicate")
+        predicate: Any = values.get("predicate")
         wrong = [text for text in ends if isinstance(text, str)]
         if wrong:
             complain("malformed annotation", f"{where}: {wrong[0]}")

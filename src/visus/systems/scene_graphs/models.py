@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -70,20 +71,21 @@ def scene_graph_lite0(
         mode: what is given where there are targets: boxes and classes, boxes, or nothing.
     """
     detector: FasterRCNN = fasterrcnn_lite0_fpn(num_classes=num_classes, pretrained=pretrained, size=size)
-    channels = detector.backbone.out_channels
+    pyramid: Any = detector.backbone
+    box_head: Any = detector.roi_heads.box_head
     frequencies = Frequencies(num_classes, num_predicates, overlap=model.overlap)
-    sizes = Sizes(detector.roi_heads.box_head.width, hidden, num_classes, num_predicates)
+    sizes = Sizes(box_head.width, hidden, num_classes, num_predicates)
     return SceneGraphNetwork(
         detector=detector,
         relations=model.make(sizes, frequencies),
         attributes=AttributeHead(
-            channels=channels,
+            channels=pyramid.out_channels,
             pooled=_POOLED,
             hidden=_ATTRIBUTE_WIDTH,
             num_classes=num_classes,
             num_attributes=num_attributes,
         ),
-        unions=UnionFeatures(channels, _POOLED, hidden) if model.unions else NoUnions(),
+        unions=UnionFeatures(pyramid.out_channels, _POOLED, hidden) if model.unions else NoUnions(),
         frequencies=frequencies,
         mode=mode,
     )
