@@ -21,6 +21,7 @@ from visus.systems import (
     instances,
     meta_learning,
     metric_learning,
+    scene_graphs,
     segmentation,
     shape_parts,
     shapes3d,
@@ -45,6 +46,7 @@ PROBLEMS: dict[str, Problem] = {
         meta_learning.PROBLEM,
         shapes3d.PROBLEM,
         shape_parts.PROBLEM,
+        scene_graphs.PROBLEM,
     )
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -99,6 +101,8 @@ def build_model(
         "keypoint_labels": schema.keypoints.labels if schema.keypoints else (),
         "masks": schema.has_masks,
         "num_parts": len(schema.part_names),
+        "num_attributes": len(schema.attributes),
+        "num_predicates": len(schema.predicates),
         **({} if body is None else {BODY: body}),
     }
     return build(find(MODELS, name, "model"), options or {}, what=name, facts=facts)

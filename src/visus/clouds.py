@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from visus.types import _OnDevice
+from visus.targets import OnDevice
 
 
 @dataclass(frozen=True)
-class Mesh(_OnDevice):
+class Mesh(OnDevice):
     """Corners and the triangles between them, in whatever unit; without triangles it is a cloud of points."""
 
     vertices: Float[Tensor, "n 3"]
@@ -26,7 +26,7 @@ class Mesh(_OnDevice):
 
 
 @dataclass(frozen=True)
-class PointCloud(_OnDevice):
+class PointCloud(OnDevice):
     """Points on the surface of one shape, in no order that means anything; z is up.
 
     They fill the unit sphere: the centre of gravity is the origin and the farthest point is at distance 1 (but for
@@ -47,7 +47,7 @@ class PointCloud(_OnDevice):
 
 
 @dataclass(frozen=True)
-class PointBatch(_OnDevice):
+class PointBatch(OnDevice):
     """Clouds of one length in one tensor.
 
     ``chosen`` says which point of its cloud each one is, ``whole`` holds the clouds as they were given, for what has to
@@ -64,7 +64,7 @@ class PointBatch(_OnDevice):
 
 
 @dataclass(frozen=True)
-class VoxelBatch(_OnDevice):
+class VoxelBatch(OnDevice):
     """Which cells of a grid each shape occupies. ``frames`` are the numbers of points that it was made of."""
 
     voxels: Bool[Tensor, "b x y z"]
@@ -75,7 +75,7 @@ class VoxelBatch(_OnDevice):
 
 
 @dataclass(frozen=True)
-class ViewBatch(_OnDevice):
+class ViewBatch(OnDevice):
     """Shaded views of each shape from around it, 0 to 1. ``frames`` are the numbers of points that they show."""
 
     views: Float[Tensor, "b v h w"]

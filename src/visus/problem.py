@@ -35,8 +35,8 @@ class Architecture:
 
     Args:
         models: builders by name, with keyword arguments; those called ``num_classes``, ``num_keypoints``,
-            ``keypoint_labels`` and ``masks`` are decided by the data; one called ``body`` takes a backbone of the
-            program's in place of the usual one.
+            ``keypoint_labels``, ``masks``, ``num_attributes`` and ``num_predicates`` are decided by the data; one
+            called ``body`` takes a backbone of the program's in place of the usual one.
         losses: builders by name, the usual one first. ``criterion(outputs, targets)`` gives named scalars. Arguments
             called ``num_classes`` or as in ``facts`` are decided by data and model.
         facts: what a loss may need to know of its model, by the name of the argument.

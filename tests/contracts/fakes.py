@@ -28,6 +28,7 @@ from visus.types import (
     Episode,
     EpisodePrediction,
     EpisodeTarget,
+    GraphPrediction,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
@@ -47,6 +48,8 @@ SCHEMA = Schema(
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
     parts=(("cat", ("head", "leg")), ("dog", ("head", "leg", "tail")), ("owl", ("wing",))),
+    attributes=("red", "asleep"),
+    predicates=("on", "beside"),
 )
 SIZE = (40, 60)
 POINTS = (50,)
@@ -288,6 +291,22 @@ TENSORS: dict[type, Callable[[Any], list[Tensor]]] = {
 }
 
 
+def _graph(index: int, right: bool) -> tuple[GraphPrediction, InstanceTarget]:
+    objects, target = _objects(index, right)
+    attributes = torch.tensor([[True, False], [False, True]])
+    relationships = torch.tensor([[0, index % 2, 1]])
+    prediction = GraphPrediction(
+        boxes_xyxy=objects.boxes_xyxy,
+        labels=objects.labels,
+        scores=torch.tensor([0.9, 0.9]),
+        size=SIZE,
+        attribute_scores=(attributes if right else ~attributes).float(),
+        relationships=relationships,
+        relationship_scores=torch.tensor([0.7]),
+    )
+    return prediction, replace(target, attributes=attributes, relationships=relationships)
+
+
 EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     InstancePrediction: _objects,
     SemanticPrediction: _pixels,
@@ -295,6 +314,7 @@ EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
     PartPrediction: _parts,
+    GraphPrediction: _graph,
 }
 """By the kind of prediction: the prediction and the target of one image, all of it right or wrong. Images 0 to 5 are
 enough for anything: pairs of them are of one class."""

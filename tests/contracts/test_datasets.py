@@ -120,6 +120,8 @@ LISTS = {
     "mask_folder": "classes.csv",
     "coco": "annotations/instances_train.json",
     "labelme": "train/001.json",
+    "vrd": "annotations_train.json",
+    "vg150": "VG-SGG-dicts-with-attri.json",
 }
 """The file of each layout that says what the images show."""
 

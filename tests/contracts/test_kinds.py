@@ -50,6 +50,7 @@ from visus.recipes.folder import SUITABLE
 from visus.report.distribution import COUNTED, Tally
 from visus.types import (
     EmbeddingPrediction,
+    GraphPrediction,
     InstancePrediction,
     NoRowError,
     PartPrediction,
@@ -71,6 +72,7 @@ PARTIAL = {
     "ON_VIEWS": "shapes have classes and parts alone",
     "COLOURED": "shapes have classes and parts alone",
     "REORDERED": "shapes have classes and parts alone",
+    "ASKED": "phrases and questions are put to scene graphs alone",
 }
 """Tables that need no row for each kind, and why."""
 
@@ -124,7 +126,7 @@ def worded(thing: Any, folder: Path) -> None:
 
 def as_coco(thing: Any, folder: Path) -> None:
     """COCO has a format for objects and for the classes of pixels; of others that is said."""
-    if type(thing) in (InstancePrediction, SemanticPrediction):
+    if type(thing) in (InstancePrediction, SemanticPrediction, GraphPrediction):
         records = result_of(thing).to_coco(7)
         assert records
         assert all(record["image_id"] == 7 for record in records)

@@ -27,6 +27,7 @@ from visus.types import (
     Episode,
     EpisodePrediction,
     EpisodeTarget,
+    GraphPrediction,
     ImageBatch,
     InstancePrediction,
     InstanceTarget,
@@ -45,6 +46,8 @@ SCHEMA = Schema(
     has_masks=True,
     keypoints=Keypoints(("nose", "tail"), ((0, 1),), (0.05, 0.1), ((0, 1),)),
     parts=(("cat", ("head", "leg")), ("dog", ("tail",))),
+    attributes=("red", "asleep"),
+    predicates=("on", "beside"),
 )
 # Networks of hundreds of megabytes and of one fixed size; their parts are tested with their problems.
 LARGE = {
@@ -207,6 +210,8 @@ def objects(count: int, size: tuple[int, int]) -> InstanceTarget:
         size=size,
         masks=masks,
         keypoints_xyv=keypoints,
+        attributes=torch.arange(2) == torch.arange(count)[:, None] % 2,
+        relationships=torch.tensor([[0, 1, 1]])[: count // 2],
     )
 
 
@@ -271,6 +276,13 @@ def assert_objects_fit(found: InstancePrediction) -> None:
     assert found.masks is None or found.masks.shape[1:] == found.size
 
 
+def assert_graph_fits(found: GraphPrediction) -> None:
+    assert_objects_fit(found.objects)
+    assert found.attribute_scores.shape == (len(found), 2)
+    assert (found.relationships[:, ::2] < len(found)).all()
+    assert (found.relationship_scores.diff() <= 0).all()
+
+
 def assert_pixels_fit(found: SemanticPrediction) -> None:
     assert found.labels.shape == found.scores.shape == found.size
     assert int(found.labels.max()) < 3
@@ -314,6 +326,7 @@ FITS: dict[type, Callable[[Any], None]] = {
     EmbeddingPrediction: assert_embedding_is_finite,
     EpisodePrediction: assert_queries_have_probabilities,
     PartPrediction: assert_parts_fit,
+    GraphPrediction: assert_graph_fits,
 }
 
 

@@ -31,6 +31,15 @@ def test_detectors_train_on_a_folder(name: str, tmp_path: Path, capsys: pytest.C
     assert (tmp_path / "run" / "report.html").exists()
 
 
+def test_relationships_are_drawn_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "graph.png"
+    runpy.run_path(str(EXAMPLES / "scene_graphs.py"))["main"](["--steps", "2", "--size", "64", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "R@20" in said
+    assert "'man sitting on bench' fits by" in said
+    assert Image.open(out).size[0] >= 64
+
+
 def test_fine_tuning_measures_both_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--scenes", "8", "--images", "8", "--epochs", "1", "--size", "64", "--runs", str(tmp_path)]
     runpy.run_path(str(EXAMPLES / "fine_tuning.py"))["main"](words)

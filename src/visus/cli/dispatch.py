@@ -30,6 +30,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "report": ("visus.cli.report", "compare several runs on one page"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
     "teach": ("visus.cli.teach", "new classes from a few images each, in seconds and without training"),
+    "ask": ("visus.cli.ask", "rank images by a phrase and show where it is, or answer a question about each"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
     "gallery": ("visus.cli.gallery", "fill a gallery of images once, and find in it what is alike"),
     "data": ("visus.cli.data", "check a data set for every problem at once, look at it, or convert it"),

@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from visus.names import counted
+from visus.ops.graphs import sure_relationships
+from visus.phrases.wording import object_words
 from visus.predict.content import class_shares, part_shares
 from visus.types import (
     VOID,
@@ -17,6 +19,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     EpisodeTarget,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     PartPrediction,
@@ -95,6 +98,20 @@ def _episode(prediction: EpisodePrediction, schema: Schema, min_score: float) ->
     return table
 
 
+def _graph(prediction: GraphPrediction, schema: Schema, min_score: float) -> Table | str:
+    """A row for each sure relationship; the objects where there is none."""
+    rows, scores = prediction.relationships, prediction.relationship_scores
+    places = sure_relationships(rows, scores, prediction.scores, min_score)
+    if not len(places):
+        return _objects(prediction.objects, schema, min_score)
+    table = Table("subject", "predicate", "object", "score", box=None, header_style="dim")
+    table.columns[-1].justify = "right"
+    for (subject, number, object_), score in zip(rows[places].tolist(), scores[places].tolist(), strict=True):
+        ends = (Text(object_words(prediction, schema, place)) for place in (subject, object_))
+        table.add_row(next(ends), Text(schema.predicates[number]), next(ends), f"{score:.2f}")
+    return table
+
+
 def _table(*columns: str) -> Table:
     table = Table(*columns, box=None, header_style="dim")
     for column in table.columns[1:]:
@@ -113,6 +130,7 @@ TABLES: dict[type, Callable[[Any, Schema, float], Table | str]] = {
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
     PartPrediction: _parts,
+    GraphPrediction: _graph,
 }
 """How the terminal shows each kind of prediction."""
 

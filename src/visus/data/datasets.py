@@ -30,10 +30,12 @@ from visus.data.readers import (
     shape_folder,
     shapenet_part,
     sop,
+    vg150,
     vignettes,
     vignettes3d,
     voc,
     voc_semantic,
+    vrd,
     yolo,
 )
 
@@ -53,6 +55,8 @@ DATASETS: dict[str, DatasetEntry] = {
     "camvid": camvid.ENTRY,
     "mask_folder": mask_folder.ENTRY,
     "object_masks": object_masks.ENTRY,
+    "vrd": vrd.ENTRY,
+    "vg150": vg150.ENTRY,
     "labelme": labelme.ENTRY,
     "pennfudan": pennfudan.ENTRY,
     "csv": csv.ENTRY,

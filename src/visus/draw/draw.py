@@ -10,6 +10,7 @@ from PIL import Image
 from visus.draw.canvas import Style, enlarged
 from visus.draw.classes import draw_class_prediction, draw_class_target
 from visus.draw.episodes import draw_episode_prediction, draw_episode_target
+from visus.draw.graphs import draw_scene_graph
 from visus.draw.inputs import picture_of, seen
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
 from visus.draw.labels import Labels
@@ -20,6 +21,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     EpisodeTarget,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -43,8 +45,8 @@ def draw(
     """Draws what is predicted or annotated on an image.
 
     Objects get masks, boxes, names and skeletons; pixels the colours of their classes and a legend; a class of the
-    whole image the most likely names with their probabilities, below it. An embedding has nothing to draw. Of a shape
-    a view is drawn on, of an episode its sheet.
+    whole image the most likely names with their probabilities, below it. A scene graph is drawn beside its objects. An
+    embedding has nothing to draw. Of a shape a view is drawn on, of an episode its sheet.
 
     Args:
         image: RGB pixels [3 h w]; or a `visus.clouds.PointCloud` or a `visus.types.Episode`, which ``shown.size``
@@ -94,5 +96,6 @@ DRAWINGS: dict[type, Callable[[Image.Image, Any, Schema, Style], Image.Image]] =
     EmbeddingPrediction: draw_nothing,
     EpisodePrediction: draw_episode_prediction,
     EpisodeTarget: draw_episode_target,
+    GraphPrediction: draw_scene_graph,
 }
 """How each kind of prediction and target is drawn on an enlarged image."""

@@ -21,6 +21,7 @@ from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     EpisodePrediction,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -120,5 +121,6 @@ JUDGED: dict[type, Callable[[Image.Image, Any, Any, Schema, Style], Image.Image]
     ClassPrediction: judge_nothing,
     EmbeddingPrediction: judge_nothing,
     EpisodePrediction: judge_episode,
+    GraphPrediction: judge_nothing,
 }
 """How each kind of prediction is drawn beside the truth, on an enlarged image."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from visus.metrics.objects import ObjectMetric
     from visus.metrics.ranking import image_quality
     from visus.metrics.retrieval import RetrievalMetric, precision_at_r, recall_at_k
+    from visus.metrics.scene_graph_matches import Protocol
+    from visus.metrics.scene_graphs import SceneGraphMetric
     from visus.metrics.semantic import SemanticMetric
     from visus.metrics.voc import VocMetric
 
@@ -41,6 +43,8 @@ _PUBLIC = {
     "RetrievalMetric": "visus.metrics.retrieval",
     "precision_at_r": "visus.metrics.retrieval",
     "recall_at_k": "visus.metrics.retrieval",
+    "Protocol": "visus.metrics.scene_graph_matches",
+    "SceneGraphMetric": "visus.metrics.scene_graphs",
     "SemanticMetric": "visus.metrics.semantic",
     "VocMetric": "visus.metrics.voc",
 }
@@ -56,7 +60,9 @@ __all__ = [
     "Metric",
     "ObjectMetric",
     "PerCategory",
+    "Protocol",
     "RetrievalMetric",
+    "SceneGraphMetric",
     "SemanticMetric",
     "VocMetric",
     "boundary_f1",

@@ -77,6 +77,11 @@ class Metric(torchmetrics.Metric):
     full_state_update = True  # the numbers of one batch cannot be merged into those of all
 
     @property
+    def given(self) -> bool:
+        """Whether predictions are made of what targets give, such as boxes: evaluation then shows the model targets."""
+        return False
+
+    @property
     def measures(self) -> Mapping[str, Measure]:
         """What each number of ``compute`` means, in the order in which they are shown."""
         raise NotImplementedError(f"{type(self).__name__} must say what its numbers mean")

@@ -11,6 +11,7 @@ from visus.metrics import (
     Metric,
     ObjectMetric,
     RetrievalMetric,
+    SceneGraphMetric,
     SemanticMetric,
     VocMetric,
 )
@@ -29,4 +30,5 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "reidentification": ReidentificationMetric,
     "shapes": ShapeMetric,
     "parts": PartMetric,
+    "scene_graphs": SceneGraphMetric,
 }

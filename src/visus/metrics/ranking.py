@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visus.metrics.confusion import class_iou
+from visus.metrics.scene_graph_matches import NEVER, Protocol, found_at, ranked
 from visus.metrics.semantic import pixel_confusion
 from visus.ops.boxes import box_area, box_iou
 from visus.ops.masks import mask_iou
@@ -25,6 +26,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     EpisodeTarget,
+    GraphPrediction,
     InstancePrediction,
     InstanceTarget,
     PartPrediction,
@@ -124,6 +126,13 @@ def part_quality(prediction: PartPrediction, target: PartTarget) -> float:
     return float((prediction.labels.cpu() == target.labels.cpu()).double().mean())
 
 
+def graph_quality(prediction: GraphPrediction, target: InstanceTarget) -> float | None:
+    """The share of the annotated relationships that are among the 20 best found; None where none is annotated."""
+    rows = ranked(prediction, constrained=True)[:20]
+    ranks = found_at(rows, prediction, target, Protocol())
+    return float((ranks < NEVER).double().mean()) if len(ranks) else None
+
+
 def no_quality(prediction: EmbeddingPrediction, target: ClassTarget) -> None:
     """An embedding alone is neither good nor bad: only its neighbours say."""
 
@@ -140,6 +149,7 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     EmbeddingPrediction: no_quality,
     EpisodePrediction: episode_quality,
     PartPrediction: part_quality,
+    GraphPrediction: graph_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
 
@@ -155,6 +165,7 @@ MEANINGS: dict[type, str] = {
     EmbeddingPrediction: "An embedding alone is neither good nor bad.",
     EpisodePrediction: "Quality: the share of the queries of a task that got their class.",
     PartPrediction: "Quality: the share of the points whose part is right.",
+    GraphPrediction: "Quality: the share of the annotated relationships among the 20 best that were found.",
 }
 """What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
 

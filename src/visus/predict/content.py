@@ -11,12 +11,15 @@ import torch
 from visus.errors import VisusError
 from visus.metrics.coco_format import prediction_to_coco
 from visus.names import counted
+from visus.ops.graphs import best_of_pairs
 from visus.ops.masks import rle_encode
+from visus.phrases.wording import attribute_names, caption, relationship_phrases
 from visus.types import (
     VOID,
     ClassPrediction,
     EmbeddingPrediction,
     EpisodePrediction,
+    GraphPrediction,
     InstancePrediction,
     PartPrediction,
     Schema,
@@ -27,10 +30,12 @@ from visus.types import (
 Record = dict[str, Any]
 
 _NAMED = 3  # so many classes are named in one line
+_MOST_RELATIONSHIPS = 100  # of an image, best first
+_CAPTION_SCORE = 0.5  # the least score of objects and predicates in a caption
 
 
 def content_of(prediction: Any, schema: Schema) -> Record:
-    """What was found in an image: ``objects``, ``classes`` (and ``box_xyxy``), ``embedding`` or ``parts``.
+    """What was found in an image: ``objects`` (and ``relationships``), ``classes`` (and ``box_xyxy``) and so on.
 
     Raises:
         NoRowError: a kind of prediction that `CONTENTS` does not know.
@@ -121,6 +126,23 @@ def _classes(prediction: ClassPrediction, schema: Schema) -> Record:
     return {"classes": classes, "box_xyxy": [round(v, 2) for v in prediction.box_xyxy.tolist()]}
 
 
+def _graph(prediction: GraphPrediction, schema: Schema) -> Record:
+    """Objects with attributes, the best relationship of each pair by the places of its objects, and a caption."""
+    objects = _objects(prediction.objects, schema)["objects"]
+    attributes = [attribute_names(prediction, schema, place) for place in range(len(prediction))]
+    rows, scores = prediction.relationships, prediction.relationship_scores
+    places = best_of_pairs(rows, scores, len(prediction))[:_MOST_RELATIONSHIPS]
+    named = zip(rows[places].tolist(), scores[places].tolist(), strict=True)
+    return {
+        "objects": [{**found, "attributes": names} for found, names in zip(objects, attributes, strict=True)],
+        "relationships": [
+            {"subject": subject, "predicate": schema.predicates[number], "object": object_, "score": round(score, 6)}
+            for (subject, number, object_), score in named
+        ],
+        "caption": caption(prediction, schema, min_score=_CAPTION_SCORE),
+    }
+
+
 def _embedding(prediction: EmbeddingPrediction, schema: Schema) -> Record:
     return {"embedding": [round(value, 6) for value in prediction.embedding.tolist()]}
 
@@ -179,6 +201,12 @@ def _part_words(prediction: PartPrediction, schema: Schema, min_score: float) ->
     return f"{named}, and {len(shares) - _NAMED} more" if len(shares) > _NAMED else named
 
 
+def _graph_words(prediction: GraphPrediction, schema: Schema, min_score: float) -> str:
+    phrases = relationship_phrases(prediction, schema, min_score=min_score)
+    more = f", and {len(phrases) - _NAMED} more" if len(phrases) > _NAMED else ""
+    return ", ".join(phrases[:_NAMED]) + more or _object_words(prediction.objects, schema, min_score)
+
+
 CONTENTS: dict[type, Callable[[Any, Schema], Record]] = {
     InstancePrediction: _objects,
     ClassPrediction: _classes,
@@ -186,6 +214,7 @@ CONTENTS: dict[type, Callable[[Any, Schema], Record]] = {
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
     PartPrediction: _parts,
+    GraphPrediction: _graph,
 }
 """What each kind of prediction says of an image."""
 
@@ -196,6 +225,7 @@ COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
     EmbeddingPrediction: _no_records,
     EpisodePrediction: _no_records,
     PartPrediction: _no_records,
+    GraphPrediction: lambda prediction, schema, image_id: prediction_to_coco(prediction.objects, image_id, schema),
 }
 """How COCO writes each kind of prediction."""
 
@@ -206,5 +236,6 @@ IN_WORDS: dict[type, Callable[[Any, Schema, float], str]] = {
     EmbeddingPrediction: lambda prediction, _, __: f"an embedding of {len(prediction.embedding)} dimensions",
     EpisodePrediction: lambda prediction, _, __: f"the classes of {counted(len(prediction), 'images')}",
     PartPrediction: _part_words,
+    GraphPrediction: _graph_words,
 }
 """Each kind of prediction in a few words."""

@@ -23,6 +23,7 @@ from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     EpisodePrediction,
+    GraphPrediction,
     ImageBatch,
     InstancePrediction,
     PartPrediction,
@@ -304,6 +305,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     EmbeddingPrediction: _whole,
     EpisodePrediction: _whole,
     PartPrediction: _whole,
+    GraphPrediction: lambda prediction, min_score: prediction[prediction.scores >= min_score],
 }
 """What a least score leaves of each kind of prediction."""
 

@@ -2,8 +2,8 @@
 
 ``predictions.json`` is a list. Of objects it is COCO's results format, with every object that the model reported. Of
 other problems it has an entry for each image: its classes with their probabilities, and a box where one is found; or
-the share of each class of pixels and the file of its mask; or its embedding. ``images.json`` says which image each
-number means, and names the categories and whatever went wrong.
+the share of each class of pixels and the file of its mask; or its embedding; or its scene graph and
+a caption. ``images.json`` says which image each number means, and names the categories and whatever went wrong.
 
 A mask is a PNG whose pixels are labels, the positions in the list of categories, with the colours of the drawings as
 its palette.
@@ -34,6 +34,7 @@ from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     EpisodePrediction,
+    GraphPrediction,
     InstancePrediction,
     PartPrediction,
     Schema,
@@ -172,6 +173,7 @@ ENTRIES: dict[type, Callable[[ResultFolder, Result, int], list[Record]]] = {
     EmbeddingPrediction: image_entry,
     EpisodePrediction: image_entry,
     PartPrediction: image_entry,
+    GraphPrediction: image_entry,
 }
 """What predictions.json holds of an image, by the kind of prediction."""
 
@@ -182,6 +184,7 @@ DRAWN: dict[type, bool] = {
     EmbeddingPrediction: False,
     EpisodePrediction: True,
     PartPrediction: True,
+    GraphPrediction: True,
 }
 """Whether there is something to draw on the image; else a drawing would be a copy of it."""
 

@@ -14,6 +14,7 @@ from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     EpisodePrediction,
+    GraphPrediction,
     InstancePrediction,
     PartPrediction,
     Schema,
@@ -100,5 +101,6 @@ CONVERSIONS: dict[type, Callable[[Any, Any, Schema], Any]] = {
     EmbeddingPrediction: _embedding,
     EpisodePrediction: _episode,
     PartPrediction: _parts,
+    GraphPrediction: lambda package, prediction, schema: _objects(package, prediction.objects, schema),
 }
 """What becomes of each kind of prediction."""

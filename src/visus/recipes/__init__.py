@@ -10,6 +10,13 @@ from visus.recipes.classification import classifier_lite0, classifier_vignettes,
 from visus.recipes.meta_learning import META_LEARNING
 from visus.recipes.metric_learning import METRIC_LEARNING
 from visus.recipes.one_stage import fasterrcnn_bccd, fcos_vignettes, ssd300_vgg16, ssd_bccd, ssd_vignettes
+from visus.recipes.scene_graphs import (
+    freq_overlap_vignettes,
+    freq_vignettes,
+    imp_vignettes,
+    motifs_vignettes,
+    vtranse_vignettes,
+)
 from visus.recipes.segmentation import (
     deeplabv3_camvid,
     deeplabv3_lite0,
@@ -66,6 +73,13 @@ BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
         "maskrcnn_pennfudan": maskrcnn_pennfudan,
         "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
         "keypointrcnn_resnet50_fpn": keypointrcnn_resnet50_fpn,
+    },
+    "scene graphs: objects, attributes and relationships": {
+        "motifs_vignettes": motifs_vignettes,
+        "vtranse_vignettes": vtranse_vignettes,
+        "imp_vignettes": imp_vignettes,
+        "freq_vignettes": freq_vignettes,
+        "freq_overlap_vignettes": freq_overlap_vignettes,
     },
     "segmentation: the class of every pixel": {
         "deeplabv3_lite0": deeplabv3_lite0,

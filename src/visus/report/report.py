@@ -15,6 +15,7 @@ from visus.metrics.metric import ConfusionMatrix, Measure, PerCategory
 from visus.metrics.object_confusion import ObjectConfusion
 from visus.metrics.ranking import quality_meaning
 from visus.metrics.retrieval import Embedded
+from visus.metrics.scene_graphs import Conventions
 from visus.metrics.score_curves import ScoreCurves
 from visus.names import counted
 from visus.report.batch import batch_html
@@ -203,12 +204,17 @@ def _confusion_of_objects(detail: ObjectConfusion, title: str, schema: Schema, r
     return [confusion_section(detail, schema.categories)]
 
 
+def _conventions(detail: Conventions, title: str, schema: Schema, results: Results) -> list[Section]:
+    return [("Conventions", f"<p>{escape(detail.text)}</p>", "")]
+
+
 SECTIONS: dict[type, Callable[[Any, str, Schema, Results], list[Section]]] = {
     PerCategory: _categories,
     ConfusionMatrix: _confusion,
     Embedded: _retrieval,
     ScoreCurves: _curves_of_scores,
     ObjectConfusion: _confusion_of_objects,
+    Conventions: _conventions,
 }
 """What the report shows of each kind of detail of a metric: heading, safe HTML and a note."""
 

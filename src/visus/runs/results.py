@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from visus.metrics.metric import LOSS, ConfusionMatrix, Measure, PerCategory, headlines
 from visus.metrics.object_confusion import ObjectConfusion
 from visus.metrics.retrieval import Embedded
+from visus.metrics.scene_graphs import Conventions
 from visus.metrics.score_curves import ScoreCurves
 from visus.names import counted
 from visus.runs.feed import val_loader
@@ -126,7 +127,7 @@ def measure_weights(
         qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
         measures, found = {**examined.measures, **measures}, examined.details()
         details = [one for one in details if type(one) not in map(type, found)] + found
-    examples = _examples(model, dataset, qualities, device, precision)
+    examples = _examples(model, dataset, qualities, device, precision, given=metric.given)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
 
@@ -138,14 +139,20 @@ def _usual_device(recipe: Recipe) -> str:
 
 
 def _examples(
-    model: nn.Module, dataset: SampleDataset, qualities: Mapping[int, float | None], device: str, precision: str
+    model: nn.Module,
+    dataset: SampleDataset,
+    qualities: Mapping[int, float | None],
+    device: str,
+    precision: str,
+    *,
+    given: bool,
 ) -> list[Example]:
     """Some of the images that the model does best and worst on, looked at once more."""
     from visus.training.evaluation import extremes, predict_samples
 
     chosen = extremes(qualities, _EXTREMES)
     samples = [dataset[image.index] for image in chosen]
-    predictions = predict_samples(model, samples, device=device, precision=precision)
+    predictions = predict_samples(model, samples, device=device, precision=precision, given=given)
     return list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
 
 
@@ -189,6 +196,9 @@ def write_results(
     file = folder.path / f"metrics{ending}.json"
     folder.write_metrics(values, file)
     print_metrics(measured, console)
+    for detail in measured.details:
+        if type(detail) is Conventions:
+            console.print(detail.text, highlight=False, markup=False)
     _tell_threshold(measured, console, chosen=not part)
     failures: list[str] = []
     background = _background(folder, recipe, measured, splits, batch, best_epoch, failures)
@@ -338,5 +348,6 @@ DETAILS: dict[type, Callable[[Any], dict[str, object]]] = {
     Embedded: lambda detail: {},
     ScoreCurves: _at_threshold,
     ObjectConfusion: _matrix,
+    Conventions: lambda detail: {"conventions": detail.text},
 }
 """What metrics.json holds of each kind of detail of a metric."""

@@ -39,14 +39,24 @@ def extremes(qualities: Mapping[int, float | None], keep: int) -> list[Ranked]:
 
 
 def predict_samples(
-    model: nn.Module, samples: Sequence[Sample], *, device: torch.device | str = "cpu", precision: str = "32"
+    model: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "32",
+    given: bool = False,
 ) -> list[Prediction]:
-    """The prediction of each sample, one at a time: what `measure` saw of them, but for the padding of its batches."""
+    """The prediction of each sample, one at a time: what `measure` saw of them, but for the padding of its batches.
+
+    ``given`` shows the model the targets, as `visus.metrics.metric.Metric.given` says.
+    """
     network: Any = model.to(device).eval()
     found: list[Prediction] = []
     for sample in samples:
         inputs = network.transform.batch([sample.input]).to(torch.device(device))
-        found += [prediction.to("cpu") for prediction in predict_batch(network, inputs, precision=precision)[1]]
+        targets = [sample.target.to(device)] if given else None
+        _, predictions = predict_batch(network, inputs, targets, precision=precision)
+        found += [prediction.to("cpu") for prediction in predictions]
     return found
 
 
@@ -83,7 +93,9 @@ def measure(
         one.reset()
     sampler: Any = loader.batch_sampler
     for places, batch in zip(sampler, loader, strict=True):
-        _, found = predict_batch(network, batch.inputs.to(device, non_blocking=True), precision=precision)
+        inputs = batch.inputs.to(device, non_blocking=True)
+        targets = [target.to(device) for target in batch.targets] if metric.given else None
+        _, found = predict_batch(network, inputs, targets, precision=precision)
         predictions = [prediction.to("cpu") for prediction in found]
         for one in metrics:
             one.update(predictions, batch)
