@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from contracts.fakes import POINTS, a_ball
+from contracts.model_inputs import ANY_SIZES, in_own_frames, inputs_of, looked_at, targets_of
 from visus import catalog
 from visus.clouds import PointCloud
 from visus.nn.model import InputTransform, Model, predict_batch
@@ -20,23 +20,16 @@ from visus.nn.weights import load_state, read_weights, save_weights
 from visus.systems.detection.roi_heads import RoIHeads
 from visus.training.recipe import Recipe
 from visus.types import (
-    VOID,
     ClassPrediction,
-    ClassTarget,
     EmbeddingPrediction,
     Episode,
     EpisodePrediction,
-    EpisodeTarget,
     GraphPrediction,
-    ImageBatch,
     InstancePrediction,
-    InstanceTarget,
     Keypoints,
     PartPrediction,
-    PartTarget,
     Schema,
     SemanticPrediction,
-    SemanticTarget,
     row,
 )
 
@@ -61,7 +54,6 @@ LARGE = {
     "deeplabv3_resnet101",
     "mvcnn_vgg16",
 }
-SIZES = [(64, 96), (64, 64)]
 
 
 def build(name: str) -> torch.nn.Module:
@@ -79,151 +71,6 @@ def build(name: str) -> torch.nn.Module:
 def criterion_of(name: str, model: torch.nn.Module) -> Any:
     loss = "contrastive" if name.startswith("descriptor") else ""
     return catalog.problem_of(name).criterion(model, Recipe(name=name, model=name, loss=loss), SCHEMA)
-
-
-def looked_at(name: str) -> type:
-    """The kind of input that a model looks at."""
-    return catalog.problem_of(name).inputs[0]
-
-
-def inputs_of(name: str, model: Any) -> Any:
-    """Two inputs as a model takes them."""
-    return INPUTS[looked_at(name)](model)
-
-
-def clouds(model: Any) -> Any:
-    """Two balls of points."""
-    return model.transform.batch([a_ball(POINTS[0]), squeezed(a_ball(POINTS[0]))])
-
-
-def squeezed(cloud: PointCloud) -> PointCloud:
-    return PointCloud(cloud.points * torch.tensor([1.0, 0.4, 0.7]), cloud.normals)
-
-
-def images() -> ImageBatch:
-    pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
-    pixels[1, :, :, 64:] = 0
-    return ImageBatch(pixels, torch.tensor(SIZES))
-
-
-def in_own_frames(inputs: Any) -> Any:
-    """The same inputs, of which images were of another size before."""
-    return replace(inputs, originals=((128, 192), (32, 32))) if type(inputs) is ImageBatch else inputs
-
-
-def tasks(side: int = 28) -> list[Episode]:
-    """Two tasks of five classes, an image and two queries of each."""
-    generator = torch.Generator().manual_seed(1)
-    grey = torch.randint(0, 256, (2, 15, 1, side, side), generator=generator, dtype=torch.uint8)
-    return [Episode(tuple(some[:5]), torch.arange(5), tuple(some[5:])) for some in grey.expand(-1, -1, 3, -1, -1)]
-
-
-INPUTS: dict[type, Callable[[Any], Any]] = {
-    Tensor: lambda model: images(),
-    PointCloud: clouds,
-    Episode: lambda model: model.transform.batch(tasks()),
-}
-"""What a model is given, by the kind of input that it looks at."""
-
-
-def episode_targets(empty: bool, times: int) -> list[EpisodeTarget]:
-    """A task always has classes, and its targets know nothing of the size of its images."""
-    labels = torch.arange(5).repeat(2)
-    return [EpisodeTarget(labels, torch.arange(5), (140 * times, 84 * times), image_id=i) for i in range(2)]
-
-
-def targets_of(name: str, *, empty: bool = False, times: int = 1) -> list[Any]:
-    """What the problem of a model learns from; ``empty``: images in which there is nothing to learn."""
-    problem = catalog.problem_of(name)
-    kinds = problem.inputs[0], problem.targets[0]
-    make = pair_of_classes if problem.unseen_classes and kinds == (Tensor, ClassTarget) else TARGETS[kinds]
-    return make(empty, times)
-
-
-def class_of_shapes(empty: bool, times: int) -> list[ClassTarget]:
-    """A shape always has a class."""
-    return [ClassTarget(torch.tensor(label), POINTS, image_id=label) for label in (0, 1)]
-
-
-def parts_of_shapes(empty: bool, times: int) -> list[PartTarget]:
-    """The parts of a shape of each of two categories; there is no shape without."""
-    parts = torch.arange(POINTS[0])
-    return [PartTarget(parts % 2, torch.tensor(0), POINTS, 0), PartTarget(0 * parts + 2, torch.tensor(1), POINTS, 1)]
-
-
-def objects_of_each(empty: bool, times: int) -> list[InstanceTarget]:
-    return [scaled(objects(0 if empty else count, size), times) for count, size in zip((2, 1), SIZES, strict=True)]
-
-
-def pixels_of_each(empty: bool, times: int) -> list[SemanticTarget]:
-    sizes = [(height * times, width * times) for height, width in SIZES]
-    return [SemanticTarget(painted(size, empty), size, image_id=i) for i, size in enumerate(sizes)]
-
-
-def class_of_each(empty: bool, times: int) -> list[ClassTarget]:
-    box = None if empty else torch.tensor([10.0, 10.0, 40.0, 50.0]) * times
-    return [replace(target, label=torch.tensor(2), box_xyxy=box) for target in pair_of_classes(False, times)]
-
-
-def pair_of_classes(empty: bool, times: int) -> list[ClassTarget]:
-    """Two images of one class; ``empty``: without any positive pair."""
-    labels = (0, 1) if empty else (2, 2)
-    return [
-        ClassTarget(torch.tensor(label), (height * times, width * times), image_id=i)
-        for i, (label, (height, width)) in enumerate(zip(labels, SIZES, strict=True))
-    ]
-
-
-TARGETS: dict[tuple[type, type], Callable[[bool, int], list[Any]]] = {
-    (Tensor, InstanceTarget): objects_of_each,
-    (Tensor, SemanticTarget): pixels_of_each,
-    (Tensor, ClassTarget): class_of_each,
-    (Episode, EpisodeTarget): episode_targets,
-    (PointCloud, ClassTarget): class_of_shapes,
-    (PointCloud, PartTarget): parts_of_shapes,
-}
-"""What is learned from two inputs, by the kinds of input and target."""
-
-
-def painted(size: tuple[int, int], empty: bool) -> torch.Tensor:
-    labels = torch.full(size, VOID if empty else 0, dtype=torch.uint8)
-    if not empty:
-        labels[size[0] // 4 : size[0] // 2] = 1
-        labels[:, : size[1] // 4] = 2
-    return labels
-
-
-def objects(count: int, size: tuple[int, int]) -> InstanceTarget:
-    generator = torch.Generator().manual_seed(count)
-    corner = torch.rand(count, 2, generator=generator) * 30
-    boxes = torch.cat([corner, corner + 10 + 20 * torch.rand(count, 2, generator=generator)], 1)
-    masks = torch.zeros(count, *size, dtype=torch.bool)
-    for mask, box in zip(masks, boxes.int().tolist(), strict=True):
-        mask[box[1] : box[3], box[0] : box[2]] = True
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    keypoints = torch.cat([middle, torch.full((count, 1), 2.0)], 1)[:, None].repeat(1, 2, 1)
-    return InstanceTarget(
-        boxes_xyxy=boxes,
-        labels=torch.arange(count) % 3,
-        areas=masks.flatten(1).sum(1).float(),
-        is_crowd=torch.zeros(count, dtype=torch.bool),
-        size=size,
-        masks=masks,
-        keypoints_xyv=keypoints,
-        attributes=torch.arange(2) == torch.arange(count)[:, None] % 2,
-        relationships=torch.tensor([[0, 1, 1]])[: count // 2],
-    )
-
-
-def scaled(one: InstanceTarget, times: int) -> InstanceTarget:
-    return replace(
-        one,
-        boxes_xyxy=one.boxes_xyxy * times,
-        areas=one.areas * times**2,
-        size=(one.size[0] * times, one.size[1] * times),
-        masks=one.masks.repeat_interleave(times, 1).repeat_interleave(times, 2),
-        keypoints_xyv=one.keypoints_xyv * torch.tensor([times, times, 1.0]),
-    )
 
 
 def names() -> list[Any]:
@@ -348,33 +195,6 @@ def test_models_have_what_every_problem_uses_and_are_called_alike(model: torch.n
     _, targets = inspect.signature(model.forward).parameters.values()
     assert (targets.name, targets.default) == ("targets", None)
     assert list(inspect.signature(model.postprocess).parameters) == ["outputs", "sizes"]
-
-
-def images_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
-    """Images, and their frames."""
-    generator, sizes = torch.Generator().manual_seed(2), [(70, 50), (40, 90), (64, 64)]
-    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes], sizes
-
-
-def clouds_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
-    """Clouds; where parts are told of every point, all of one length."""
-    whole = getattr(model.transform, "whole", False)
-    sizes = [(70,), (70,), (70,)] if whole else [(70,), (20,), (64,)]
-    return [a_ball(size[0]) for size in sizes], sizes
-
-
-def tasks_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
-    """Tasks, whose images have one size in each."""
-    given = [tasks(side)[0] for side in (28, 20, 40)]
-    return given, [task.size for task in given]
-
-
-ANY_SIZES: dict[type, Callable[[Any], tuple[list[Any], list[Any]]]] = {
-    Tensor: images_of_any_sizes,
-    PointCloud: clouds_of_any_sizes,
-    Episode: tasks_of_any_sizes,
-}
-"""Three inputs of different sizes with their frames, by the kind of input."""
 
 
 def test_inputs_of_any_sizes_get_predictions_in_their_own_frames(name: str, model: torch.nn.Module) -> None:

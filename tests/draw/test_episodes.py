@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from visus.draw.episodes import RIGHT, WRONG, picture_of, sheet_of
+from visus.draw.episodes import RIGHT, WRONG, sheet_of
+from visus.draw.inputs import picture_of
 from visus.draw.judged import draw_judged
 from visus.types import Episode, EpisodePrediction, EpisodeTarget, NoRowError, Schema
 
@@ -41,5 +42,5 @@ def test_frames_say_which_queries_got_their_class() -> None:
 
 
 def test_an_unknown_kind_of_input_is_refused() -> None:
-    with pytest.raises(NoRowError, match="knows no str; it knows Tensor, Episode"):
+    with pytest.raises(NoRowError, match="knows no str; it knows Tensor, PointCloud, Episode"):
         picture_of("photo.jpg")
