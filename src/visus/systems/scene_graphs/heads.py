@@ -66,7 +66,7 @@ class UnionFeatures(nn.Module):
         heads: RoIHeads,
     ) -> Float[Tensor, "p hidden"]:
         """A vector for each pair; of many pairs, some after the others."""
-        parts = pairs.split(_AT_ONCE) if len(pairs) else (pairs,)
+        parts = torch.split(pairs, _AT_ONCE) if len(pairs) else (pairs,)
         return torch.cat([self._some(features, boxes, shares, images, part, heads) for part in parts])
 
     def _some(

@@ -76,6 +76,6 @@ class Context(nn.Module):
         order = centres.argsort(stable=True)
         order = order[objects.image_index[order].argsort(stable=True)]
         lengths = torch.unique_consecutive(objects.image_index[order], return_counts=True)[1].tolist()
-        packed: PackedSequence = pack_sequence(torch.split(vectors[order], lengths), enforce_sorted=False)
+        packed: PackedSequence = pack_sequence(list(torch.split(vectors[order], lengths)), enforce_sorted=False)
         read = torch.cat(unpack_sequence(self.lstm(packed)[0]))
         return torch.zeros_like(read).index_copy(0, order, read)
