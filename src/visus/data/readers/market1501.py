@@ -19,6 +19,7 @@ from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
 from visus.data.errors import DatasetNotFoundError
 from visus.data.files.suffixes import SUFFIXES
+from visus.data.files.walk import visible
 from visus.data.records.class_splits import LabelledDataset, open_class_split
 from visus.data.records.fake_images import save_class
 from visus.data.records.image_records import Complain, ImageRecord, ListedImages, images_of, refuse
@@ -47,7 +48,7 @@ def _read(root: Path, train: bool | None = None, complain: Complain = refuse) ->
     for folder, asks in _PARTS.items():
         if train is not None and train != (asks is None):
             continue
-        paths = sorted(path for path in (root / folder).iterdir() if path.suffix.lower() in SUFFIXES)
+        paths = [path for path in visible(root / folder) if path.suffix.lower() in SUFFIXES]
         for number, path in enumerate(paths, 1):
             found = _FORM.fullmatch(path.stem)
             if found is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def open_modelnet10_voxels(root: Path, split: str, *, for_training: bool = False
     try:
         with np.load(file, allow_pickle=False) as content:
             packed, labels = content[f"X_{part}"], torch.from_numpy(content[f"y_{part}"].astype(np.int64))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise AnnotationError(f"{file}: no file of packed grids ({' '.join(str(error).split())[:80]})") from error
     if len(packed) != len(labels) or bool(((labels < 0) | (labels >= len(CATEGORIES))).any()):
         raise AnnotationError(f"{file}: {len(packed)} grids with {len(labels)} labels, of {len(CATEGORIES)} classes")
