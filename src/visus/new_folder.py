@@ -55,6 +55,21 @@ def take_folder(wanted: Path, *, numbered: bool = False) -> Path:
     raise FolderTakenError(f"{wanted}: {what}, and nothing is written over; name a new or an empty folder")
 
 
+def refuse_other_folder(run: Path) -> None:
+    """Refuses a folder for a table that holds something else: the data, or whatever else would be written over.
+
+    Args:
+        run: the folder; one with ``rows`` or ``table.json`` is that of a table, which goes on.
+
+    Raises:
+        FolderTakenError: it does.
+    """
+    ours = (run / "rows").is_dir() or (run / "table.json").is_file()
+    if run.exists() and not ours:
+        with new_folder(run):
+            pass
+
+
 def release_folder(path: Path) -> None:
     """Ends the claim of `take_folder`, once what was written keeps others away."""
     with suppress(OSError):

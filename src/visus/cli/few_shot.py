@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from visus.new_folder import refuse_other_folder
+
 
 @dataclass(frozen=True)
 class FewShotArguments:
@@ -40,7 +42,6 @@ class FewShotArguments:
 def main(argv: list[str]) -> int:
     """Runs ``visus reproduce few-shot``."""
     arguments = tyro.cli(FewShotArguments, args=argv, prog="visus reproduce few-shot")
-    from visus.cli.reproduce import refuse_other_folder
     from visus.names import find
     from visus.recipes.few_shot_table import FewShotSetting, few_shot_table
     from visus.runs.few_shot import Numbers, measure_few_shot, show_few_shot_table, write_few_shot_table

@@ -14,7 +14,7 @@ import tyro
 from visus.cli.few_shot import main as few_shot
 from visus.cli.reproduce_shapes import main as modelnet10
 from visus.errors import VisusError
-from visus.new_folder import new_folder
+from visus.new_folder import refuse_other_folder
 from visus.recipes.metric_table import PoolingName
 
 if TYPE_CHECKING:
@@ -104,18 +104,6 @@ def _metric_learning(argv: list[str]) -> int:
         return exit_status(stop.number)
     write_table(arguments.run, frozen | rows, results, about, show=True)
     return 0
-
-
-def refuse_other_folder(run: Path) -> None:
-    """Refuses a folder that holds something else than a table: the data, or whatever else would be written over.
-
-    Raises:
-        FolderTakenError: it does.
-    """
-    ours = (run / "rows").is_dir() or (run / "table.json").is_file()
-    if run.exists() and not ours:
-        with new_folder(run):
-            pass
 
 
 def _check_seeds(arguments: MetricLearningArguments) -> None:

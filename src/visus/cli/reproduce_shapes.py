@@ -11,6 +11,7 @@ import tyro
 
 from visus.errors import VisusError
 from visus.names import find
+from visus.new_folder import refuse_other_folder
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
     arguments = tyro.cli(ModelNetArguments, args=argv, prog="visus reproduce modelnet10")
     if arguments.minutes <= 0:
         raise VisusError(f"--minutes must be above 0, not {arguments.minutes:g}")
+    refuse_other_folder(arguments.run)
     from visus.recipes.shape_table import SHAPE_ROWS
     from visus.runs.reproduce_shapes import measure_shapes, write_shapes
 
