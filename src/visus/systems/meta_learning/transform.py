@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
@@ -56,7 +57,7 @@ class EpisodeTransform(nn.Module):
         shares = pixels.to(self.mean.dtype) / 255
         return 1 - shares[:, :, :1] if self.channels == GREY else (shares - self.mean) / self.std
 
-    def batch(self, inputs: Sequence[Episode]) -> EpisodeBatch:
+        """Episodes in one batch.
         """Episodes in one batch.
 
         Raises:
