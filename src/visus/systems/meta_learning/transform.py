@@ -57,8 +57,11 @@ class EpisodeTransform(nn.Module):
         shares = pixels.to(self.mean.dtype) / 255
         return 1 - shares[:, :, :1] if self.channels == GREY else (shares - self.mean) / self.std
 
+    def batch(self, inputs: Sequence[Any]) -> EpisodeBatch:
         """Episodes in one batch.
-        """Episodes in one batch.
+
+        Args:
+            inputs: episodes; anything else is refused.
 
         Raises:
             EpisodeError: inputs that are no episodes.
