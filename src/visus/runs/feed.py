@@ -136,7 +136,7 @@ def check_recipe(
         if field.name not in (*read, "options") and getattr(asked, field.name) != field.default
     ]
     if unread:
-        known = ", ".join(field.name for field in fields(AugmentRecipe) if field.name in read - {"kind"})
+        known = ", ".join(field.name for field in fields(AugmentRecipe) if field.name in read - {"kind"}) or "nothing"
         raise RecipeError(
             f"data.augment.{unread[0]} is not used: {recipe.model} with data.augment.kind {asked.kind!r} reads {known}"
         )
