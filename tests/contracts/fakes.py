@@ -64,6 +64,9 @@ SMALL = {
     "hidden": 16,
     "points": 64,
     "views": 2,
+    "width": 16,
+    "inner_steps": 2,
+    "test_steps": 3,
 }
 """Arguments that make a model small, complete and offline, of builders that have them."""
 
