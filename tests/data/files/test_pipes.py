@@ -21,7 +21,7 @@ from visus.data.files.images import image_size, read_image
 from visus.data.files.label_maps import read_values
 from visus.data.recognise import find_dataset
 from visus.errors import VisusError
-from visus.predict.items import Reading, items_of
+from visus.predict.items import Item, Reading, items_of
 from visus.recipes import for_folder
 
 NAMES = sorted(name for name, entry in DATASETS.items() if entry.write_fake)
@@ -41,6 +41,11 @@ def within_seconds(work: Callable[[], None]) -> str:
     return "badly" if process.exitcode else "well"
 
 
+def read_or_refused(item: Item) -> None:
+    with suppress(VisusError):
+        item.read()
+
+
 def use(name: str, root: Path) -> None:
     """Everything that is done with a data set: all of it may be refused, nothing may wait."""
     warnings.simplefilter("ignore")
@@ -51,7 +56,7 @@ def use(name: str, root: Path) -> None:
         lambda: check_folder(root, dataset=name),
         lambda: [sample for split in ("train", "val", "test") for sample in DATASETS[name].open(root, split)],
         lambda: convert(root, root.parent / "converted", to="voc" if name != "voc" else "coco"),
-        *(item.read for item in items_of(root, Reading())),
+        lambda: [read_or_refused(item) for item in items_of(root, Reading())],
         lambda: list(items_of(root / "x.csv", Reading())),
         lambda: [item.read() for item in items_of(root / "x.png", Reading())],
     ):

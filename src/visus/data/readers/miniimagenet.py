@@ -16,6 +16,7 @@ from visus.data.check.records import Problem
 from visus.data.check.report import CheckReport
 from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError
+from visus.data.files.content import read_head
 from visus.data.files.listed_files import read_text
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.records.fake_images import save_class
@@ -79,10 +80,7 @@ def _shared(root: Path, one: str, other: str) -> list[str]:
 
 def recognise_miniimagenet(root: Path) -> bool:
     """Whether a folder has a list for training with the columns of this layout and no others."""
-    try:
-        first = (root / "train.csv").open(encoding="utf-8").readline(64)
-    except (OSError, UnicodeDecodeError):
-        return False
+    first = read_head(root / "train.csv", 64).decode(errors="replace").partition("\n")[0]
     return [cell.strip().lower() for cell in first.split(",")] == _COLUMNS
 
 

@@ -7,6 +7,8 @@ makes the cells again. Grids without a cell are left out. The splits are those o
 
 from __future__ import annotations
 
+import io
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import torch
 from visus.clouds import PointCloud
 from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError, ShapeError
+from visus.data.files.content import read_content
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.records.held_out import held_out
 from visus.data.records.shapes import LabelledShapes, check_shapes
@@ -40,9 +43,9 @@ def open_modelnet10_voxels(root: Path, split: str, *, for_training: bool = False
         raise DatasetNotFoundError(f"{root}: no {FILE}")
     part = "test" if split == "test" else "train"
     try:
-        with np.load(file, allow_pickle=False) as content:
+        with np.load(io.BytesIO(read_content(file, AnnotationError)), allow_pickle=False) as content:
             packed, labels = content[f"X_{part}"], torch.from_numpy(content[f"y_{part}"].astype(np.int64))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, NotImplementedError, zlib.error) as error:
         raise AnnotationError(f"{file}: no file of packed grids ({' '.join(str(error).split())[:80]})") from error
     if len(packed) != len(labels) or bool(((labels < 0) | (labels >= len(CATEGORIES))).any()):
         raise AnnotationError(f"{file}: {len(packed)} grids with {len(labels)} labels, of {len(CATEGORIES)} classes")

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ import torch
 from visus.clouds import PointCloud
 from visus.data.entry import DatasetEntry
 from visus.data.errors import AnnotationError, DatasetNotFoundError, ShapeError
+from visus.data.files.content import read_content
 from visus.data.files.listed_files import read_lines
 from visus.data.files.splits import SPLITS, check_split
 from visus.data.records.held_out import held_out
@@ -69,7 +71,7 @@ def _files(root: Path, part: str) -> Iterator[tuple[Path, Any, Any]]:
     for line in read_lines(root / _LIST.format(part)):
         path = root / PurePosixPath(line).name
         try:
-            with h5py.File(path, "r") as file:
+            with h5py.File(io.BytesIO(read_content(path, AnnotationError)), "r") as file:
                 clouds, labels = file["data"][:].astype(np.float32), file["label"][:].astype(np.int64).reshape(-1)
         except (OSError, KeyError, ValueError) as error:
             raise AnnotationError(

@@ -130,7 +130,7 @@ class OmniglotImages(Dataset[Sample]):
         if not inner:
             return read_content(self.root / name, ImageError)
         if part not in self._archives:  # of its own in each process: they share no place in a file
-            self._archives[part] = zipfile.ZipFile(io.BytesIO((self.root / f"{part}.zip").read_bytes()))
+            self._archives[part] = zipfile.ZipFile(io.BytesIO(read_content(self.root / f"{part}.zip", ImageError)))
         return self._archives[part].read(inner)
 
 

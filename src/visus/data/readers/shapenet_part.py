@@ -132,7 +132,7 @@ def open_shapenet_part(root: Path, split: str, *, for_training: bool = False) ->
         raise AnnotationError(f"{root / _CATEGORIES}: {' '.join(unknown[0])!r} is no category of ShapeNet part")
     categories = {synset: name for name, synset in rows}
     try:
-        listed = [PurePosixPath(name).parts[-2:] for name in json.loads(lists.read_bytes())]
+        listed = [PurePosixPath(name).parts[-2:] for name in json.loads(read_content(lists, AnnotationError))]
         names = ["/".join(parts) for parts in listed if parts[0] in categories]
     except (ValueError, TypeError, IndexError) as error:
         raise AnnotationError(f"{lists}: no JSON list of shapes ({' '.join(str(error).split())[:60]})") from error
