@@ -17,13 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import torch
-from interleaved import commit, cpu
+from interleaved import commit, cpu, said
 
 from visus.galleries import Gallery
 from visus.galleries.entry import NewEntry
@@ -38,7 +39,7 @@ WANTED = 0.95
 class Given:
     """Stands for a network: the vectors are there already."""
 
-    name, fingerprint = "given", "0" * 64
+    name, fingerprint, parts = "given", "0" * 64, None
 
     def describe(self, images: Sequence[torch.Tensor]) -> np.ndarray:
         """Nothing that is used."""
@@ -96,6 +97,7 @@ def ratios_of(seconds: dict[str, float]) -> dict[str, float]:
         ("1 % by a filter / all", "gallery, 1 % by a filter", "gallery"),
         ("99 % by a filter / all", "gallery, 99 % by a filter", "gallery"),
         ("gallery / faiss HNSW", "gallery", "faiss HNSW"),
+        ("gallery / turbovec", "gallery", "turbovec"),
     )
     return {
         f"{name}: {what}": round(seconds[f"{name}: {one}"] / seconds[f"{name}: {other}"], 3)
@@ -119,7 +121,24 @@ def hnsw_of(rows: np.ndarray, queries: np.ndarray, right: torch.Tensor) -> tuple
     return index, {"build seconds": round(seconds, 1), "efSearch": index.hnsw.efSearch, "recall@10": round(recall, 4)}
 
 
-def cases_of(gallery: Gallery, flat: Any, hnsw: Any, queries: torch.Tensor) -> dict[str, Callable[[], object]]:
+def turbovec_of(rows: np.ndarray, queries: np.ndarray, right: torch.Tensor) -> tuple[Any, dict[str, float]]:
+    """turbovec's index of four bits a number, where that is installed, and how much it finds."""
+    if find_spec("turbovec") is None:
+        return None, {}
+    from turbovec import TurboQuantIndex
+
+    start = time.perf_counter()
+    index = TurboQuantIndex(dim=rows.shape[1], bit_width=4)
+    index.add(rows)
+    seconds = time.perf_counter() - start
+    found = torch.from_numpy(np.asarray(index.search(queries, k=NEIGHBOURS)[1]).astype(np.int64))
+    recall = float((right[:, :, None] == found[:, None]).any(2).double().mean())
+    return index, {"build seconds": round(seconds, 1), "bits": 4, "recall@10": round(recall, 4)}
+
+
+def cases_of(
+    gallery: Gallery, flat: Any, hnsw: Any, turbovec: Any, queries: torch.Tensor
+) -> dict[str, Callable[[], object]]:
     """What is timed, by name."""
     one, many = queries[:1], queries[:MANY]
     table = gallery._contents.table()
@@ -138,6 +157,8 @@ def cases_of(gallery: Gallery, flat: Any, hnsw: Any, queries: torch.Tensor) -> d
         }
         if hnsw is not None:
             cases[f"{name}: faiss HNSW"] = lambda asked=asked: hnsw.search(asked.numpy(), NEIGHBOURS)
+        if turbovec is not None:
+            cases[f"{name}: turbovec"] = lambda asked=asked: turbovec.search(asked.numpy(), k=NEIGHBOURS)
     return cases
 
 
@@ -149,6 +170,7 @@ def main() -> None:
     parser.add_argument("--no-hnsw", action="store_true", help="leave out the index that takes minutes to make")
     parser.add_argument("--no-write", action="store_true", help="leave the results as they are")
     options = parser.parse_args()
+    clean = commit()
     faiss.omp_set_num_threads(torch.get_num_threads())
     vectors, queries = clustered(options.count, 1), clustered(256, 2)
     with tempfile.TemporaryDirectory() as folder:
@@ -165,25 +187,26 @@ def main() -> None:
         hnsw, facts = None, {}
         if not options.no_hnsw:
             hnsw, facts = hnsw_of(vectors.numpy(), queries.numpy(), ids - 1)
-        seconds, worked = in_turns(cases_of(gallery, flat, hnsw, queries), options.rounds)
+        turbovec, quantised = turbovec_of(vectors.numpy(), queries.numpy(), ids - 1)
+        seconds, worked = in_turns(cases_of(gallery, flat, hnsw, turbovec, queries), options.rounds)
         table = gallery._contents.table()
         size = {path.name.split(".")[0]: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
         gallery.close()
     for name, value in seconds.items():
         print(f"{name:44s} {value * 1e3:9.2f} ms {worked[name] * 1e3:9.2f} ms of the processors", flush=True)
     ratios = {"by seconds": ratios_of(seconds), "by seconds of the processors": ratios_of(worked)}
-    print(json.dumps(ratios, indent=2), facts, f"the same neighbours as faiss: {agreed:.6f}", flush=True)
+    print(json.dumps(ratios, indent=2), facts, quantised, f"the same neighbours as faiss: {agreed:.6f}", flush=True)
     record = {
-        "command": f"OMP_NUM_THREADS={torch.get_num_threads()} python benchmarks/gallery_search.py "
-        f"--count {options.count}{' --no-hnsw' if options.no_hnsw else ''}",
-        "commit": commit(),
+        "command": said(),
+        "commit": clean,
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()},
         "the processor's vectors": torch.backends.cpu.get_cpu_capability(),
         "screens": {name: suitable_screen(table, count) for name, count in (("1 query", 1), ("64 queries", MANY))},
         "threads": torch.get_num_threads(),
         "load": [round(value, 1) for value in os.getloadavg()],
         "load is": "processes that wanted a core, over 1, 5 and 15 minutes: above the cores, others ran, too",
-        "versions": {name: version(name) for name in ("torch", "visus", "numpy", "faiss-cpu")},
+        "versions": {name: version(name) for name in ("torch", "visus", "numpy", "faiss-cpu")}
+        | ({"turbovec": version("turbovec")} if quantised else {}),
         "sizes": {"vectors": options.count, "dimensions": DIMENSIONS, "neighbours": NEIGHBOURS},
         "seconds to store": round(stored, 1),
         "seconds to make the files that are scanned": round(scanned, 1),
@@ -191,6 +214,7 @@ def main() -> None:
         "peak memory of the process in bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "share of neighbours that faiss IndexFlatIP finds in the same places": round(agreed, 6),
         "faiss HNSW": facts,
+        "turbovec": quantised,
         "seconds are": "the median over turns",
         "seconds": {name: round(value, 5) for name, value in seconds.items()},
         "seconds of the processors": {name: round(value, 5) for name, value in worked.items()},

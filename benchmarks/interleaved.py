@@ -143,6 +143,19 @@ def _serve(cases: Cases, turn_seconds: float = 0.15) -> None:
         print(json.dumps({"seconds": (time.perf_counter() - start) / calls}), flush=True)
 
 
+def said() -> str:
+    """The command line of this process, as it is typed."""
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return " ".join(
+        [
+            *([f"OMP_NUM_THREADS={threads}"] if threads else []),
+            "python",
+            f"benchmarks/{Path(sys.argv[0]).name}",
+            *sys.argv[1:],
+        ]
+    )
+
+
 def commit() -> str:
     """The commit of the checkout, with a mark where files differ from it."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]

@@ -41,15 +41,22 @@ def main() -> None:
 
 
 def one_run(folder: Path) -> dict[str, object]:
-    """Seed, minutes, recipe and measures of a run."""
+    """Seed, minutes, recipe and measures of a run; of a learned optimiser, what it says itself."""
+    if not (folder / "recipe.json").is_file():
+        return dict(json.loads((folder / "metrics.json").read_text()))
     recipe = recipe_of(folder)
     with (folder / "metrics.csv").open() as file:
         minutes = [float(row["minutes"]) for row in csv.DictReader(file) if row.get("minutes")]
+    files = {
+        "metrics": folder / "metrics.json",
+        "metrics of the test": folder / "metrics-test.json",
+        "metrics in sgdet": folder / "metrics-test-sgdet.json",
+    }
     return {
         "seed": recipe["fit"]["seed"],
         "minutes of training": round(max(minutes), 2),
         "recipe": recipe,
-        "metrics": json.loads((folder / "metrics.json").read_text()),
+        **{name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()},
     }
 
 

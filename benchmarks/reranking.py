@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from interleaved import commit, cpu
+from interleaved import commit, cpu, said
 
 from visus.ops.reranking import Reranked
 
@@ -27,7 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, nargs="+", default=[10_000, 20_000])
     parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--limit-gib", type=float, default=4.0, help="fail where a number of entries takes more")
     parser.add_argument("--one", type=int, help="measure one number of entries (internal)")
     parser.add_argument("--no-write", action="store_true")
     options = parser.parse_args()
@@ -35,17 +36,21 @@ def main() -> None:
         torch.set_num_threads(options.threads)
         print(json.dumps(measured(options.one, options.queries)))
         return
+    clean = commit()
     shared = [sys.executable, __file__, "--queries", str(options.queries), "--threads", str(options.threads)]
     rows = {}
     for count in options.entries:
         done = subprocess.run([*shared, "--one", str(count)], capture_output=True, text=True, check=True)
         rows[str(count)] = json.loads(done.stdout)
         print(count, rows[str(count)], flush=True)
+        if rows[str(count)]["memory_mib"] > options.limit_gib * 1024:
+            sys.exit(f"{count} entries take {rows[str(count)]['memory_mib']} MiB, more than {options.limit_gib:g} GiB")
     record = {
-        "command": f"python benchmarks/reranking.py --entries {' '.join(map(str, options.entries))}",
-        "commit": commit(),
+        "command": said(),
+        "commit": clean,
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "threads": options.threads, "load": os.getloadavg()[0]},
         "versions": {"torch": torch.__version__},
+        "limit, gib": options.limit_gib,
         "settings": {"k1": 20, "k2": 6, "lambda": 0.3, "dimensions": 128, "queries": options.queries},
         "entries": rows,
     }

@@ -2,8 +2,9 @@
 
 ``.venv`` holds the library (editable) and what develops it; ``.peers`` holds the published torchvision that tests and
 benchmarks compare with, which needs the torch build of its own index; ``.newest`` holds the library with the newest
-versions that pyproject.toml allows, whatever constraints.txt pins. A stamp inside each environment remembers what it
-was made from. Only the standard library is used, so any Python 3.11 or newer can run this file.
+versions that pyproject.toml allows, whatever constraints.txt pins, and ``.oldest`` with the lowest that it names. A
+stamp inside each environment remembers what it was made from. Only the standard library is used, so any Python 3.11 or
+newer can run this file.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +53,7 @@ class Steps:
 def main() -> int:
     """Makes the environment that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("environment", choices=["project", "peers", "newest"])
+    parser.add_argument("environment", choices=["project", "peers", "newest", "oldest"])
     parser.add_argument("--torch-index", default="", help="package index of the torch wheels (default: pip's own)")
     parser.add_argument("--isolated", action="store_true", help="peers: ignore pip's configuration on this machine")
     options = parser.parse_args()
@@ -59,6 +62,8 @@ def main() -> int:
             make_project(options.torch_index)
         elif options.environment == "newest":
             make_newest(options.torch_index)
+        elif options.environment == "oldest":
+            make_oldest(options.torch_index)
         else:
             make_peers(options.torch_index, isolated=options.isolated)
     except subprocess.CalledProcessError as error:
@@ -115,10 +120,38 @@ def make_newest(torch_index: str) -> None:
     prepare(folder, steps)
     steps.say("the newest versions that pyproject.toml allows, about 5 GB with CUDA")
     if torch_index:
-        install(folder, ["--upgrade", "--no-deps", "--index-url", torch_index, "torch"], pinned=False)
+        install(folder, ["--upgrade", "--no-deps", "--index-url", torch_index, "torch"], pins=None)
     upgrade = ["--upgrade", "--upgrade-strategy", "only-if-needed" if torch_index else "eager"]
-    install(folder, [*upgrade, "--editable", f"{ROOT}[dev]"], pinned=False)
+    install(folder, [*upgrade, "--editable", f"{ROOT}[dev]"], pins=None)
     steps.say(answer(folder, SHOW_LIBRARY))
+
+
+def make_oldest(torch_index: str) -> None:
+    """The environment ``.oldest``: the lowest version of everything that pyproject.toml names, and all that needs."""
+    steps, folder = Steps("oldest"), ROOT / ".oldest"
+    lowest = lowest_versions((ROOT / "pyproject.toml").read_text())
+    state = fingerprint(str(ROOT), *lowest)
+    if is_made_from(folder, state):
+        return
+    prepare(folder, steps)
+    steps.say("the lowest versions that pyproject.toml allows; pip takes minutes to see that they agree")
+    if torch_index:
+        torch = next(one for one in lowest if one.startswith("torch=="))
+        install(folder, ["--no-deps", "--index-url", torch_index, torch], pins=None)
+    pins = folder / "lowest.txt"
+    pins.write_text("".join(f"{one}\n" for one in lowest))
+    install(folder, ["--editable", f"{ROOT}[dev]"], pins=pins)
+    steps.say(answer(folder, SHOW_LIBRARY))
+    (folder / STAMP).write_text(state)
+
+
+def lowest_versions(project: str) -> list[str]:
+    """A line ``name==version`` for each requirement of a pyproject.toml, with the lowest version that it allows."""
+    content = tomllib.loads(project)["project"]
+    extras = content["optional-dependencies"].values()
+    lines = [*content["dependencies"], *(line for extra in extras for line in extra)]
+    bounds = [re.match(r"([\w.-]+)\s*[>=]=\s*([\w.]+)", line) for line in lines]
+    return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound})
 
 
 def prepare(folder: Path, steps: Steps) -> bool:
@@ -141,20 +174,20 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def install(folder: Path, arguments: Sequence[str], *, isolated: bool = False, pinned: bool = True) -> None:
+def install(folder: Path, arguments: Sequence[str], *, isolated: bool = False, pins: Path | None = CONSTRAINTS) -> None:
     """Runs ``pip install`` in an environment, its progress on the screen.
 
     Args:
         folder: the environment.
         arguments: what to install.
         isolated: leave out pip's configuration files and folders of local wheels.
-        pinned: take the versions of constraints.txt.
+        pins: a file of versions to take, those of constraints.txt by default; None for any.
     """
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
     if isolated:
         environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
-    pins = ["--constraint", str(CONSTRAINTS)] if pinned else []
-    subprocess.run([str(python_of(folder)), "-m", "pip", "install", *pins, *arguments], check=True, env=environment)
+    wanted = ["--constraint", str(pins)] if pins else []
+    subprocess.run([str(python_of(folder)), "-m", "pip", "install", *wanted, *arguments], check=True, env=environment)
 
 
 def holds_pair(folder: Path, wanted: Sequence[str]) -> bool:

@@ -173,10 +173,16 @@ def test_packages_only_show_their_names() -> None:
 # --- signatures ---
 
 
+COVERS = ("src/visus/nn/fused/optimize.py", "src/visus/training/processes.py")
+"""Stand in for any method of any network, and for Lightning's start of any function: they take what these take."""
+
+
 def test_no_keyword_arguments_are_passed_through() -> None:
     """A function that hands its ``**kwargs`` on hides what it accepts."""
     bad = []
     for path, node in _functions():
+        if _where(path, 0).startswith(COVERS):
+            continue
         name = node.args.kwarg.arg if node.args.kwarg else None
         calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
         handed_on = [k.value for call in calls for k in call.keywords if k.arg is None]

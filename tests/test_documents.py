@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
+import visus
 from visus.catalog import DATASETS, LOSSES, METRICS, MODELS
 from visus.cli import VERBS
 from visus.data.augment import AUGMENTATIONS
@@ -165,6 +167,13 @@ def test_the_examples_of_a_page_run(name: str, tmp_path: Path, monkeypatch: pyte
         assert (tmp_path / "runs" / "my_classes" / "metrics.csv").read_text().count("\n") == 3
 
 
+def test_the_arithmetic_of_a_billion_images_prints_what_stands_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    page = TEXTS[DOCS / "scale.md"]
+    [code] = _blocks(page, "python")
+    exec(compile(code, "scale.md", "exec"), {})
+    assert f"```\n{capsys.readouterr().out}```" in page
+
+
 def test_every_verb_is_explained() -> None:
     """The page of the command line has a row for each verb."""
     page = TEXTS[ROOT / "docs" / "command_line.md"]
@@ -251,3 +260,10 @@ def test_messages_about_faults_are_what_the_program_says() -> None:
     assert len(messages) > 50
     parts = {part.strip() for message in messages for part in message.split("...")} - {"", ")", "images"}
     assert sorted(part for part in parts if part not in source) == []
+
+
+def test_the_citation_file_names_this_version() -> None:
+    said = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (said["version"], said["license"]) == (visus.__version__, "Apache-2.0")
+    assert said["cff-version"] == "1.2.0"
+    assert said["authors"] == [{"name": "The visus contributors"}]

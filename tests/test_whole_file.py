@@ -11,10 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from visus.export.written import _beside
 from visus.nn.weights import save_weights
+from visus.predict.pictures import write_picture
 from visus.training.checkpoint import WholeCheckpoints
 from visus.whole_file import DiskFullError, sweep_parts, whole_file, write_whole
 
@@ -60,20 +64,33 @@ def test_files_get_the_rights_that_the_user_wants(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
 
 
+def noise() -> Image.Image:
+    """Which no format makes small."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (1000, 1000, 3), dtype=np.uint8))
+
+
+def exported(path: Path) -> None:
+    """Writes as `visus export` does: into a folder beside the file, by a library that knows nothing of the disk."""
+    with _beside(path) as folder:
+        torch.save(torch.zeros(1 << 20), folder / path.name)
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "text": lambda path: write_whole(path, "x" * (2 << 20)),
     "weights": lambda path: save_weights(path, {"weight": torch.zeros(1 << 20)}, {}),
+    "drawing": lambda path: write_picture(noise(), path),
+    "export": lambda path: exported(path),
     "checkpoint": lambda path: WholeCheckpoints().save_checkpoint({"weight": torch.zeros(1 << 20)}, path),
 }
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(small_disk: Path, write: Callable[[Path], None]) -> None:
-    path = small_disk / "file"
+    path = small_disk / "file.png"
     path.write_text("old")
     with pytest.raises(DiskFullError, match=f"^{path}: the disk is full"):
         write(path)
-    assert [file.name for file in small_disk.iterdir()] == ["file"]
+    assert [file.name for file in small_disk.iterdir()] == ["file.png"]
     assert path.read_text() == "old"
 
 

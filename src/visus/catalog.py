@@ -21,6 +21,7 @@ from visus.systems import (
     instances,
     meta_learning,
     metric_learning,
+    scene_generation,
     scene_graphs,
     segmentation,
     shape_parts,
@@ -47,6 +48,7 @@ PROBLEMS: dict[str, Problem] = {
         shapes3d.PROBLEM,
         shape_parts.PROBLEM,
         scene_graphs.PROBLEM,
+        scene_generation.PROBLEM,
     )
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {

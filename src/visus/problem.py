@@ -64,7 +64,8 @@ class Problem:
         examined: makes what the last evaluation looks at besides: what is found at one least score, given or chosen.
         vary: makes what changes whole training batches at random, from recipe and schema; None changes none.
         batch_options: the fields of the recipe's ``data.augment`` that ``vary`` reads.
-        update: makes the rounds of training where one optimiser does not do; see `visus.training.update.Update`.
+        update: makes the rounds of training where one optimiser does not do, from model, criterion and recipe, or None
+            where it does; see `visus.training.update.Update`.
         val_losses: False where losses make no sense on validation data, whose classes are not the learned ones.
         unseen_classes: whether it is measured on classes that were not learned.
         noun: what its inputs are called in what is printed.
@@ -80,7 +81,7 @@ class Problem:
     examined: Callable[[Schema, float | None], ObjectMetric] | None = None
     vary: Callable[[Recipe, Schema], Callable[[Batch], Batch] | None] | None = None
     batch_options: tuple[str, ...] = ()
-    update: Callable[[Any, Any, Recipe], Update] | None = None
+    update: Callable[[Any, Any, Recipe], Update | None] | None = None
     val_losses: bool = True
     unseen_classes: bool = False
     noun: str = "images"

@@ -44,6 +44,7 @@ class Schema:
         attributes: the name of each attribute that an object may have.
         predicates: the name of each relationship that two objects may be in.
         parts: pairs of a category and the names of its parts, for the segmentation of parts.
+        backdrops: sets of categories without a number, such as sky and grass, that fill what is behind the objects.
     """
 
     categories: tuple[str, ...]
@@ -54,6 +55,7 @@ class Schema:
     attributes: tuple[str, ...] = ()
     predicates: tuple[str, ...] = ()
     parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    backdrops: tuple[tuple[str, ...], ...] = ()
 
     @property
     def num_classes(self) -> int:

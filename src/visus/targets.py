@@ -259,7 +259,48 @@ class PartPrediction(OnDevice):
     size: tuple[int, ...]
 
 
-Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | EpisodeTarget | PartTarget
+@dataclass(frozen=True)
+class ImageTarget(OnDevice):
+    """The image that belongs to a scene graph, and where in it the objects of the graph are, in their order.
+
+    Boxes are in its pixels. ``masks`` is None where outlines are not annotated.
+    """
+
+    pixels: UInt8[Tensor, "3 h w"]
+    boxes_xyxy: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, " n"]
+    size: tuple[int, int]
+    image_id: int | None = None
+    masks: Bool[Tensor, "n h w"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class ImagePrediction(OnDevice):
+    """An image that was made of a scene graph, and its layout: where the objects of the graph should be in it.
+
+    ``masks`` holds how much of each pixel an object takes.
+    """
+
+    pixels: UInt8[Tensor, "3 h w"]
+    boxes_xyxy: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, " n"]
+    masks: Float[Tensor, "n h w"]
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def objects(self) -> InstancePrediction:
+        """The layout as objects, all of them sure."""
+        sure = torch.ones_like(self.boxes_xyxy[:, 0])
+        return InstancePrediction(self.boxes_xyxy, self.labels, sure, self.size, masks=self.masks >= 0.5)
+
+
+Target: TypeAlias = InstanceTarget | SemanticTarget | ClassTarget | EpisodeTarget | PartTarget | ImageTarget
 Prediction: TypeAlias = (
     InstancePrediction
     | SemanticPrediction
@@ -268,4 +309,5 @@ Prediction: TypeAlias = (
     | EpisodePrediction
     | PartPrediction
     | GraphPrediction
+    | ImagePrediction
 )

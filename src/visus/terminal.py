@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -23,3 +25,24 @@ def console(*, stderr: bool = False, quiet: bool = False, markup: bool = False) 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _UNCUT
     return Console(stderr=stderr, quiet=quiet, markup=markup, emoji=False, highlight=False, width=width)
+
+
+@contextmanager
+def bar(text: str, total: int, terminal: Console | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar of progress on a terminal, which goes away at the end; elsewhere nothing is printed.
+
+    Args:
+        text: what is going on.
+        total: how many there are.
+        terminal: where to print; a new `console` when None.
+
+    Yields:
+        What moves the bar by a count.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    terminal = terminal or console()
+    columns = (TextColumn(f"[bold cyan]{text}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)

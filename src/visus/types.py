@@ -43,6 +43,8 @@ from visus.targets import EmbeddingPrediction as EmbeddingPrediction
 from visus.targets import EpisodePrediction as EpisodePrediction
 from visus.targets import EpisodeTarget as EpisodeTarget
 from visus.targets import GraphPrediction as GraphPrediction
+from visus.targets import ImagePrediction as ImagePrediction
+from visus.targets import ImageTarget as ImageTarget
 from visus.targets import InstancePrediction as InstancePrediction
 from visus.targets import InstanceTarget as InstanceTarget
 from visus.targets import OnDevice

@@ -19,6 +19,7 @@ from visus.data.feed.collate import Collate
 from visus.data.feed.episodes import Episodes
 from visus.metrics.metric import Metric
 from visus.problem import Architecture
+from visus.scenes import SceneGraph
 from visus.types import (
     VOID,
     Batch,
@@ -30,6 +31,8 @@ from visus.types import (
     EpisodeTarget,
     GraphPrediction,
     ImageBatch,
+    ImagePrediction,
+    ImageTarget,
     InstancePrediction,
     InstanceTarget,
     Keypoints,
@@ -65,6 +68,8 @@ SMALL = {
     "points": 64,
     "views": 2,
     "width": 16,
+    "dim": 8,
+    "noise": 2,
     "inner_steps": 2,
     "test_steps": 3,
 }
@@ -153,6 +158,7 @@ EMPTIED: dict[type, Callable[[Any, int], Any]] = {
     ClassTarget: lambda target, index: replace(target, label=torch.tensor(index), box_xyxy=None),
     EpisodeTarget: lambda target, index: target,  # a task always has classes
     PartTarget: lambda target, index: target,  # and a shape parts
+    ImageTarget: lambda target, index: target,  # and a graph objects
 }
 
 
@@ -291,6 +297,7 @@ TENSORS: dict[type, Callable[[Any], list[Tensor]]] = {
     Tensor: lambda image: [image],
     PointCloud: lambda cloud: [cloud.points],
     Episode: lambda episode: [*episode.support, *episode.queries],
+    SceneGraph: lambda graph: [graph.labels, graph.attributes, graph.relationships],
 }
 
 
@@ -310,6 +317,16 @@ def _graph(index: int, right: bool) -> tuple[GraphPrediction, InstanceTarget]:
     return prediction, replace(target, attributes=attributes, relationships=relationships)
 
 
+def _made(index: int, right: bool) -> tuple[ImagePrediction, ImageTarget]:
+    """An image as it should be with its layout, or a grey one."""
+    objects, target = _objects(index, right)
+    pixels = torch.randint(0, 256, (3, *SIZE), generator=torch.Generator().manual_seed(index), dtype=torch.uint8)
+    pixels[index % 3] = 0
+    real = ImageTarget(pixels, target.boxes_xyxy, target.labels, SIZE, image_id=index, masks=target.masks)
+    made = pixels if right else torch.full_like(pixels, 128)
+    return ImagePrediction(made, objects.boxes_xyxy, target.labels, objects.masks.float(), SIZE), real
+
+
 EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     InstancePrediction: _objects,
     SemanticPrediction: _pixels,
@@ -318,6 +335,7 @@ EXAMPLES: Mapping[type, Callable[[int, bool], tuple[Any, Any]]] = {
     EpisodePrediction: _episode,
     PartPrediction: _parts,
     GraphPrediction: _graph,
+    ImagePrediction: _made,
 }
 """By the kind of prediction: the prediction and the target of one image, all of it right or wrong. Images 0 to 5 are
 enough for anything: pairs of them are of one class."""

@@ -12,12 +12,14 @@ from torch import Tensor
 from contracts.fakes import POINTS, a_ball
 from visus import catalog
 from visus.clouds import PointCloud
+from visus.scenes import SceneGraph
 from visus.types import (
     VOID,
     ClassTarget,
     Episode,
     EpisodeTarget,
     ImageBatch,
+    ImageTarget,
     InstanceTarget,
     PartTarget,
     SemanticTarget,
@@ -63,10 +65,19 @@ def tasks(side: int = 28) -> list[Episode]:
     return [Episode(tuple(some[:5]), torch.arange(5), tuple(some[5:])) for some in grey.expand(-1, -1, 3, -1, -1)]
 
 
+def graphs() -> list[SceneGraph]:
+    """Two graphs, of the objects that are learned from."""
+    return [
+        SceneGraph(one.labels, one.attributes, one.relationships, one.size, seed=place)
+        for place, one in enumerate(objects_of_each(empty=False, times=1))
+    ]
+
+
 INPUTS: dict[type, Callable[[Any], Any]] = {
     Tensor: lambda model: images(),
     PointCloud: clouds,
     Episode: lambda model: model.transform.batch(tasks()),
+    SceneGraph: lambda model: model.transform.batch(graphs()),
 }
 """What a model is given, by the kind of input that it looks at."""
 
@@ -119,6 +130,16 @@ def pair_of_classes(empty: bool, times: int) -> list[ClassTarget]:
     ]
 
 
+def images_of_graphs(empty: bool, times: int) -> list[ImageTarget]:
+    """A graph always has objects, so that its image shows some."""
+    found = []
+    for place, one in enumerate(objects_of_each(empty=False, times=times)):
+        pixels = images().pixels[place, :, : one.size[0] // times, : one.size[1] // times]
+        whole = (255 * pixels).to(torch.uint8).repeat_interleave(times, 1).repeat_interleave(times, 2)
+        found.append(ImageTarget(whole, one.boxes_xyxy, one.labels, one.size, image_id=place, masks=one.masks))
+    return found
+
+
 TARGETS: dict[tuple[type, type], Callable[[bool, int], list[Any]]] = {
     (Tensor, InstanceTarget): objects_of_each,
     (Tensor, SemanticTarget): pixels_of_each,
@@ -126,6 +147,7 @@ TARGETS: dict[tuple[type, type], Callable[[bool, int], list[Any]]] = {
     (Episode, EpisodeTarget): episode_targets,
     (PointCloud, ClassTarget): class_of_shapes,
     (PointCloud, PartTarget): parts_of_shapes,
+    (SceneGraph, ImageTarget): images_of_graphs,
 }
 """What is learned from two inputs, by the kinds of input and target."""
 
@@ -190,9 +212,16 @@ def tasks_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
     return given, [task.size for task in given]
 
 
+def graphs_of_any_sizes(model: Any) -> tuple[list[Any], list[Any]]:
+    """Graphs whose images should be of these sizes."""
+    sizes = [(70, 50), (40, 90), (64, 64)]
+    return [replace(graphs()[0], size=size) for size in sizes], sizes
+
+
 ANY_SIZES: dict[type, Callable[[Any], tuple[list[Any], list[Any]]]] = {
     Tensor: images_of_any_sizes,
     PointCloud: clouds_of_any_sizes,
     Episode: tasks_of_any_sizes,
+    SceneGraph: graphs_of_any_sizes,
 }
 """Three inputs of different sizes with their frames, by the kind of input."""

@@ -18,7 +18,8 @@ from visus.data.check.folder import check_folder
 from visus.data.feed.collate import Collate
 from visus.data.recognise import layout_of
 from visus.nn.points.transform import PointTransform
-from visus.types import VOID, ClassTarget, InstanceTarget, PartTarget, Sample, Schema, SemanticTarget
+from visus.scenes import SceneGraph, graph_batch
+from visus.types import VOID, ClassTarget, ImageTarget, InstanceTarget, PartTarget, Sample, Schema, SemanticTarget
 
 
 @pytest.fixture(scope="module", params=sorted(DATASETS))
@@ -57,6 +58,9 @@ def frame_of(given: Any) -> tuple[int, ...]:
         assert given.points.dtype == torch.float32
         assert float(given.points.norm(dim=1).max()) == pytest.approx(1, abs=1e-4)
         return given.frame
+    if isinstance(given, SceneGraph):
+        assert len(given.labels) == len(given.attributes) == len(given.boxes)
+        return given.size
     assert given.dtype == torch.uint8
     return tuple(given.shape[1:])
 
@@ -71,6 +75,11 @@ def check(sample: Sample, schema: Schema) -> None:
         assert target.labels.shape == sample.input.shape[1:]
         painted = target.labels[target.labels != VOID]
         assert len(painted) == 0 or int(painted.max()) < schema.num_classes
+    elif isinstance(target, ImageTarget):
+        assert torch.equal(target.labels, sample.input.labels)
+        assert int(sample.input.relationships[:, 1].max()) < len(schema.predicates)
+        assert target.pixels.shape[1:] == target.size
+        assert (target.masks is not None) == schema.has_masks
     elif isinstance(target, ClassTarget):
         assert 0 <= int(target.label) < schema.num_classes
     else:
@@ -86,6 +95,10 @@ def test_samples_can_be_varied_and_collected(name: str, root: Path) -> None:
         generator = torch.Generator().manual_seed(0)
         points = PointTransform(points=32).batch([vary_shape(dataset[i], generator).input for i in range(3)])
         assert points.points.shape == (3, 32, 3)
+        return
+    if isinstance(dataset[0].input, SceneGraph):  # graphs are not varied
+        graphs = [dataset[i].input for i in range(3)]
+        assert len(graph_batch(graphs).labels) == sum(map(len, graphs))
         return
     vary = Augment(size=(48, 64), scale=(0.8, 1.2), rotate=5, colour=0.2, mirror=mirror_of(dataset.schema))
     generator = torch.Generator().manual_seed(0)
@@ -122,6 +135,7 @@ LISTS = {
     "labelme": "train/001.json",
     "vrd": "annotations_train.json",
     "vg150": "VG-SGG-dicts-with-attri.json",
+    "visual_genome": "objects.json",
 }
 """The file of each layout that says what the images show."""
 

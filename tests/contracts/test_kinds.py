@@ -41,16 +41,23 @@ from visus.draw.draw import draw
 from visus.draw.judged import draw_judged
 from visus.errors import VisusError
 from visus.metrics.ranking import image_quality, quality_meaning
+from visus.predict.annotations import ANNOTATED
 from visus.predict.content import words_of
 from visus.predict.predictor import AT_LEAST
 from visus.predict.result import Result
 from visus.predict.results import DRAWN, ResultFolder
+from visus.predict.to_fiftyone import FIFTYONE
 from visus.predict.to_supervision import CONVERSIONS
 from visus.recipes.folder import SUITABLE
 from visus.report.distribution import COUNTED, Tally
+from visus.server.answers import answer_of
+from visus.server.loaded import Seen
 from visus.types import (
     EmbeddingPrediction,
+    EpisodePrediction,
     GraphPrediction,
+    ImagePrediction,
+    ImageTarget,
     InstancePrediction,
     NoRowError,
     PartPrediction,
@@ -72,6 +79,7 @@ PARTIAL = {
     "ON_VIEWS": "shapes have classes and parts alone",
     "COLOURED": "shapes have classes and parts alone",
     "REORDERED": "shapes have classes and parts alone",
+    "JUDGES": "a run is browsed for wrong objects and wrong classes of images alone",
     "ASKED": "phrases and questions are put to scene graphs alone",
 }
 """Tables that need no row for each kind, and why."""
@@ -147,6 +155,19 @@ def supervised(thing: Any, folder: Path) -> None:
     assert len(record.class_id) == len(record.confidence) > 0
 
 
+def annotated(thing: Any, folder: Path) -> None:
+    """Labels of FiftyOne's, and objects or classes to correct; or neither, which is said."""
+    names = ("Detection", "Detections", "Keypoint", "Keypoints", "Segmentation", "Classification")
+    package = SimpleNamespace(**dict.fromkeys(names, SimpleNamespace))
+    label, find = row(FIFTYONE, thing, "FiftyOne"), row(ANNOTATED, thing, "annotations")
+    if type(thing) in (EmbeddingPrediction, EpisodePrediction, PartPrediction, ImagePrediction):
+        for ask in (lambda: label(package, thing, SCHEMA), lambda: find(thing, SCHEMA, 0.0)):
+            with pytest.raises(VisusError, match=type(thing).__name__):
+                ask()
+    else:
+        assert label(package, thing, SCHEMA)[""] and any(find(thing, SCHEMA, 0.0))  # noqa: PT018
+
+
 def shown(thing: Any, folder: Path) -> None:
     """What is said to have something to draw changes the image."""
     wanted = row(DRAWN, thing, "drawing")
@@ -182,7 +203,7 @@ def relabelled(thing: Any, folder: Path) -> None:
     """Exchanging labels twice gives what was there; the numbers of parts mean another category then."""
     swap = torch.arange(SCHEMA.num_classes).flip(0)
     change = row(RELABELLED, thing, "relabelling")
-    if type(thing) is PartTarget:
+    if type(thing) in (PartTarget, ImageTarget):
         with pytest.raises(VisusError, match="in one order"):
             change(thing, swap)
         return
@@ -240,6 +261,14 @@ def counted(thing: Any, folder: Path) -> None:
     assert tally.labels.total() > 0
 
 
+def answered(thing: Any, folder: Path) -> None:
+    """A server's answer is what `Result.to_dict` says, with the kind, and JSON can hold it."""
+    model: Any = SimpleNamespace(name="model")
+    answer = answer_of(Seen(result_of(thing), 1.0), model, drawable=True)
+    assert answer["kind"]
+    assert json.dumps(answer)
+
+
 @dataclass(frozen=True)
 class Operation:
     """What a table is for.
@@ -264,6 +293,8 @@ OPERATIONS = {
     "COCO": Operation(PREDICTIONS, as_coco),
     "IN_WORDS": Operation(PREDICTIONS, worded),
     "CONVERSIONS": Operation(PREDICTIONS, supervised),
+    "FIFTYONE": Operation(PREDICTIONS, annotated),
+    "ANNOTATED": Operation(PREDICTIONS, annotated),
     "AT_LEAST": Operation(PREDICTIONS, thinned),
     "TABLES": Operation(PREDICTIONS, listed),
     "QUALITIES": Operation(PREDICTIONS, ranked),
@@ -277,11 +308,17 @@ OPERATIONS = {
     "JUDGED": Operation(tuple(kind for kind in OF_IMAGES if kind in PREDICTIONS), judged),
     "MEANINGS": Operation(PREDICTIONS, explained),
     "COUNTED": Operation(TARGETS, counted),
+    "KIND": Operation(PREDICTIONS, answered),
+    "DRAWN_FROM": Operation(PREDICTIONS, answered),
 }
 OF_DETAILS = ("SECTIONS", "DETAILS")
 OF_INPUTS = ("TAKEN", "JOINS", "SEEN", "PICTURES", "BESIDE", "OF_BATCHES", "OF_CLASSES", "FRAMES")
+OF_INPUTS += ("TAKES", "TURNED", "ENCODED")
+OF_INPUTS += ("BATCHES", "DIFFERENCES", "INPUTS", "LIMITS", "RESIZINGS", "TENSORS", "WRAPPERS")
+OF_INPUTS += ("MODULES", "PACKED")
 """Tables of what goes into a prediction, whose kinds are others; `tests/predict` looks at them, `tests/draw` and
-`tests/report` at those of drawing, and `tests/systems/shapes3d` at those of shapes."""
+`tests/report` at those of drawing, `tests/systems/shapes3d` at those of shapes, `tests/server` at the three from
+``TAKES`` on, `tests/export` and the contract of exports at those from ``BATCHES`` on, `tests/nn/fused` at the last."""
 
 
 def made(kind: type) -> Any:

@@ -31,8 +31,9 @@ IDLE = {
         "the drawn objects are smaller than the default boxes of the coarse maps, so that none of these is positive",
     ),
     "shape_parts": (
-        r"encoder\.align_\w+\.(points|cloud)\.",
-        "the matrices of PointNet start as the identity, whatever the layers below them say",
+        r"encoder\.(align_\w+\.(points|cloud)\.|second\.6\.bias)",
+        "the matrices of PointNet start as the identity, whatever the layers below them say; and the bias of its "
+        "widest layer is taken away by the norm behind it, in one step whose gradient says so exactly",
     ),
 }
 """By loss: parameters that learn nothing from the samples of this contract, and why that is right."""
@@ -204,7 +205,7 @@ def test_under_autocast_losses_are_computed_in_float32(case: Case) -> None:
     state = copy.deepcopy(criterion)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         torch.manual_seed(0)
-        losses = task._losses(batch)
+        losses = task.losses(batch)
         torch.manual_seed(0)
         outputs = model(batch.inputs, batch.targets)
     assert {value.dtype for value in losses.values()} == {torch.float32}
@@ -218,7 +219,7 @@ def test_losses_of_a_model_in_float64_are_the_same(case: Case) -> None:
         task = catalog.build_task(copy.deepcopy(case.model).eval(), case.recipe(), case.data.schema)
         torch.manual_seed(0)
         with torch.no_grad():
-            numbers.append(convert(task)._losses(batch))
+            numbers.append(convert(task).losses(batch))
     assert {value.dtype for losses in numbers for value in losses.values()} == {torch.float32}
     assert all(bool(value.isfinite()) for losses in numbers for value in losses.values())
     if case.loss not in CHOOSING:

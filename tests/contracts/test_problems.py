@@ -26,7 +26,16 @@ BUILDERS = [
     for _, one in ARCHITECTURES
     for name, builder in {**one.models, **one.losses}.items()
 ]
-DECIDED = {"num_classes", "num_keypoints", "keypoint_labels", "masks", "num_parts", catalog.BODY}
+DECIDED = {
+    "num_classes",
+    "num_attributes",
+    "num_predicates",
+    "num_keypoints",
+    "keypoint_labels",
+    "masks",
+    "num_parts",
+    catalog.BODY,
+}
 """Arguments of models that the data decides."""
 
 

@@ -136,7 +136,7 @@ def one_round(task: Task, batch: Any) -> dict[str, torch.Tensor]:
     task._update.optimizers()
     step = Round(
         batch=batch,
-        evaluate=partial(task._losses, batch),
+        evaluate=partial(task.losses, batch),
         backward=torch.Tensor.backward,
         watch=lambda losses: None,
         share=1,

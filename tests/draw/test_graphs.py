@@ -82,3 +82,13 @@ def test_thirty_objects_do_not_cover_each_other() -> None:
     picture = draw_graph(names, [(200, 40, 40)] * 30, edges, font_size=12)
     red = sum(count for count, colour in picture.getcolors(1 << 20) if colour == (200, 40, 40))
     assert red > 30 * 40 * 10
+
+
+def test_more_names_of_arrows_get_more_room_and_equal_arrows_are_one() -> None:
+    names, colours = ["cup", "table"], [(200, 60, 60), (60, 60, 200)]
+    one = draw_graph(names, colours, [(0, 1, "on")], font_size=12)
+    both = draw_graph(names, colours, [(0, 1, "on"), (1, 0, "under")], font_size=12)
+    assert both.height > one.height
+    joined = draw_graph(names, colours, [(0, 1, "on"), (0, 1, "in")], font_size=12)
+    assert joined.height == one.height
+    assert joined.tobytes() == draw_graph(names, colours, [(0, 1, "on, in")], font_size=12).tobytes()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import runpy
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from PIL import Image
 
@@ -38,6 +40,14 @@ def test_relationships_are_drawn_and_said(tmp_path: Path, capsys: pytest.Capture
     assert "R@20" in said
     assert "'man sitting on bench' fits by" in said
     assert Image.open(out).size[0] >= 64
+
+
+def test_a_phrase_becomes_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "made.png"
+    words = ["--steps", "2", "--width", "2", "--phrase", "a red ball next to a dog", "--out", str(out)]
+    runpy.run_path(str(EXAMPLES / "scene_generation.py"))["main"](words)
+    assert "category_judge" in capsys.readouterr().out
+    assert Image.open(out).size[0] >= 640
 
 
 def test_fine_tuning_measures_both_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +95,18 @@ def test_a_shape_is_named_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixtur
     runpy.run_path(str(EXAMPLES / "shapes3d.py"))["main"](words)
     assert "mean class accuracy" in capsys.readouterr().out
     assert Image.open(out).size[0] >= 320
+
+
+@pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")),
+    reason="the extra onnx is not installed",
+)
+def test_a_file_is_run_without_visus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(tmp_path / "exported")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the checks would make numbers of symbolic sizes
+    runpy.run_path(str(EXAMPLES / "export.py"))["main"](["--folder", folder, "--size", "64"])
+    said = capsys.readouterr().out
+    assert "largest differences" in said
+    assert "objects in an image of" in said

@@ -66,7 +66,11 @@ def test_the_table_has_each_learner_beside_the_published(
     assert "Prototypical" in capsys.readouterr().out
     table = (tmp_path / "table" / "table.md").read_text()
     assert "| Prototypical |" in table
-    assert "| no | 98.8 |" in table
+    assert "| no | 0.02 | 98.8 |" in table
+    assert main(["reproduce", "few-shot", *words, "--n-way", "5", "3", "--run", str(tmp_path / "table")]) == 0
+    table = (tmp_path / "table" / "table.md").read_text()
+    assert "| 3, 1 |" in table  # measured with the weights of the first training
+    assert len(list((tmp_path / "table" / "rows").iterdir())) == 1
     assert main(["reproduce", "few-shot", *words[:3], "banana", "--run", str(tmp_path / "other")]) == 2
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from visus.cli import main
+from visus.data.readers.vrd import write_fake
 from visus.data.vignettes import Vignettes
 
 
@@ -46,6 +47,19 @@ def test_predictions_are_graphs_with_a_caption(run: Path, images: Path, tmp_path
         assert isinstance(entry["caption"], str)
         places = {relation[end] for relation in entry["relationships"] for end in ("subject", "object")}
         assert places <= set(range(len(entry["objects"])))
+
+
+def test_freq_counts_where_the_data_has_no_attributes(tmp_path: Path) -> None:
+    """Nothing has a gradient then, and the counts are all that a training leaves."""
+    write_fake(tmp_path / "vrd")
+    small = ["--data.batch-size", "2", "--data.workers", "0", "--fit.epochs", "1", "--model-options.size", "64"]
+    data = ["--data.dataset", "vrd", "--data.root", str(tmp_path / "vrd"), "--data.val", "test"]
+    run = str(tmp_path / "freq")
+    words = ["train", "freq_vignettes", "--run", run, *small, *data, "--fit.accelerator", "cpu"]
+    assert main([*words, "--data.augment.flip", "0"]) == 0
+    metrics = json.loads((tmp_path / "freq" / "metrics.json").read_text())
+    assert metrics["R@20"] == 0.5  # two shapes, each left or right of the other, whatever their classes
+    assert "attribute mAP" not in metrics or metrics["attribute mAP"] == -1
 
 
 def test_phrases_and_questions_are_answered(

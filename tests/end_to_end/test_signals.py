@@ -17,17 +17,18 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="process group
 SMALL = ["fcn_vignettes", "--data.train-length", "12", "--data.val-length", "4", "--data.batch-size", "2"]
 SMALL += ["--fit.epochs", "2", "--fit.accelerator", "cpu", "--model-options.size", "96"]
 
-# Runs the command line after a change: a call of METHOD sends SIGNAL to the group once, in the middle of the work.
+# Runs the command line after a change: the AT-th call of METHOD with ABOUT in its arguments sends SIGNAL to the group.
 DRIVER = """
 import importlib, os, subprocess, sys, time
-module, kind, method, number, times, *words = sys.argv[1:]
+module, kind, method, about, at, number, times, *words = sys.argv[1:]
 owner = getattr(importlib.import_module(module), kind)
 original = getattr(owner, method)
 calls = 0
 def changed(*arguments, **options):
     global calls
-    calls += 1
-    if calls == 2:
+    calls += about in str(arguments) if about else 1
+    if calls == int(at):
+        calls += 1
         for _ in range(int(times)):
             # By a process of another group, as a scheduler would.
             subprocess.run(["/bin/sh", "-c", f"kill -{number} -{os.getpgid(0)}"], start_new_session=True)
@@ -40,9 +41,9 @@ sys.argv = ["visus", *words]
 from visus.cli import main
 sys.exit(main())
 """
-BATCH = ("visus.training.task", "Task", "training_step")
-SAVE = ("visus.training.records", "Checkpoints", "_save")
-VALIDATION = ("visus.training.task", "Task", "validation_step")
+BATCH = ("visus.training.task", "Task", "training_step", "", "2")
+SAVE = ("visus.training.records", "Checkpoints", "_save", "", "2")
+VALIDATION = ("visus.training.task", "Task", "validation_step", "", "2")
 
 
 @dataclass
@@ -74,7 +75,7 @@ def command(folder: Path, *words: str, driver: list[str] | None = None) -> Ended
     ids=["SIGTERM in the first epoch", "Ctrl-C in the first epoch", "while saving", "in a validation"],
 )
 def test_a_training_that_is_stopped_goes_on_with_the_command_it_prints(
-    tmp_path: Path, where: tuple[str, str, str], number: int, status: int, goes_on: bool
+    tmp_path: Path, where: tuple[str, ...], number: int, status: int, goes_on: bool
 ) -> None:
     words = ["train", *SMALL, "--data.workers", "1", "--run", "my run"]
     ended = command(tmp_path, *words, driver=[*where, str(int(number)), "1"])
@@ -89,6 +90,38 @@ def test_a_training_that_is_stopped_goes_on_with_the_command_it_prints(
     assert again.status == 0, again
     assert (tmp_path / "my run" / "report.html").is_file()
     assert len((tmp_path / "my run" / "metrics.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "at"),
+    [
+        ("last.ckpt", 1),
+        pytest.param("last.ckpt", 2, marks=pytest.mark.slow),
+        pytest.param("weights.safetensors", 2, marks=pytest.mark.slow),
+        pytest.param("metrics.csv", 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_training_that_is_killed_while_it_writes_goes_on_from_what_is_whole(
+    tmp_path: Path, file: str, at: int
+) -> None:
+    """kill -9, when a file is written beside its place and is not there yet."""
+    words = ["train", *SMALL, "--data.workers", "0", "--run", "run"]
+    written = ["pathlib", "Path", "replace", f".{file}.", str(at)]
+    ended = command(tmp_path, *words, driver=[*written, str(int(signal.SIGKILL)), "1"])
+    assert ended.status == -signal.SIGKILL, ended
+    run = tmp_path / "run"
+    assert len(list(run.glob(f".{file}.*.part"))) == 1
+    again = command(tmp_path, "train", "run", "--resume")
+    if (file, at) == ("last.ckpt", 1):
+        assert again.status == 2
+        assert again.errors.strip().endswith(
+            "Nothing to resume: run/last.ckpt does not exist. Leave --resume out to start a new run."
+        )
+        assert "\n" not in again.errors.strip()
+        return
+    assert again.status == 0, again
+    assert not list(run.glob(".*.part"))
+    assert len((run / "metrics.csv").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

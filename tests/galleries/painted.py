@@ -10,11 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from visus.galleries.parts import FoundPart, Parts
+
 
 class MeanColours:
     """Describes an image by the mean colours of 36 cells: quick, and alike for pictures that look alike."""
 
     name = "mean colours"
+    parts: Parts | None = None
 
     def __init__(self, fingerprint: str = "0123456789abcdef") -> None:
         self.fingerprint = fingerprint
@@ -42,3 +45,37 @@ def painted(folder: Path, things: int, looks: int = 1) -> Path:
         for look in range(looks):
             paint(folder / f"{thing:03d}_{look}.png", thing, look)
     return folder
+
+
+class GreenSquares:
+    """Finds squares of pure green on grey, as a describer of faces finds faces: their vector is the square's size."""
+
+    name = "green squares"
+
+    def __init__(self) -> None:
+        self.fingerprint = "fedcba9876543210"
+        self.parts: Parts | None = Parts("square", self._find)
+
+    def describe(self, images: Sequence[Tensor]) -> np.ndarray:
+        return np.array([[image.shape[1], 1.0] for image in images], dtype=np.float32)
+
+    def _find(self, image: Tensor) -> list[FoundPart]:
+        green = (image[1] == 255) & (image[0] == 0)
+        columns = green.any(0).nonzero()[:, 0].tolist()
+        starts = [x for x in columns if x - 1 not in columns]
+        found = []
+        for left in starts:
+            width = next(size for size in range(1, 99) if left + size not in columns)
+            rows = green[:, left].nonzero()[:, 0]
+            box = (float(left), float(rows[0]), float(left + width), float(rows[-1] + 1))
+            found.append(FoundPart(box, np.array([width, 1.0], dtype=np.float32)))
+        return found
+
+
+def squares(path: Path, *sides: int) -> Path:
+    """Green squares of these sides beside each other on grey."""
+    pixels = np.full((40, 45 * max(len(sides), 1), 3), 90, dtype=np.uint8)
+    for place, side in enumerate(sides):
+        pixels[4 : 4 + side, 45 * place + 2 : 45 * place + 2 + side] = (0, 255, 0)
+    Image.fromarray(pixels).save(path)
+    return path

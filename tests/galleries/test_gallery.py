@@ -11,10 +11,15 @@ import torch
 from PIL import Image
 
 from galleries.painted import MeanColours, paint, painted
+from visus import catalog
 from visus.data.errors import ImageError
 from visus.galleries import Gallery, Wishes
+from visus.galleries.describer import NetworkDescriber
 from visus.galleries.errors import EmptyGalleryError, GalleryError, GalleryNotFoundError, OtherModelError
 from visus.new_folder import FolderTakenError
+from visus.nn.fused.choose import FEW
+from visus.nn.fused.optimize import packed_layers
+from visus.types import Schema
 
 
 @pytest.fixture
@@ -259,3 +264,16 @@ def test_a_network_that_diverged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="5 dimensions, not 108"):
         made.add(np.zeros((4, 4, 3), np.uint8))
     assert made.stats()["entries"] == 0
+
+
+def test_a_fused_network_gives_the_same_vectors_but_for_rounding() -> None:
+    network = catalog.build_model("descriptor_lite0", Schema((), ()), {"pretrained": False, "size": 64})
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8, generator=generator) for _ in range(FEW)]
+    plain, fused = (NetworkDescriber("x", network, "x", precision=form) for form in ("plain", "fp32"))
+    assert plain.fingerprint == fused.fingerprint
+    np.testing.assert_allclose(fused.describe(images), plain.describe(images), atol=1e-5)
+    few = images[: FEW - 1]  # of which the network stays as it is
+    np.testing.assert_array_equal(fused.describe(few), plain.describe(few))
+    assert packed_layers(fused._fast.model)
+    assert not packed_layers(network)

@@ -154,6 +154,31 @@ def test_fields_are_set_and_others_stay(stores: tuple[Store, Again]) -> None:
     assert told == {ids[0]: {"camera": 3, "name": "ä", "flag": True}, ids[1]: {"camera": 3, "flag": True}}
 
 
+def test_a_field_without_a_value_is_taken_away(stores: tuple[Store, Again]) -> None:
+    store, _ = stores
+    store.add([entry(1, camera=2, name="a")], [])
+    ids = list(all_vectors(store))
+    store.edit(ids, {"camera": None, "never": None, "year": 1})
+    assert store.entries(ids)[0].metadata == {"name": "a", "year": 1}
+
+
+def test_decisions_are_kept_in_their_order_and_go_with_their_entries(stores: tuple[Store, Again]) -> None:
+    store, again = stores
+    store.add([entry(1), entry(2), entry(3)], [])
+    one, two, three = all_vectors(store)
+    store.decide("first", [one, two])
+    store.decide("second", [two, three])
+    store.decide("third", [three])
+    assert again().decisions() == ["first", "second", "third"]
+    store.drop_decision()
+    assert store.decisions() == ["first", "second"]
+    store.remove([one])
+    assert store.decisions() == ["second"]
+    store.drop_decision()
+    store.drop_decision()
+    assert again().decisions() == []
+
+
 def test_names_of_files_that_are_no_text_stay_as_they_are(stores: tuple[Store, Again]) -> None:
     store, _ = stores
     name = "caf\udce9/a'b\n.png"

@@ -69,6 +69,16 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(blocks.distances(torch.tensor([7, 3]), torch.tensor([0, 39])), whole[[7, 3]][:, [0, 39]])
 
 
+@pytest.mark.parametrize("columns", [3, 8, 37, 40])
+def test_the_smallest_are_those_of_sorting(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces of four, with a rest behind the last one and without; sorted, and with what is infinite."""
+    monkeypatch.setattr(reranking, "PIECE", 4)
+    values = torch.rand(50, columns, generator=torch.Generator().manual_seed(columns))
+    values[:, 1] = -torch.inf
+    found = reranking._smallest(values, 3)
+    assert torch.equal(found, values.argsort(dim=1)[:, :3])
+
+
 def test_reciprocal_neighbours_help() -> None:
     """Clusters that touch: the mean rank of the right items falls."""
     generator = torch.Generator().manual_seed(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from visus.systems.meta_learning.inner_loop import adam_steps, for_each, gradient_steps
-from visus.systems.meta_learning.learning_to_learn import learn_once, unrolled
+from visus.systems.meta_learning.learning_to_learn import META_LOSSES, learn_once, unrolled
 from visus.systems.meta_learning.prototypical import prototype_logits
 from visus.training.learned_optimizer import CoordinateLSTM
 
@@ -111,6 +112,21 @@ def test_an_affine_optimiser_that_begins_at_zero() -> None:
     _, x, _ = unrolled(network, functions, torch.ones(1, 1), network.start(torch.ones(1)), first=5, steps=5)
     assert float(x.detach()) == pytest.approx(0.855881, abs=1e-6)
     assert float(x.detach() ** 2) == pytest.approx(0.7325327, abs=2e-6)
+
+
+def test_the_sum_of_logarithms_on_the_way() -> None:
+    """x <- 0.98 x - 0.01 from 1 twice: log 0.97^2 + log 0.9406^2."""
+    network = CoordinateLSTM(layers=0, preprocessing="identity", scale=1.0)
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, -0.01)
+    start = torch.ones(1, 1)
+    total, _, _ = unrolled(network, Squares(), start, network.start(start[0]), first=0, steps=2, meta_loss="logarithms")
+    assert float(total.detach()) == pytest.approx(2 * (math.log(0.97) + math.log(0.9406)), abs=1e-6)
+
+
+def test_the_logarithm_is_of_the_mean_of_the_functions() -> None:
+    assert float(META_LOSSES["logarithms"](torch.tensor([1.0, 3]))) == pytest.approx(math.log(2))
+    assert float(META_LOSSES["values"](torch.tensor([1.0, 3]))) == 2
 
 
 @pytest.mark.parametrize(("squared", "share"), [(True, 0.952574), (False, 0.731059)])

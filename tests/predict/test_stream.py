@@ -97,7 +97,18 @@ def test_results_know_their_image(tmp_path):
 
 
 def test_the_public_names_and_no_others():
-    names = ["Result", "__version__", "evaluate", "load", "open_dataset", "predict", "teach", "train"]
+    names = [
+        "Result",
+        "__version__",
+        "evaluate",
+        "export",
+        "load",
+        "open_dataset",
+        "optimize",
+        "predict",
+        "teach",
+        "train",
+    ]
     code = "import visus, visus.predict.predictor; print(dir(visus)); visus.Result, visus.train; print(dir(visus))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [str(names)] * 2

@@ -72,6 +72,7 @@ def test_the_data_is_counted_for_each_split():
     counted = [int(n) for n in re.findall(r"<em>(\d+)</em>", html.split("Side of the objects")[0])]
     assert sum(counted) == sum(len(data[i].target) for data in (train, val) for i in range(len(data)))
     assert distribution({}, train.schema) == ("", "")
+    assert " shapes of val." in distribution({"val": val}, train.schema, noun="shapes")[1]
 
 
 def test_a_batch_is_shown_as_it_was_fed_with_targets_that_were_resized():

@@ -12,7 +12,7 @@ from visus import catalog
 from visus.catalog import build_model
 from visus.data.vignettes import Vignettes
 from visus.nn.transfer import matching
-from visus.systems.scene_graphs import heads
+from visus.systems.scene_graphs import PROBLEM, heads
 from visus.systems.scene_graphs.frequencies import EPSILON, FAR, Frequencies, FrequencyModel
 from visus.systems.scene_graphs.heads import _inside
 from visus.systems.scene_graphs.losses import SceneGraphCriterion
@@ -127,7 +127,7 @@ def test_a_pair_with_two_predicates_counts_for_both_and_others_are_unrelated() -
     objects = objects_of(NEAR[:2], [0, 1], [0, 0])
     logits = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]], requires_grad=True)
     graph = Graph(objects, objects.pairs(), logits, torch.zeros(2, 0), None)
-    outputs = GraphOutputs(torch.tensor([[40, 40]]), [], (40, 40), graph)
+    outputs = GraphOutputs(torch.tensor([[40, 40]]), [], torch.zeros(1, 3, 40, 40), graph)
     losses = SceneGraphCriterion(unrelated_weight=0.5)(outputs, [target])
     assert list(losses) == ["predicate"]
     shares = logits.detach().log_softmax(1)
@@ -141,7 +141,7 @@ def test_objects_and_attributes_are_compared_where_they_are_known() -> None:
     right = torch.tensor([[50.0], [-50.0], [-50.0]])
     sure = torch.tensor([[81.0, -81], [-81, 81], [-81, 81]])
     graph = Graph(objects, objects.pairs(), torch.zeros(6, 3), right, sure, learned=False)
-    outputs = GraphOutputs(torch.tensor([[40, 40]]), [], (40, 40), graph)
+    outputs = GraphOutputs(torch.tensor([[40, 40]]), [], torch.zeros(1, 3, 40, 40), graph)
     losses = SceneGraphCriterion()(outputs, [target])
     assert {name: round(float(value), 6) for name, value in losses.items()} == {"object": 0.0, "attribute": 0.0}
     unknown = SceneGraphCriterion()(outputs, [TARGET])
@@ -150,7 +150,7 @@ def test_objects_and_attributes_are_compared_where_they_are_known() -> None:
 
 def test_outputs_without_targets_cannot_be_judged() -> None:
     with pytest.raises(ValueError, match="without targets"):
-        SceneGraphCriterion()(GraphOutputs(torch.tensor([[40, 40]]), [], (40, 40)), [TARGET])
+        SceneGraphCriterion()(GraphOutputs(torch.tensor([[40, 40]]), [], torch.zeros(1, 3, 40, 40)), [TARGET])
 
 
 # --- predictions ---
@@ -212,3 +212,12 @@ def test_data_without_predicates_is_refused() -> None:
     schema = Schema(("a",), (1,))
     with pytest.raises(RecipeError, match="names no predicates"):
         catalog.PROBLEMS["scene_graphs"].metric(None, Recipe(name="r", model="freq_lite0"), schema)
+
+
+def test_a_metric_may_name_the_mode() -> None:
+    """`visus evaluate RUN --metric sgdet`: the network is given what the metric supposes."""
+    schema = SCENES.schema
+    model = build_model("freq_lite0", schema, {"pretrained": False})
+    for mode in ("predcls", "sgdet", "sgcls"):
+        metric = PROBLEM.metric_of(model, Recipe(name="x", model="freq_lite0", metric=mode), schema)
+        assert model.mode == metric.mode == mode

@@ -61,7 +61,7 @@ def test_memory_is_part_of_the_state() -> None:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_functions_are_what_a_loop_over_them_gives(name: str) -> None:
-    functions = OBJECTIVES[name](3, torch.Generator().manual_seed(1))
+    functions = OBJECTIVES[name].draw(3, torch.Generator().manual_seed(1))
     weights = functions.start()
     assert functions(weights, 0).shape == (3,)
     assert torch.equal(functions(weights, 2), functions(weights, 2))

@@ -45,6 +45,6 @@ def test_state_goes_on_inside_an_epoch(squares: SimpleNamespace) -> None:
     rest = iter(resumed)
     third = next(rest)
     assert len(resumed) == 5
-    assert resumed.state_dict() == {"served": 3}
+    assert resumed.state_dict() == {"served": 3, "processes": 1}
     assert ids([*done, third, *rest]) == whole
     assert ids(resumed) == whole

@@ -86,7 +86,7 @@ def test_json_errors_say_where() -> None:
         (lambda: AugmentRecipe(scale=(2.0, 1.0)), r"data\.augment\.scale must be two numbers above 0"),
         (lambda: AugmentRecipe(flip=1.5), r"data\.augment\.flip must be a probability"),
         (lambda: FitRecipe(epochs=0), r"fit\.epochs must be at least 1"),
-        (lambda: FitRecipe(precision="fp16"), r"fit\.precision must be '32' or 'bf16', not 'fp16'"),
+        (lambda: FitRecipe(precision="fp16"), r"fit\.precision must be 'auto', '32' or 'bf16', not 'fp16'"),
         (lambda: FitRecipe(ema_decay=1.0), r"fit\.ema_decay must be between 0 and 1"),
         (lambda: FitRecipe(max_minutes=0), r"fit\.max_minutes must be above 0"),
         (lambda: FitRecipe(devices=0), r"fit\.devices"),

@@ -91,3 +91,8 @@ def test_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="disk full"):
         write_whole(path, "new")
     assert path.read_text() == "old"
+
+
+def test_an_address_on_the_hub_has_to_be_fetched_first() -> None:
+    with pytest.raises(RunError, match=r"`visus hub pull hf://user/name@v1` fetches it and prints its folder"):
+        RunFolder(Path("hf://user/name@v1")).recipe()

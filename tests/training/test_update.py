@@ -57,6 +57,16 @@ def test_frozen_networks_pass_gradients_on_and_keep_none() -> None:
     assert (critic.weight.requires_grad, critic.bias.requires_grad) == (True, False)
 
 
+def test_losses_that_teach_nothing_are_noted_and_watched() -> None:
+    seen: list[str] = []
+    step = make_round(watch=seen.extend)
+    weight = torch.ones(2, requires_grad=True)
+    step.note({"counted": weight.sum(), "also": torch.tensor(3)})
+    assert {name: float(value) for name, value in step.losses.items()} == {"counted": 2.0, "also": 3.0}
+    assert seen == ["counted", "also"]
+    assert weight.grad is None
+
+
 def test_two_networks_learn_as_in_a_loop_by_hand() -> None:
     torch.manual_seed(0)
     first, batches = nn.ModuleList([nn.Linear(3, 2), nn.Linear(2, 1)]), torch.randn(5, 6, 3)

@@ -84,12 +84,12 @@ class ShowArguments:
 
 @dataclass(frozen=True)
 class ConvertArguments:
-    """Write a data set in another format: COCO, Pascal VOC or YOLO.
+    """Write a data set in another format: COCO, Pascal VOC or YOLO, or for labelme, Label Studio or CVAT.
 
     What the other format has no words for is left out and counted. Nothing is overwritten.
 
     Args:
-        source: a folder in one of the three formats.
+        source: a folder in COCO's, Pascal VOC's or the YOLO layout.
         target: the folder to write to, new or empty.
         to: the format.
         split: those to convert; default: all that there are.
@@ -98,7 +98,7 @@ class ConvertArguments:
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
-    to: Literal["coco", "voc", "yolo"]
+    to: Literal["coco", "voc", "yolo", "labelme", "label-studio", "cvat"]
     split: tuple[str, ...] = ()
     link: bool = False
 
@@ -178,6 +178,7 @@ def _draw_samples(
     from visus.cli.tables import target_words
     from visus.draw.draw import draw
     from visus.draw.sheet import contact_sheet
+    from visus.predict.pictures import write_picture
 
     readable, images, captions, failures = list[int](), [], [], list[str]()
     for index in shown:
@@ -189,11 +190,11 @@ def _draw_samples(
         readable.append(index)
         name = Path(sample.path).name or str(index)
         image = draw(sample.input, sample.target, schema, labels=labels, on_error=partial(_undrawn, failures, name))
-        image.save(out / f"{index:06d}{f'_{Path(sample.path).stem}' if sample.path else ''}.png")
+        write_picture(image, out / f"{index:06d}{f'_{Path(sample.path).stem}' if sample.path else ''}.png")
         images.append(image)
         captions.append(f"{name}: {target_words(sample.target, dataset.schema)}")
     if images:
-        contact_sheet(images, captions=captions).save(out / "sheet.png")
+        write_picture(contact_sheet(images, captions=captions), out / "sheet.png")
     return readable, failures
 
 

@@ -29,10 +29,15 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "evaluate": ("visus.cli.train:evaluate", "measure a run on a data set"),
     "report": ("visus.cli.report", "compare several runs on one page"),
     "predict": ("visus.cli.predict", "find objects in images, folders or videos, with a run or published weights"),
+    "export": ("visus.cli.export", "write a model as a file for ONNX Runtime, torch.export or OpenVINO"),
     "teach": ("visus.cli.teach", "new classes from a few images each, in seconds and without training"),
+    "serve": ("visus.cli.serve", "answer requests over HTTP with trained models, and show a page to try them on"),
+    "browse": ("visus.cli.browse", "look through a run's validation images for errors and for wrong labels"),
     "ask": ("visus.cli.ask", "rank images by a phrase and show where it is, or answer a question about each"),
+    "generate": ("visus.cli.generate", "make images of a scene graph, from a phrase, JSON or another image"),
     "reproduce": ("visus.cli.reproduce", "train every row of a results table under one protocol, beside the published"),
     "gallery": ("visus.cli.gallery", "fill a gallery of images once, and find in it what is alike"),
+    "hub": ("visus.cli.hub", "put a run on the Hugging Face Hub, or fetch one (visus predict hf://user/name ...)"),
     "data": ("visus.cli.data", "check a data set for every problem at once, look at it, or convert it"),
 }
 """Each verb: where it lives (``module`` means its function ``main``), and what it does."""

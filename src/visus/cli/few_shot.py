@@ -19,18 +19,18 @@ class FewShotArguments:
     Args:
         data: folder of the data set.
         dataset: its layout, a key of `visus list datasets`.
-        n_way: classes of a task of the test.
+        n_way: classes of a task of the test; several, and each is measured.
         k_shot: labelled images of each.
         rows: only these learners; all by default.
         minutes: so long a training of each row (and seed).
         seeds: one or more; the table shows the mean.
         measured: tasks of the test.
-        run: folder of the table; an existing one goes on: finished rows are not trained again.
+        run: folder of the table; an existing one goes on: finished rows stay and are not trained again.
     """
 
     data: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     dataset: str = "omniglot"
-    n_way: int = 5
+    n_way: tuple[int, ...] = (5,)
     k_shot: int = 1
     rows: tuple[str, ...] = ()
     minutes: float = 5.0
@@ -44,38 +44,43 @@ def main(argv: list[str]) -> int:
     arguments = tyro.cli(FewShotArguments, args=argv, prog="visus reproduce few-shot")
     from visus.names import find
     from visus.recipes.few_shot_table import FewShotSetting, few_shot_table
-    from visus.runs.few_shot import Numbers, measure_few_shot, show_few_shot_table, write_few_shot_table
+    from visus.runs.few_shot import (
+        measure_few_shot,
+        read_few_shot_table,
+        show_few_shot_table,
+        write_few_shot_table,
+    )
 
     refuse_other_folder(arguments.run)
-    setting = {
-        seed: FewShotSetting(
-            dataset=arguments.dataset,
-            root=str(arguments.data),
-            n_way=arguments.n_way,
-            k_shot=arguments.k_shot,
-            minutes=arguments.minutes,
-            measured=arguments.measured,
-            seed=seed,
-        )
+    settings = {
+        seed: [
+            FewShotSetting(
+                dataset=arguments.dataset,
+                root=str(arguments.data),
+                n_way=n_way,
+                k_shot=arguments.k_shot,
+                minutes=arguments.minutes,
+                measured=arguments.measured,
+                seed=seed,
+            )
+            for n_way in arguments.n_way
+        ]
         for seed in arguments.seeds
     }
-    tables = {seed: few_shot_table(one) for seed, one in setting.items()}
-    rows = next(iter(tables.values()))
-    names = arguments.rows or tuple(rows)
+    known = few_shot_table(FewShotSetting())
+    names = arguments.rows or tuple(known)
     for name in names:
-        find(rows, name, "row")
+        find(known, name, "row")
     about = {
-        "data": f"{arguments.dataset}, tasks of the test split: {arguments.n_way}-way, {arguments.k_shot}-shot",
+        "data": f"{arguments.dataset}, {arguments.measured} tasks of the test split",
         "selection": "weights of the last validation, on tasks of validation classes",
-        "budget": f"{arguments.minutes:g} minutes a training",
-        "seeds": ", ".join(map(str, arguments.seeds)),
-        "command": shlex.join(["visus", "reproduce", "few-shot", *argv]),
     }
+    command = shlex.join(["visus", "reproduce", "few-shot", *argv])
     arguments.run.mkdir(parents=True, exist_ok=True)
-    results: dict[str, list[Numbers]] = {}
+    results = read_few_shot_table(arguments.run)
     for name in names:
-        for table in tables.values():
-            results.setdefault(name, []).append(measure_few_shot(table[name], arguments.run, name))
-        write_few_shot_table(arguments.run, rows, results, about)
-    show_few_shot_table(rows, results)
+        for some in settings.values():
+            results |= measure_few_shot(name, some, arguments.run, command=command)
+            write_few_shot_table(arguments.run, results, about)
+    show_few_shot_table(results)
     return 0

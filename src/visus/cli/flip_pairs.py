@@ -37,6 +37,7 @@ def write_pairs(root: Path, schema: Schema, guess: MirrorGuess | None) -> str:
 def draw_pairs(samples: Iterable[Sample], schema: Schema, guess: MirrorGuess, file: Path) -> bool:
     """Draws guessed pairs on the object with the most keypoints, and of these the largest; False where none has any."""
     from visus.draw.flip_pairs import draw_flip_pairs
+    from visus.predict.pictures import write_picture
 
     best, largest = None, (0, 0.0)
     for sample in samples:
@@ -45,5 +46,5 @@ def draw_pairs(samples: Iterable[Sample], schema: Schema, guess: MirrorGuess, fi
                 best, largest = (sample.input, points), size
     if best is None or schema.keypoints is None:
         return False
-    draw_flip_pairs(*best, schema.keypoints.names, guess.pairs).save(file)
+    write_picture(draw_flip_pairs(*best, schema.keypoints.names, guess.pairs), file)
     return True

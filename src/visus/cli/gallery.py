@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +15,17 @@ from visus.cli.gallery_arguments import (
     ClusterArguments,
     CreateArguments,
     DuplicatesArguments,
+    IdentifyArguments,
     RecommendArguments,
+    ReidArguments,
     RemoveArguments,
     SearchArguments,
     StatsArguments,
     SyncArguments,
     VerifyArguments,
 )
+from visus.cli.gallery_identities import identify, reid
+from visus.cli.gallery_words import print_json, queries_of
 from visus.errors import VisusError
 from visus.names import counted
 from visus.new_folder import new_folder
@@ -31,9 +34,7 @@ if TYPE_CHECKING:
     from visus.galleries.adding import Report
     from visus.galleries.answer import Answer, Group
     from visus.galleries.metadata import Say
-    from visus.galleries.queries import Query
 
-_ENTRY = "id:"
 _MOST_SHEETS = 100
 _IN_A_SHEET = 60
 
@@ -84,7 +85,8 @@ def _add(arguments: AddArguments) -> int:
     sources = find_sources(arguments.sources)
     say = _said(arguments)
     total = None if any(source.video for source in sources) else sum(len(source.images) for source in sources)
-    with Gallery.open(arguments.gallery, device=arguments.device) as gallery, _progress("adding", total) as watch:
+    form: Any = {"device": arguments.device, "precision": arguments.precision}
+    with Gallery.open(arguments.gallery, **form) as gallery, _progress("adding", total) as watch:
         items = (item for source in sources for item in items_of_source(source, Reading()))
         if arguments.processes > 1:
             report = add_in_processes(gallery, items, arguments.processes, metadata=say, watch=watch)
@@ -100,7 +102,8 @@ def _add(arguments: AddArguments) -> int:
 def _sync(arguments: SyncArguments) -> int:
     from visus.galleries.gallery import Gallery
 
-    with Gallery.open(arguments.gallery, device=arguments.device) as gallery, _progress("looking", None) as watch:
+    form: Any = {"device": arguments.device, "precision": arguments.precision}
+    with Gallery.open(arguments.gallery, **form) as gallery, _progress("looking", None) as watch:
         report = gallery.sync(arguments.folder, metadata=_said(arguments), watch=watch)
     _tell_report(report, arguments.gallery, as_json=arguments.json)
     return 1 if report.failures else 0
@@ -111,13 +114,14 @@ def _search(arguments: SearchArguments) -> int:
 
     with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
         answer = gallery.search(
-            *_queries(arguments.images),
+            *queries_of(arguments.images),
             k=arguments.k,
             box=arguments.box,
-            unlike=_queries(arguments.unlike),
+            unlike=queries_of(arguments.unlike),
             where=arguments.where,
             gone=arguments.gone,
             approximate=arguments.approximate,
+            rerank=arguments.rerank,
         )
     return _tell_answer(answer, arguments, "Search")
 
@@ -130,8 +134,8 @@ def _recommend(arguments: RecommendArguments) -> int:
         raise VisusError("--k must be at least 1, and --diversity must lie between 0 and 1")
     with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
         answer = gallery.recommend(
-            *_queries(arguments.images),
-            disliked=_queries(arguments.disliked),
+            *queries_of(arguments.images),
+            disliked=queries_of(arguments.disliked),
             seen=arguments.seen,
             where=arguments.where,
             wishes=Wishes(k=arguments.k, diversity=arguments.diversity),
@@ -144,10 +148,10 @@ def _verify(arguments: VerifyArguments) -> int:
     from visus.terminal import console
 
     with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
-        verdict = gallery.verify(*_queries((arguments.one, arguments.other)))
+        verdict = gallery.verify(*queries_of((arguments.one, arguments.other)))
         closeness = gallery.closeness
     if arguments.json:
-        _print_json({"score": round(verdict.score, 6), "chance": verdict.chance, "alike": verdict.alike})
+        print_json({"score": round(verdict.score, 6), "chance": verdict.chance, "alike": verdict.alike})
         return 0
     name = {"cosine": "cosine", "euclidean": "distance"}[closeness]
     line = f"{name} {verdict.score:.4f}"
@@ -168,8 +172,23 @@ def _duplicates(arguments: DuplicatesArguments) -> int:
 
 def _cluster(arguments: ClusterArguments) -> int:
     from visus.galleries.gallery import Gallery
+    from visus.galleries.metadata import value_of
+    from visus.terminal import console
 
+    if sum((bool(arguments.never), bool(arguments.always), bool(arguments.name), arguments.undo)) > 1:
+        raise VisusError("--never, --always, --name and --undo: one at a time, so that each can be undone")
+    out = console(stderr=True)
     with Gallery.open(arguments.gallery) as gallery:
+        if arguments.undo:
+            out.print(f"taken back: {gallery.undo()}", soft_wrap=True)
+        if arguments.never:
+            gallery.decide("never", *arguments.never)
+        if arguments.always:
+            gallery.decide("always", *arguments.always)
+        if arguments.name:
+            number, name = arguments.name
+            named = gallery.name_group(number, value_of(name), by=arguments.by, limit=arguments.limit)
+            out.print(f"{arguments.by}={name}: {counted(len(named.entries), 'entries')}", soft_wrap=True)
         groups = gallery.cluster(count=arguments.count, limit=arguments.limit)
     return _tell_groups(groups, arguments, "groups")
 
@@ -181,7 +200,7 @@ def _stats(arguments: StatsArguments) -> int:
     with Gallery.open(arguments.gallery) as gallery:
         told = gallery.stats()
     if arguments.json:
-        _print_json(told)
+        print_json(told)
         return 0
     fields = ", ".join(f"{name} ({counted(count, 'values')})" for name, count in told.pop("fields").items())
     megabytes = f"{told.pop('bytes') / 1e6:.1f} MB"
@@ -200,7 +219,7 @@ def _remove(arguments: RemoveArguments) -> int:
     with Gallery.open(arguments.gallery) as gallery:
         count = gallery.remove(arguments.ids, where=arguments.where, gone=arguments.gone)
     if arguments.json:
-        _print_json({"removed": count})
+        print_json({"removed": count})
     else:
         console().print(f"{counted(count, 'entries') if count != 1 else '1 entry'} removed", soft_wrap=True)
     return 0
@@ -212,6 +231,8 @@ VERBS: Final[Mapping[type, Callable[[Any], int]]] = {
     SyncArguments: _sync,
     SearchArguments: _search,
     VerifyArguments: _verify,
+    IdentifyArguments: identify,
+    ReidArguments: reid,
     RecommendArguments: _recommend,
     DuplicatesArguments: _duplicates,
     ClusterArguments: _cluster,
@@ -225,17 +246,6 @@ def _said(arguments: AddArguments | SyncArguments) -> Say:
     from visus.galleries.metadata import from_words, of_items
 
     return of_items(from_words(arguments.set), folder_as=arguments.folder_as, table=arguments.table)
-
-
-def _queries(words: Sequence[str]) -> list[Query]:
-    """Images by their words, and entries by their numbers."""
-    found: list[Query] = []
-    for word in words:
-        number = word.removeprefix(_ENTRY)
-        if number != word and not number.isdigit():
-            raise VisusError(f"{word}: an entry is named by its number, such as id:12")
-        found.append(word if number == word else int(number))
-    return found
 
 
 @contextmanager
@@ -257,10 +267,11 @@ def _tell_report(report: Report, gallery: Path, *, as_json: bool) -> None:
 
     if as_json:
         numbers = {name: value for name, value in vars(report).items() if name != "failures"}
-        _print_json({**numbers, "failures": [{"name": name, "cause": cause} for name, cause in report.failures]})
+        print_json({**numbers, "failures": [{"name": name, "cause": cause} for name, cause in report.failures]})
         return
     named = {"known": "known", "unchanged": "unchanged", "moved": "moved", "gone": "gone"}
     parts = [f"{getattr(report, name):,} {word}" for name, word in named.items() if getattr(report, name)]
+    parts += [f"nothing found in {report.empty:,}"] if report.empty else []
     line = f"{counted(report.images, 'images')}: {', '.join([f'{report.added:,} added', *parts])}; in {gallery}"
     out = console(stderr=True)
     out.print(line, soft_wrap=True)
@@ -277,7 +288,7 @@ def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments
 
     out, told = console(), console(stderr=True)
     if arguments.json:
-        _print_json(answer.to_dict())
+        print_json(answer.to_dict())
     elif answer.matches:
         out.print(answer_table(answer))
     else:
@@ -296,11 +307,12 @@ def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments
 def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | ClusterArguments, what: str) -> int:
     from visus.draw.sheet import contact_sheet
     from visus.galleries.answer import picture_of, short_name
+    from visus.predict.pictures import write_picture
     from visus.terminal import console
 
     out = console()
     if arguments.json:
-        _print_json([group.to_dict() for group in groups])
+        print_json([group.to_dict() for group in groups])
     else:
         out.print(f"{len(groups):,} {what if len(groups) != 1 else what.replace('groups', 'group')}")
         for group in groups:
@@ -311,13 +323,8 @@ def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | Clust
             for number, group in enumerate(groups[:_MOST_SHEETS]):
                 entries = group.entries[:_IN_A_SHEET]
                 captions = [short_name(entry) for entry in entries]
-                contact_sheet([picture_of(one) for one in entries], captions=captions, cell=200).save(
-                    folder / f"group_{number:03d}.png"
-                )
+                sheet = contact_sheet([picture_of(one) for one in entries], captions=captions, cell=200)
+                write_picture(sheet, folder / f"group_{number:03d}.png")
             shown = f"sheets of the first {_MOST_SHEETS} groups" if len(groups) > _MOST_SHEETS else "sheets"
             console(stderr=True).print(f"{shown} in {folder}", soft_wrap=True)
     return 0
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ Many = tyro.conf.arg(metavar="IMAGE ...", help_behavior_hint="(one or more)")
 Where = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="CONDITION")]
 Device = Annotated[str | None, tyro.conf.arg(metavar="DEVICE")]
 Out = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Field = Annotated[str, tyro.conf.arg(metavar="FIELD")]
 Fields = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=VALUE")]
 
 
@@ -22,10 +23,10 @@ class CreateArguments:
 
     Args:
         gallery: the folder to make.
-        model: what describes images: the run of a descriptor, a .safetensors file of one, or frozen_lite0, which needs
-            no training.
+        model: what describes images: the run of a descriptor, a .safetensors file of one, faces, which makes every face
+            an entry, or frozen_lite0, which needs no training.
         root: the folder that the gallery is about: paths are kept relative to it, and files elsewhere are refused.
-        closeness: what is near: the angle between vectors, or their distance.
+        closeness: what is near: the angle between vectors, or their distance; default: the distance for faces.
         server: keep the entries in a PostgreSQL database with pgvector: postgresql://user@host/name.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         rebuild: the gallery exists: describe its images again with the model, in place of what it was made with.
@@ -34,7 +35,7 @@ class CreateArguments:
     gallery: Place
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "frozen_lite0"
     root: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    closeness: Literal["cosine", "euclidean"] = "cosine"
+    closeness: Literal["cosine", "euclidean"] | None = None
     server: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
     device: Device = None
     rebuild: bool = False
@@ -56,6 +57,7 @@ class AddArguments:
         min_score: the least score of an object.
         processes: describe in so many processes, each with one thread.
         device: such as cpu or cuda:1; default: a GPU where there is one.
+        precision: auto fuses the network's layers where that is faster here, which changes vectors by rounding.
         json: print what was done as JSON.
     """
 
@@ -68,6 +70,7 @@ class AddArguments:
     min_score: float = 0.5
     processes: int = 1
     device: Device = None
+    precision: Literal["auto", "plain", "fp32"] = "auto"
     json: bool = False
 
 
@@ -82,6 +85,7 @@ class SyncArguments:
         folder_as: the field that gets the name of the folder in which an image lies.
         table: a CSV file: the image in the first column, a field in each other one.
         device: such as cpu or cuda:1; default: a GPU where there is one.
+        precision: auto fuses the network's layers where that is faster here, which changes vectors by rounding.
         json: print what was done as JSON.
     """
 
@@ -91,6 +95,7 @@ class SyncArguments:
     folder_as: Annotated[str | None, tyro.conf.arg(metavar="FIELD")] = None
     table: Annotated[Path | None, tyro.conf.arg(metavar="CSV")] = None
     device: Device = None
+    precision: Literal["auto", "plain", "fp32"] = "auto"
     json: bool = False
 
 
@@ -107,6 +112,7 @@ class SearchArguments:
         where: a condition on a field, such as camera=2 or year>=2020; may be given several times, and all hold.
         gone: find entries whose files are gone, too.
         approximate: ask an index of faiss, for galleries of ten million entries; made where it is stale.
+        rerank: order the answer by k-reciprocal neighbours: what is mutually near comes first.
         out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
         pictures: write the sheet and the page; --no-pictures prints only.
         device: such as cpu or cuda:1; default: a GPU where there is one.
@@ -121,6 +127,7 @@ class SearchArguments:
     where: Where = ()
     gone: bool = False
     approximate: bool = False
+    rerank: bool = False
     out: Out = None
     pictures: bool = True
     device: Device = None
@@ -196,12 +203,17 @@ class DuplicatesArguments:
 
 @dataclass(frozen=True)
 class ClusterArguments:
-    """List groups of entries that lie together.
+    """List groups of entries that lie together; give them names, keep entries apart or together, and undo that.
 
     Args:
         gallery: the folder of the gallery.
         count: so many, by k-means; default: link entries that are mutually among the nearest ten.
         limit: the least cosine, or the largest distance, of a link; default: what chance does not explain.
+        never: two entries that never share a group, from now on.
+        always: two entries that always share a group, from now on.
+        name: an entry and a name, which all entries of its group get as a field.
+        by: the field that holds names.
+        undo: take back what was last said by --never, --always or --name.
         out: a folder for a contact sheet of each group, new or empty.
         json: print the groups as JSON.
     """
@@ -209,7 +221,90 @@ class ClusterArguments:
     gallery: Place
     count: int | None = None
     limit: float | None = None
+    never: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="ID ID")] = None
+    always: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="ID ID")] = None
+    name: Annotated[tuple[int, str] | None, tyro.conf.arg(metavar="ID NAME")] = None
+    by: Field = "person"
+    undo: bool = False
     out: Out = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class IdentifyArguments:
+    """Say who, or what, images show of the entries that have a name, or "unknown".
+
+    Args:
+        gallery: the folder of the gallery.
+        images: files, addresses, - for standard input, or id:12 for an entry; of faces, all in an image.
+        by: the field that holds names: `visus gallery add G FOLDER --folder-as person` fills it from folders.
+        box: the part of the one image that is meant: left, top, right, bottom in pixels.
+        where: a condition on the entries that are compared with, such as year>=2020; may be given several times.
+        fpir: the share of images of nobody in the gallery that may get a name: the threshold is chosen by it, on the
+            gallery's own entries.
+        threshold: what a cosine has to be above, or a distance below; default: chosen by --fpir.
+        out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
+        pictures: write the sheet and the page; --no-pictures prints only.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print the answer as JSON.
+    """
+
+    gallery: Place
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, Many]
+    by: Field = "person"
+    box: tuple[float, float, float, float] | None = None
+    where: Where = ()
+    fpir: float = 0.01
+    threshold: float | None = None
+    out: Out = None
+    pictures: bool = True
+    device: Device = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class ReidArguments:
+    """Find the objects of images again, as other cameras saw them; without images, measure how well that works.
+
+    With a detector and images: each object that it finds in them is searched for. Without: of entries with the fields
+    of --by and --camera-field, CMC, mAP and mINP (docs/reidentification.md).
+
+    Args:
+        gallery: the folder of the gallery: `visus gallery add G IMAGES --detector RUN --set camera=2` fills it.
+        detector: the run of a detector, or published weights.
+        images: images to look for objects in.
+        camera: of these images: entries of this camera are left out.
+        camera_field: the field that holds the camera of an entry.
+        k: how many entries to find for an object.
+        min_score: the least score of an object.
+        where: a condition on the entries that are found, such as year>=2020; may be given several times.
+        rerank: order by k-reciprocal neighbours.
+        by: measuring: the field that says who or what is in an entry.
+        queries: measuring: a condition on the entries that are queries; default: each one, among all others.
+        camera_rule: measuring: leave out what the query's own camera saw of its identity.
+        unmatched: measuring: queries with nothing to find are not counted (skip), or count as 0 (zero).
+        out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
+        pictures: write the sheet and the page; --no-pictures prints only.
+        device: such as cpu or cuda:1; default: a GPU where there is one.
+        json: print the answer as JSON.
+    """
+
+    gallery: Place
+    detector: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="DETECTOR")] = None
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...")] = ()
+    camera: Annotated[str | None, tyro.conf.arg(metavar="CAMERA")] = None
+    camera_field: Field = "camera"
+    k: int = 5
+    min_score: float = 0.5
+    where: Where = ()
+    rerank: bool = False
+    by: Field = "person"
+    queries: Where = ()
+    camera_rule: bool = True
+    unmatched: Literal["skip", "zero"] = "skip"
+    out: Out = None
+    pictures: bool = True
+    device: Device = None
     json: bool = False
 
 
@@ -251,6 +346,8 @@ Arguments = (
     | Annotated[SyncArguments, tyro.conf.subcommand("sync", prefix_name=False)]
     | Annotated[SearchArguments, tyro.conf.subcommand("search", prefix_name=False)]
     | Annotated[VerifyArguments, tyro.conf.subcommand("verify", prefix_name=False)]
+    | Annotated[IdentifyArguments, tyro.conf.subcommand("identify", prefix_name=False)]
+    | Annotated[ReidArguments, tyro.conf.subcommand("reid", prefix_name=False)]
     | Annotated[RecommendArguments, tyro.conf.subcommand("recommend", prefix_name=False)]
     | Annotated[DuplicatesArguments, tyro.conf.subcommand("duplicates", prefix_name=False)]
     | Annotated[ClusterArguments, tyro.conf.subcommand("cluster", prefix_name=False)]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from PIL import Image
 from rich import box
 from rich.table import Table
 
+from visus.draw.sheet import contact_sheet
 from visus.galleries.answer import Answer, Match, picture_of
+from visus.galleries.entry import Box
+from visus.galleries.identify import Identification
+from visus.galleries.reid import Seen
+from visus.predict.pictures import write_picture
 from visus.report.layout import write_page
 from visus.report.pictures import data_url
 
@@ -22,10 +29,14 @@ def answer_table(answer: Answer) -> Table:
     told = any(match.chance is not None for match in answer.matches)
     if told:
         table.add_column("chance", justify="right", no_wrap=True)
+    again = any(match.reranked is not None for match in answer.matches)
+    if again:
+        table.add_column("re-ranked", justify="right", no_wrap=True)
     table.add_column("image", style="cyan", overflow="fold")
     table.add_column("about", overflow="fold")
     for match in answer.matches:
         chance = [_chance(match)] if told else []
+        chance += ["" if match.reranked is None else f"{match.reranked:.4f}"] if again else []
         style = None if match.alike else "dim"
         table.add_row(
             str(match.entry.id), f"{match.score:.4f}", *chance, _shown(match.entry.name), _about(match), style=style
@@ -35,7 +46,7 @@ def answer_table(answer: Answer) -> Table:
 
 def write_answer(answer: Answer, folder: Path, title: str) -> None:
     """Writes the contact sheet and the page of an answer into a folder."""
-    answer.sheet().save(folder / "sheet.png")
+    write_picture(answer.sheet(), folder / "sheet.png")
     asked = "".join(_figure(data_url(picture), "query") for picture in answer.asked)
     found = "".join(_figure(data_url(picture_of(match.entry)), *_lines(match)) for match in answer.matches)
     note = "Nothing alike: chance alone explains such scores." if answer.nothing_alike else ""
@@ -51,7 +62,7 @@ def _shown(path: str) -> str:
 
 def _lines(match: Match) -> list[str]:
     score = f"{match.score:.4f}" + (f" · chance {_chance(match)}" if match.chance is not None else "")
-    return [score, match.entry.name, _about(match)]
+    return [score, _shown(match.entry.name), _about(match)]
 
 
 def _about(match: Match) -> str:
@@ -73,11 +84,73 @@ def _chance(match: Match) -> str:
 
 
 def _figure(url: str, *lines: str) -> str:
-    text = "<br>".join(escape(line) for line in lines if line)
-    style = "display:inline-block;margin:6px;width:180px;vertical-align:top;font-size:12px;overflow-wrap:anywhere"
-    image = f'<img src="{url}" alt="{escape(lines[0], quote=True)}" style="max-width:180px;max-height:180px">'
-    return f'<figure style="{style}">{image}<figcaption>{text}</figcaption></figure>'
+    """An image with lines below, the first of which is the most important; a path breaks anywhere."""
+    first, *others = (escape(line) for line in lines if line)
+    text = "<br>".join((f"<b>{first}</b>", *others))
+    image = f'<img src="{url}" alt="{escape(lines[0], quote=True)}">'
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
 
 
 def _row(figures: str) -> str:
-    return f'<div class="panel">{figures}</div>' if figures else ""
+    return f'<div class="panel found">{figures}</div>' if figures else ""
+
+
+def identification_table(found: Identification) -> Table:
+    """A row for each image, or for each face in one."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    parts = any(one.asked.box_xyxy for one in found.found)
+    table.add_column("image", style="cyan", overflow="fold")
+    if parts:
+        table.add_column("box", overflow="fold")
+    table.add_column(found.field, overflow="fold", style="bold")
+    table.add_column("cosine" if found.closeness == "cosine" else "distance", justify="right", no_wrap=True)
+    table.add_column("nearest", overflow="fold")
+    for one in found.found:
+        where = [_box_words(one.asked.box_xyxy)] if parts else []
+        nearest = f"{one.candidate} (id:{one.match.entry.id})"
+        style = None if one.value is not None else "dim"
+        table.add_row(one.asked.name, *where, one.name, f"{one.match.score:.4f}", nearest, style=style)
+    return table
+
+
+def measures_table(measures: Mapping[str, float], protocol: str) -> Table:
+    """The numbers of a protocol, which stands above them."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=protocol, title_justify="left")
+    for name in measures:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row(*(f"{value:,.0f}" if name == "queries" else f"{value:.4f}" for name, value in measures.items()))
+    return table
+
+
+def write_identification(found: Identification, folder: Path, title: str) -> None:
+    """Writes the contact sheet and the page of an identification into a folder."""
+    write_picture(found.sheet(), folder / "sheet.png")
+    pairs = []
+    for one in found.found:
+        entry = one.match.entry
+        asked = _figure(data_url(one.asked.picture), one.name, one.asked.name, _box_words(one.asked.box_xyxy))
+        nearest = f"{one.match.score:.4f} · {one.candidate}"
+        pairs.append(_row(asked + _figure(data_url(picture_of(entry)), nearest, entry.name, _about(one.match))))
+    note = f'<p class="note">{escape(str(found.threshold))}</p>'
+    write_page(folder / "answer.html", title=title, sections={"Identified, beside the nearest": note + "".join(pairs)})
+
+
+def write_seen(seen: Sequence[Seen], folder: Path, title: str) -> None:
+    """Writes the contact sheet and the page of objects that were searched for into a folder; a row for each."""
+    columns = 1 + max(len(one.answer) for one in seen)
+    pictures, captions, rows = [], [], []
+    for one in seen:
+        asked, matches = one.answer.asked[0], one.answer.matches
+        pictures += [asked, *(picture_of(match.entry) for match in matches)]
+        captions += [f"query  {one.image}", *(one.answer.caption(match) for match in matches)]
+        blank = columns - 1 - len(matches)
+        pictures += [Image.new("RGB", (8, 8), "white")] * blank
+        captions += [""] * blank
+        figures = [_figure(data_url(picture_of(match.entry)), *_lines(match)) for match in matches]
+        rows.append(_row(_figure(data_url(asked), "query", one.image, _box_words(one.box_xyxy)) + "".join(figures)))
+    write_picture(contact_sheet(pictures, captions=captions, columns=columns, cell=160), folder / "sheet.png")
+    write_page(folder / "answer.html", title=title, sections={"Objects and what they are like": "".join(rows)})
+
+
+def _box_words(place: Box | None) -> str:
+    return "" if place is None else " ".join(f"{value:.0f}" for value in place)

@@ -20,7 +20,8 @@ class LearnedOptimizerArguments:
         minutes: of training.
         steps: of a descent.
         hidden: width of the LSTM.
-        preprocessing: of gradients.
+        preprocessing: of gradients; what suits the objective by default.
+        meta_loss: what is summed over the steps: the logarithms of the mean loss, or the losses as in the paper.
         seed: of everything.
         run: folder of the run, numbered where it exists.
     """
@@ -29,7 +30,8 @@ class LearnedOptimizerArguments:
     minutes: float = 2.0
     steps: int = 100
     hidden: int = 20
-    preprocessing: Literal["log_and_sign", "identity"] = "log_and_sign"
+    preprocessing: Literal["", "log_and_sign", "identity"] = ""
+    meta_loss: Literal["logarithms", "values"] = "logarithms"
     seed: int = 0
     run: Path = Path("runs/learned-optimizer")
 
@@ -45,6 +47,7 @@ def main(argv: list[str]) -> int:
         steps=arguments.steps,
         hidden=arguments.hidden,
         preprocessing=arguments.preprocessing,
+        meta_loss=arguments.meta_loss,
         seed=arguments.seed,
         run=arguments.run,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import tyro
 
 from visus.cli.few_shot import main as few_shot
+from visus.cli.reproduce_scenes import main as scene_generation
 from visus.cli.reproduce_shapes import main as modelnet10
 from visus.errors import VisusError
 from visus.new_folder import refuse_other_folder
@@ -193,5 +194,6 @@ TABLES: Final[dict[str, Callable[[list[str]], int]]] = {
     "metric-learning": _metric_learning,
     "few-shot": few_shot,
     "modelnet10": modelnet10,
+    "scene-generation": scene_generation,
 }
 """What each table of ``visus reproduce`` is measured by, with the arguments that follow its name."""

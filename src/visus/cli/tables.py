@@ -20,6 +20,8 @@ from visus.types import (
     EpisodePrediction,
     EpisodeTarget,
     GraphPrediction,
+    ImagePrediction,
+    ImageTarget,
     InstancePrediction,
     InstanceTarget,
     PartPrediction,
@@ -131,6 +133,7 @@ TABLES: dict[type, Callable[[Any, Schema, float], Table | str]] = {
     EpisodePrediction: _episode,
     PartPrediction: _parts,
     GraphPrediction: _graph,
+    ImagePrediction: lambda prediction, schema, min_score: _objects(prediction.objects, schema, min_score),
 }
 """How the terminal shows each kind of prediction."""
 
@@ -138,6 +141,7 @@ WORDS: dict[type, Callable[[Any, Schema], str]] = {
     InstanceTarget: lambda target, schema: counted(len(target), "objects"),
     SemanticTarget: lambda target, schema: counted(len(set(target.labels.flatten().tolist()) - {VOID}), "classes"),
     ClassTarget: lambda target, schema: schema.categories[int(target.label)],
+    ImageTarget: lambda target, schema: f"an image of {counted(len(target), 'objects')}",
     EpisodeTarget: lambda target, schema: f"a task of {counted(len(target.classes), 'classes')}",
     PartTarget: lambda target, schema: (
         f"{schema.categories[int(target.label)]}, {counted(len(set(target.labels.tolist())), 'parts')}"

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -61,6 +61,19 @@ class OtherData:
 
 
 @dataclass(frozen=True)
+class Processes:
+    """Processes that share the images.
+
+    Args:
+        devices: processes on this machine, one a device.
+        nodes: machines; torchrun starts the command on each.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+
+
+@dataclass(frozen=True)
 class EvaluateArguments:
     """Measure the best weights of a run.
 
@@ -70,7 +83,11 @@ class EvaluateArguments:
         device: such as cpu or cuda:1; a GPU where there is one by default.
         batch_size: images at a time; the recipe's by default.
         metric: another metric of the problem, such as voc for a detector; its numbers get a file of their own.
+        precision: auto takes the fastest form of the network that gives the same here; int8 is calibrated with 100
+            training images, and what it loses is printed.
+        force: take int8 that loses more than half a point, too.
         data: other data.
+        fit: how many devices share the work.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -78,7 +95,10 @@ class EvaluateArguments:
     device: str | None = None
     batch_size: int | None = None
     metric: str | None = None
+    precision: Literal["auto", "plain", "fp32", "bf16", "int8"] = "auto"
+    force: bool = False
     data: OtherData = field(default_factory=OtherData)
+    fit: Processes = field(default_factory=Processes)
 
 
 def main(argv: list[str]) -> int:
@@ -97,7 +117,8 @@ def main(argv: list[str]) -> int:
         return learned_optimizer(words)
     default = TrainArguments(recipe=_recipe(name, words))
     arguments = tyro.cli(TrainArguments, args=words, default=default, prog=f"visus train {name}")
-    from visus.runs.train import run_to_resume, train
+    from visus.runs.resume import run_to_resume
+    from visus.runs.train import train
 
     run = run_to_resume(name, arguments.run).path if arguments.resume else arguments.run
     train(arguments.recipe, run=run, resume=arguments.resume)
@@ -117,6 +138,10 @@ def evaluate(argv: list[str]) -> int:
         device=arguments.device,
         batch_size=arguments.batch_size,
         metric=arguments.metric,
+        precision=arguments.precision,
+        force=arguments.force,
+        devices=arguments.fit.devices,
+        nodes=arguments.fit.nodes,
     )
     return 0
 
@@ -126,7 +151,7 @@ def _recipe(name: str, words: list[str]) -> Recipe:
     from visus.recipes.find import find_recipe
 
     if "--resume" in words:
-        from visus.runs.train import resumed_recipe, run_to_resume
+        from visus.runs.resume import resumed_recipe, run_to_resume
 
         return resumed_recipe(name, run_to_resume(name, _following(words, "--run") or None))
     # How a folder is read decides which recipe suits it; both are words of the recipe, and checked as such later.

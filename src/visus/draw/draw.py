@@ -14,6 +14,7 @@ from visus.draw.graphs import draw_scene_graph
 from visus.draw.inputs import picture_of, seen
 from visus.draw.instances import draw_instance_prediction, draw_instance_target
 from visus.draw.labels import Labels
+from visus.draw.made import draw_made, draw_real
 from visus.draw.semantic import draw_semantic
 from visus.types import (
     ClassPrediction,
@@ -22,6 +23,8 @@ from visus.types import (
     EpisodePrediction,
     EpisodeTarget,
     GraphPrediction,
+    ImagePrediction,
+    ImageTarget,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -97,5 +100,7 @@ DRAWINGS: dict[type, Callable[[Image.Image, Any, Schema, Style], Image.Image]] =
     EpisodePrediction: draw_episode_prediction,
     EpisodeTarget: draw_episode_target,
     GraphPrediction: draw_scene_graph,
+    ImagePrediction: draw_made,
+    ImageTarget: draw_real,
 }
 """How each kind of prediction and target is drawn on an enlarged image."""

@@ -23,6 +23,7 @@ from visus.types import GraphPrediction, Schema
 _MOST_OBJECTS = 40
 _IN_A_ROW = 5
 _SWEEPS = 8
+_MOST_IN_A_GAP = 6
 _LINE: Colour = (96, 108, 126)
 _INK: Colour = (38, 44, 54)
 
@@ -64,11 +65,12 @@ def draw_graph(
         font_size: pixels.
     """
     font = ImageFont.load_default(font_size)
+    edges = _joined(edges)
     layers = layered(len(names), [(subject, object_) for subject, object_, _ in edges])
     cell = max(font.getlength(name) for name in names) + 2.2 * font_size
     labels = max((font.getlength(name) for _, _, name in edges), default=0)
     across = cell + min(labels, cell)
-    step = 5.6 * font_size
+    step = (4.2 + 1.4 * _crowded(layers, edges)) * font_size
     width = round(across * max(map(len, layers)) + font_size)
     height = round(step * (len(layers) - 1) + 4 * font_size)
     places: list[Place] = [(0.0, 0.0)] * len(names)
@@ -87,6 +89,23 @@ def draw_graph(
         pen.text(middle, name, font=font, fill=text_colour(colour), anchor="mm")
     _write_predicates(pen, edges, boxes, font_size)
     return sheet
+
+
+def _joined(edges: Sequence[Edge]) -> list[Edge]:
+    """One arrow for all that a subject is to an object."""
+    names: dict[tuple[int, int], list[str]] = {}
+    for subject, object_, name in edges:
+        names.setdefault((subject, object_), []).append(name)
+    return [(subject, object_, ", ".join(some)) for (subject, object_), some in names.items()]
+
+
+def _crowded(layers: Sequence[Sequence[int]], edges: Sequence[Edge]) -> int:
+    """How many names of arrows lie one above the other in the gap between layers that has most of them."""
+    depth = {node: level for level, layer in enumerate(layers) for node in layer}
+    gaps = Counter((depth[subject] + depth[object_]) // 2 for subject, object_, _ in edges)
+    columns = {gap: max(map(len, layers[gap : gap + 2])) for gap in gaps}
+    most = max((math.ceil(count / columns[gap]) for gap, count in gaps.items()), default=1)
+    return min(most, _MOST_IN_A_GAP)
 
 
 def layered(count: int, edges: Sequence[tuple[int, int]]) -> list[list[int]]:

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from visus.clouds import PointCloud
 from visus.draw.episodes import sheet_of
+from visus.draw.made import blank
 from visus.draw.shapes import Pixels, Seen, seen_cloud, view_of
+from visus.scenes import SceneGraph
 from visus.types import Episode, Schema, row
 
 
@@ -50,6 +52,7 @@ PICTURES: dict[type, Callable[[Any], Pixels]] = {
     Tensor: lambda image: image,
     PointCloud: lambda cloud: view_of(cloud)[0],
     Episode: sheet_of,
+    SceneGraph: blank,
 }
 """Each kind of input as an image."""
 
@@ -57,5 +60,6 @@ SEEN: dict[type, Callable[[Any, Any, Schema], Seen]] = {
     Tensor: _image,
     PointCloud: seen_cloud,
     Episode: lambda episode, shown, schema: _image(sheet_of(episode), shown, schema),
+    SceneGraph: lambda graph, shown, schema: _image(blank(graph), shown, schema),
 }
 """How something is drawn on each kind of input."""

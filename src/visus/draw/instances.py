@@ -70,7 +70,7 @@ def draw_instance_target(picture: Image.Image, target: InstanceTarget, schema: S
 def objects_found(found: InstancePrediction, schema: Schema, style: Style) -> list[DrawnObject]:
     """What is drawn of each object of a prediction: its name and score, and the keypoints that are no guesses."""
     found = found.to("cpu")
-    points = [_sure_keypoints(found, index) for index in range(len(found))]
+    points = [sure_keypoints(found, index) for index in range(len(found))]
     things = _objects(found, points, schema, style.scale)
     scored = zip(things, found.scores.tolist(), strict=True)
     return [replace(thing, text=f"{thing.text} {score:.2f}") for thing, score in scored]
@@ -154,7 +154,7 @@ def _shape(mask: Tensor, scale: int) -> _Shape | None:
     return _Shape(picture, ((left - margin) * scale, (top - margin) * scale))
 
 
-def _sure_keypoints(found: InstancePrediction, index: int) -> list[list[float]]:
+def sure_keypoints(found: InstancePrediction, index: int) -> list[list[float]]:
     """x, y and visibility (0: not drawn, 2: visible) of an object's keypoints; guesses are left out.
 
     A network's visibility is always 1: what it is sure of is drawn as visible.

@@ -22,6 +22,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     GraphPrediction,
+    ImagePrediction,
     InstancePrediction,
     InstanceTarget,
     Schema,
@@ -122,5 +123,6 @@ JUDGED: dict[type, Callable[[Image.Image, Any, Any, Schema, Style], Image.Image]
     EmbeddingPrediction: judge_nothing,
     EpisodePrediction: judge_episode,
     GraphPrediction: judge_nothing,
+    ImagePrediction: judge_nothing,
 }
 """How each kind of prediction is drawn beside the truth, on an enlarged image."""

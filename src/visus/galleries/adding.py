@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import torch
+import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
@@ -22,6 +22,7 @@ from visus.errors import VisusError
 from visus.galleries.describer import Describer
 from visus.galleries.entry import Box, Metadata, NewEntry, SeenFile, pixel_hash
 from visus.galleries.errors import GalleryError, OutsideRootError
+from visus.galleries.parts import Parts
 from visus.galleries.store import Store
 from visus.predict.items import Item, image_of
 from visus.predict.sources import is_address
@@ -47,6 +48,7 @@ class Report:
         unchanged: files that had been read before and were not read again.
         moved: images that are at another place than before.
         gone: entries whose files are missing now.
+        empty: new images without anything that becomes an entry, such as a face.
         failures: names and causes of what could not be read.
     """
 
@@ -56,6 +58,7 @@ class Report:
     unchanged: int = 0
     moved: int = 0
     gone: int = 0
+    empty: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -79,7 +82,7 @@ class Adder:
 
     Args:
         store: where to.
-        describer: makes the vectors.
+        describer: makes the vectors; its own parts of an image, such as faces, become the entries where it has any.
         root: the folder that the gallery is about; None for any.
         boxes: the parts of each image that become entries; None for the whole image.
         metadata: what is said of the entries of an image, by its item.
@@ -165,29 +168,51 @@ class Adder:
             else:
                 fresh[digest] = (pixels, metadata)
         entries = self._described(fresh)
+        report.empty += len(fresh.keys() - {entry.pixels for entry in entries})
         report.added += self.store.add(entries, [file for _, _, file, _ in batch.images if file is not None])
         self.watch(report)
 
-    def _described(self, fresh: dict[bytes, tuple[Pixels, Metadata]]) -> list[NewEntry]:
-        parts: list[tuple[bytes, Box | None, Pixels, Metadata, tuple[int, int]]] = []
-        for digest, (pixels, metadata) in fresh.items():
-            size = (pixels.shape[1], pixels.shape[2])
-            if self.boxes is None:
-                parts.append((digest, None, pixels, metadata, size))
-                continue
-            parts += [(digest, box, cut_out(pixels, box), metadata, size) for box in self.boxes(pixels)]
-        if not parts:
-            return []
-        vectors = self.describer.describe([part for _, _, part, _, _ in parts])
+    def _described(self, fresh: Mapping[bytes, tuple[Pixels, Metadata]]) -> list[NewEntry]:
+        """The entries of new images, with vectors of the gallery's dimensions.
+
+        Raises:
+            GalleryError: others, or one that is not finite.
+        """
+        entries = self._by_parts(fresh, self.describer.parts) if self.describer.parts else self._by_boxes(fresh)
         width = int(self.store.settings()["dimensions"])
-        if vectors.shape[1] != width:
-            raise GalleryError(f"{self.describer.name}: vectors of {vectors.shape[1]} dimensions, not {width}")
-        if not bool(torch.from_numpy(vectors).isfinite().all()):
-            raise GalleryError(f"{self.describer.name}: a vector holds NaN or infinity; did its training diverge?")
+        for entry in entries:
+            if len(entry.vector) != width:
+                raise GalleryError(f"{self.describer.name}: vectors of {len(entry.vector)} dimensions, not {width}")
+            if not np.isfinite(entry.vector).all():
+                raise GalleryError(f"{self.describer.name}: a vector holds NaN or infinity; did its training diverge?")
+        return entries
+
+    def _by_boxes(self, fresh: Mapping[bytes, tuple[Pixels, Metadata]]) -> list[NewEntry]:
+        """Whole images, or what ``boxes`` gives of them, described together."""
+        parts: list[tuple[bytes, Box | None, Pixels]] = []
+        for digest, (pixels, _) in fresh.items():
+            if self.boxes is None:
+                parts.append((digest, None, pixels))
+            else:
+                parts += [(digest, box, cut_out(pixels, box)) for box in self.boxes(pixels)]
+        vectors = self.describer.describe([part for _, _, part in parts]) if parts else ()
         return [
-            NewEntry(digest, box, size, vector, thumbnail(part), metadata)
-            for (digest, box, part, metadata, size), vector in zip(parts, vectors, strict=True)
+            NewEntry(digest, box, _size(fresh[digest][0]), vector, thumbnail(part), fresh[digest][1])
+            for (digest, box, part), vector in zip(parts, vectors, strict=True)
         ]
+
+    @staticmethod
+    def _by_parts(fresh: Mapping[bytes, tuple[Pixels, Metadata]], parts: Parts) -> list[NewEntry]:
+        """What the describer itself finds in the images."""
+        return [
+            NewEntry(digest, one.box_xyxy, _size(pixels), one.vector, thumbnail(cut_out(pixels, one.box_xyxy)), said)
+            for digest, (pixels, said) in fresh.items()
+            for one in parts.find(pixels)
+        ]
+
+
+def _size(pixels: Pixels) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[2]
 
 
 def place_of(item: Item, root: Path | None) -> str:

@@ -25,12 +25,14 @@ class Match:
         chance: the share of queries with nothing alike whose best match would score as high; None where the gallery is
             too small to tell.
         reason: why it is recommended; empty for a search.
+        reranked: the distance by which it was re-ranked; None where it was not.
     """
 
     entry: Entry
     score: float
     chance: float | None = None
     reason: str = ""
+    reranked: float | None = None
 
     @property
     def alike(self) -> bool:
@@ -50,6 +52,7 @@ class Match:
             **({"box_xyxy": list(entry.box_xyxy)} if entry.box_xyxy else {}),
             "metadata": dict(entry.metadata),
             **({"reason": self.reason} if self.reason else {}),
+            **({} if self.reranked is None else {"reranked": round(self.reranked, 6)}),
         }
 
 
@@ -162,12 +165,15 @@ def matches_of(
     *,
     chances: Sequence[float] | None = None,
     reasons: Sequence[str] | None = None,
+    reranked: Sequence[float] | None = None,
 ) -> tuple[Match, ...]:
     """Entries with what was found out about them; one that was removed in between is left out."""
     entries = {entry.id: entry for entry in store.entries(ids)}
     unknown: list[float | None] = [None] * len(ids)
-    told = zip(ids, scores, unknown if chances is None else chances, reasons or [""] * len(ids), strict=True)
-    return tuple(Match(entries[one], score, chance, why) for one, score, chance, why in told if one in entries)
+    told = zip(ids, scores, chances or unknown, reasons or [""] * len(ids), reranked or unknown, strict=True)
+    return tuple(
+        Match(entries[one], score, chance, why, again) for one, score, chance, why, again in told if one in entries
+    )
 
 
 def groups_of(store: Store, groups: Sequence[Sequence[int]]) -> list[Group]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from visus import catalog
 from visus.galleries.errors import GalleryError
+from visus.galleries.parts import FACES, Parts
+from visus.galleries.screens import Closeness
+from visus.nn.fused.choose import FEW
 from visus.predict.items import Item
 from visus.predict.predictor import Predictor
 from visus.predict.stored import StoredWeights, find_weights
@@ -27,6 +30,9 @@ DEFAULT: Final = "frozen_lite0"
 _DEFAULT_MODEL: Final = "descriptor_lite0"
 _DEFAULT_OPTIONS: Final = {"pooling": "layout", "head": "none", "pretrained": True, "size": 224}
 _BATCH = 16
+
+Exact = Literal["auto", "plain", "fp32"]
+"""The forms of a network that differ by rounding alone: all vectors of a gallery are compared with each other."""
 
 Pixels = UInt8[Tensor, "3 h w"]
 
@@ -42,10 +48,12 @@ class Describer(Protocol):
     Attributes:
         name: a run folder, a file of weights, or `DEFAULT`.
         fingerprint: the same for the same network with the same weights, and for no other.
+        parts: finds and describes the parts of an image that become entries; None for whole images.
     """
 
     name: str
     fingerprint: str
+    parts: Parts | None
 
     def describe(self, images: Sequence[Pixels]) -> Float32[np.ndarray, "n d"]:
         """The vector of each image."""
@@ -59,12 +67,19 @@ class NetworkDescriber:
         network: a model of the catalog.
         identity: its name in the catalog and its options, as text.
         device: where it runs; None picks a GPU where there is one.
+        precision: the form of the network for many images: ``fp32`` or, where that is faster, ``auto`` fuse its layers,
+            which changes vectors by rounding; ``plain`` leaves it as it is.
     """
 
-    def __init__(self, name: str, network: nn.Module, identity: str, *, device: str | None = None) -> None:
+    parts: Parts | None = None
+
+    def __init__(
+        self, name: str, network: nn.Module, identity: str, *, device: str | None = None, precision: Exact = "plain"
+    ) -> None:
         self.name = name
         self.fingerprint = fingerprint_of(network, identity)
-        self._predictor = Predictor(network, Schema((), ()), device=device)
+        self._plain = Predictor(network, Schema((), ()), device=device)
+        self._fast = self._plain.faster(precision, exact=True, on_note=_say_nothing)
 
     def describe(self, images: Sequence[Pixels]) -> Float32[np.ndarray, "n d"]:
         """The embedding of each image.
@@ -73,7 +88,8 @@ class NetworkDescriber:
             GalleryError: the network gives none.
         """
         items = (Item(str(number), "", partial(_itself, image)) for number, image in enumerate(images))
-        results = self._predictor.stream(items, batch_size=_BATCH)
+        predictor = self._plain if len(images) < FEW else self._fast
+        results = predictor.stream(items, batch_size=_BATCH)
         try:
             vectors = [row(VECTORS, result.prediction, "describing")(result.prediction) for result in results]
         except NoRowError as error:
@@ -81,23 +97,38 @@ class NetworkDescriber:
         return torch.stack(vectors).float().numpy() if vectors else np.empty((0, 0), dtype=np.float32)
 
 
-def describer(name: str | Path = DEFAULT, *, device: str | None = None) -> NetworkDescriber:
+def _say_nothing(note: str) -> None:
+    """The plain network stands in for a form that cannot be had."""
+
+
+def describer(name: str | Path = DEFAULT, *, device: str | None = None, precision: Exact = "plain") -> Describer:
     """The descriptor of that name.
 
     Args:
-        name: `DEFAULT`, a run folder, or a ``.safetensors`` file that visus wrote.
+        name: `DEFAULT`, ``faces``, a run folder, or a ``.safetensors`` file that visus wrote.
         device: such as ``cpu`` or ``cuda:1``; None picks a GPU where there is one.
+        precision: as for `NetworkDescriber`; that of faces does not change.
 
     Raises:
         VisusError: there is no such thing.
     """
+    form: Any = {"device": device, "precision": precision}
+    if str(name) == FACES:
+        from visus.galleries.faces import FaceDescriber
+
+        return FaceDescriber()
     if str(name) == DEFAULT:
         network = catalog.build_model(_DEFAULT_MODEL, Schema((), ()), _DEFAULT_OPTIONS)
-        return NetworkDescriber(DEFAULT, network, _identity(_DEFAULT_MODEL, _DEFAULT_OPTIONS), device=device)
+        return NetworkDescriber(DEFAULT, network, _identity(_DEFAULT_MODEL, _DEFAULT_OPTIONS), **form)
     stored: StoredWeights = find_weights(name)
     path = Path(name).expanduser()
     source = str(path.resolve()) if path.exists() else str(name)
-    return NetworkDescriber(source, stored.network(), _identity(stored.model, stored.options), device=device)
+    return NetworkDescriber(source, stored.network(), _identity(stored.model, stored.options), **form)
+
+
+def usual_closeness(name: str) -> Closeness:
+    """By what the vectors of a describer are compared: those of faces by distance, others by their angle."""
+    return "euclidean" if name == FACES else "cosine"
 
 
 def _identity(model: str, options: Any) -> str:

@@ -23,3 +23,11 @@ class EmptyGalleryError(GalleryError):
 
 class OutsideRootError(GalleryError):
     """A file that does not lie below the folder that the gallery is about."""
+
+
+class NoPartError(GalleryError):
+    """An image without any face, or whatever else the gallery is of."""
+
+
+class SeveralPartsError(GalleryError):
+    """An image with several faces, where one is asked for."""

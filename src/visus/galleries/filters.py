@@ -156,6 +156,14 @@ class Columns:
         """
         return torch.from_numpy(self._column_of(field).numbers)
 
+    def values(self, field: str) -> list[Value]:
+        """The values that `numbers` means, from number 1 on.
+
+        Raises:
+            GalleryError: as for `numbers`.
+        """
+        return self._column_of(field).values
+
     def _column_of(self, field: str) -> _Column:
         if field not in self._columns:
             raise GalleryError(f"no entry has a field {field!r}{suggestion(field, self._columns)}")

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from visus.data.files.walk import files_below
-from visus.galleries.adding import Adder, Boxes, Report, Watch, file_of, path_in
+from visus.galleries.adding import Boxes, cut_out
 from visus.galleries.answer import Answer, Group, Verdict, groups_of, matches_of
-from visus.galleries.contents import Contents
-from visus.galleries.describer import DEFAULT, Describer, describer
-from visus.galleries.entry import Box, Metadata
-from visus.galleries.errors import GalleryError, OtherModelError
+from visus.galleries.base import GalleryBase
+from visus.galleries.decisions import Decision, check_pair, decide_name, decide_pair, pairs_of, undo_decision
+from visus.galleries.entry import Box, Value
+from visus.galleries.errors import GalleryError
 from visus.galleries.filters import Condition
-from visus.galleries.groups import mutual_neighbours, near_duplicates
-from visus.galleries.queries import Asked, Query, asked_for, combined
+from visus.galleries.groups import means_of, mutual_neighbours, near_duplicates
+from visus.galleries.identify import Enrolled, Identification, Identified, choose_threshold, passes
+from visus.galleries.queries import Asked, Query, asked_for, combined, named_images
 from visus.galleries.recommend import CANDIDATES, Wishes, recommended
+from visus.galleries.reid import Protocol, Seen, measured
+from visus.galleries.reranked import AMONG, reranked
 from visus.galleries.scan import nearest, table_of
-from visus.galleries.screens import MOST_DIMENSIONS, Closeness, ScanTable, directions
-from visus.galleries.store import Store
-from visus.galleries.stores import create_store, open_store
-from visus.metrics.clustering import k_means
-from visus.predict.items import Item, Pictures, Reading, items_of
+from visus.galleries.screens import ScanTable, directions
+from visus.ops.groups import linked_groups
 
 LINKED: Final = 0.001
 """The share of pairs of different entries that are as near as a link of a group, by default."""
@@ -37,164 +35,36 @@ DUPLICATES: Final = 0.97
 """The cosine from which two images are near-duplicates, by default."""
 
 
-class Gallery:
-    """Entries in a store, what is derived from them for searching, and the network that describes images.
+class Gallery(GalleryBase):
+    """Entries that are searched, compared and grouped.
 
-    `Gallery.create` makes one and `Gallery.open` opens one.
-
-    Args:
-        folder: of the gallery.
-        store: its entries.
-        describer: makes vectors; None loads the gallery's own where it is needed first.
-        device: where that runs.
+    `Gallery.create` makes one and `Gallery.open` opens one; see `visus.galleries.base.GalleryBase`.
     """
 
-    def __init__(
-        self, folder: Path, store: Store, *, describer: Describer | None = None, device: str | None = None
-    ) -> None:
-        self.folder, self.store = folder, store
-        self.settings: Mapping[str, str] = store.settings()
-        self.closeness: Closeness = "euclidean" if self.settings["closeness"] == "euclidean" else "cosine"
-        self._describer, self._device = describer, device
-        self._contents = Contents(folder, store, int(self.settings["dimensions"]), self.closeness)
-        if describer is not None:
-            self._check(describer)
-
-    @classmethod
-    def create(
-        cls,
-        folder: str | Path,
-        *,
-        model: str | Path | Describer = DEFAULT,
-        root: str | Path | None = None,
-        closeness: Closeness = "cosine",
-        server: str | None = None,
-        device: str | None = None,
-    ) -> Self:
-        """Makes an empty gallery.
-
-        Args:
-            folder: where; new or empty.
-            model: what describes images: a run of a descriptor, a file of weights, a `Describer`, or `DEFAULT`, which
-                needs no training.
-            root: the folder that the gallery is about: paths are kept relative to it, and files elsewhere are refused.
-            closeness: what is near: the angle between vectors, or their Euclidean distance.
-            server: the address of a PostgreSQL database with pgvector that is to hold the entries
-                (``postgresql://user@host/name``); None keeps them in the folder.
-            device: where the network runs.
-
-        Raises:
-            FolderTakenError: the folder holds something.
-            VisusError: the model gives no vectors, or the root is no folder.
-        """
-        place = Path(folder).expanduser()
-        top = None if root is None else Path(root).expanduser()
-        if top is not None and not top.is_dir():
-            raise GalleryError(f"{root}: no such folder, which the gallery should be about")
-        network = describer(model, device=device) if isinstance(model, str | Path) else model
-        width = network.describe([torch.zeros(3, 64, 64, dtype=torch.uint8)]).shape[1]
-        if width > MOST_DIMENSIONS:
-            raise GalleryError(f"{network.name}: vectors of {width} dimensions; at most {MOST_DIMENSIONS} are searched")
-        settings = {
-            "version": "1",
-            "model": network.name,
-            "fingerprint": network.fingerprint,
-            "dimensions": str(width),
-            "closeness": closeness,
-            "root": "" if top is None else str(top.resolve()),
-        }
-        return cls(place, create_store(place, settings, server), describer=network, device=device)
-
-    @classmethod
-    def open(
-        cls, folder: str | Path, *, model: str | Path | Describer | None = None, device: str | None = None
-    ) -> Self:
-        """Opens a gallery.
-
-        Args:
-            folder: of the gallery.
-            model: what describes images; None for that of the gallery. Another one is refused.
-            device: where the network runs.
-
-        Raises:
-            GalleryNotFoundError: there is none.
-            OtherModelError: the model is not that of the gallery, or has other weights.
-        """
-        place = Path(folder).expanduser()
-        network = describer(model, device=device) if isinstance(model, str | Path) else model
-        return cls(place, open_store(place), describer=network, device=device)
-
-    @property
-    def root(self) -> Path | None:
-        """The folder that the gallery is about; None for any."""
-        return Path(self.settings["root"]) if self.settings["root"] else None
-
-    @property
-    def describer(self) -> Describer:
-        """What makes the vectors of this gallery.
-
-        Raises:
-            OtherModelError: its weights are not those that the gallery was made with.
-        """
-        if self._describer is None:
-            found = describer(self.settings["model"], device=self._device)
-            self._check(found)
-            self._describer = found
-        return self._describer
-
-    def add(
+    def nearest(
         self,
-        images: Pictures | Iterable[Item],
+        vectors: Float[Tensor, "q d"],
+        k: int = 10,
         *,
-        metadata: Metadata | Callable[[Item], Metadata] | None = None,
-        boxes: Boxes | None = None,
-        watch: Watch = lambda report: None,
-    ) -> Report:
-        """Adds images that are not there yet; those that are get the metadata.
+        where: Sequence[str | Condition] = (),
+        gone: bool = False,
+        approximate: bool = False,
+    ) -> tuple[Int64[Tensor, "q k"], Float64[Tensor, "q k"]]:
+        """Identifiers and scores of the k nearest entries of many vectors at once.
 
         Args:
-            images: whatever `visus.predict` takes.
-            metadata: fields and values of the entries, or what gives them by the item.
-            boxes: gives the parts of an image that become entries; None for the whole image.
-            watch: called with the report so far after each batch that is on the disk.
+            vectors: of the gallery's descriptor.
+            k: how many; of fewer entries all.
+            where: as for `search`.
+            gone: as for `search`.
+            approximate: ask an index of faiss, which may miss some and is made anew where it is stale; with filters the
+                scan is exact all the same.
 
         Raises:
-            OutsideRootError: a file outside of the gallery's root; what came before it is added.
-            DiskFullError: there is no room; what was reported is there.
+            EmptyGalleryError: there is nothing to find.
+            GalleryError: vectors of other dimensions, or not finite.
         """
-        said = metadata if callable(metadata) else (lambda item: metadata or {})
-        report, _ = self._adder(said, boxes, watch).add(items_of(images, Reading()))
-        return report
-
-    def sync(
-        self,
-        folder: str | Path,
-        *,
-        metadata: Callable[[Item], Metadata] = lambda item: {},
-        watch: Watch = lambda report: None,
-    ) -> Report:
-        """Makes the gallery agree with a folder: adds what is new, follows what moved, marks what is missing as gone.
-
-        Args:
-            folder: below the gallery's root where it has one.
-            metadata: as for `add`.
-            watch: as for `add`.
-
-        Raises:
-            GalleryError: there is no such folder.
-            OutsideRootError: it is not below the root.
-        """
-        place = Path(folder).expanduser()
-        if not place.is_dir():
-            raise GalleryError(f"{folder}: no such folder")
-        top = path_in(place, self.root)
-        below = "" if top == "." else top.rstrip("/") + "/"
-        before = {path: file for path, file in self.store.files().items() if path.startswith(below)}
-        report, read = self._adder(metadata, None, watch).add(items_of(files_below(place), Reading()))
-        missing = [path for path in before if not file_of(path, self.root).exists()]
-        report.moved = len({before[path].pixels for path in missing} & read)
-        report.gone = self.store.mark_gone(missing)
-        return report
+        return self._contents.nearest(vectors, k, where=where, gone=gone, approximate=approximate)
 
     def search(
         self,
@@ -205,6 +75,7 @@ class Gallery:
         where: Sequence[str | Condition] = (),
         gone: bool = False,
         approximate: bool = False,
+        rerank: bool = False,
     ) -> Answer:
         """The entries that are most like an image, or like several together.
 
@@ -216,6 +87,7 @@ class Gallery:
             where: conditions on the metadata, such as ``"camera=2"``; all hold.
             gone: whether entries whose files are gone are found, too.
             approximate: as for `nearest`.
+            rerank: order the answer by k-reciprocal neighbours, see `visus.galleries.reranked`.
 
         Raises:
             EmptyGalleryError: there is nothing to find.
@@ -225,11 +97,92 @@ class Gallery:
         table = self._contents.filled_table()
         likes, dislikes = self._asked(table, query, box), self._asked(table, unlike)
         vector = combined(likes, dislikes, self.closeness)
-        ids, scores = self.nearest(vector[None], k, where=where, gone=gone, approximate=approximate)
-        calibration = self._contents.calibration(table)
-        chances = None if calibration is None else calibration.by_chance(vector, scores[0]).tolist()
-        found = matches_of(self.store, ids[0].tolist(), scores[0].tolist(), chances=chances)
-        return Answer(found, self.closeness, tuple(one.picture for one in likes))
+        wanted = max(k, AMONG) if rerank and k > 0 else k
+        ids, scores = self.nearest(vector[None], wanted, where=where, gone=gone, approximate=approximate)
+        distances = None
+        if rerank:
+            order, distances = reranked(table, vector, torch.searchsorted(table.ids, ids[0]), k)
+            ids, scores = ids[:, order], scores[:, order]
+        return self._answer(table, vector, (ids[0], scores[0]), likes, distances)
+
+    def identify(
+        self,
+        *query: Query,
+        by: str = "person",
+        box: Box | None = None,
+        where: Sequence[str | Condition] = (),
+        fpir: float = 0.01,
+        threshold: float | None = None,
+    ) -> Identification:
+        """Who, or what, each image shows of the entries that have a name, or nobody of them.
+
+        In a gallery of faces every face of an image is identified.
+
+        Args:
+            query: images as for `visus.predict`, or identifiers of entries.
+            by: the field that holds the names.
+            box: as for `search`.
+            where: conditions on the entries that are compared with.
+            fpir: see `visus.galleries.identify`.
+            threshold: what a cosine has to be above, or a distance below; None chooses one by ``fpir``.
+
+        Raises:
+            EmptyGalleryError: there is nobody.
+            GalleryError: an unknown field, nobody with it, or not two names to choose a threshold on.
+        """
+        table = self._contents.filled_table()
+        enrolled = self._enrolled(table, by, where)
+        asked = self._asked(table, query, box, several=True)
+        if not asked:
+            raise GalleryError("nothing is asked for: give an image, or the identifier of an entry")
+        limit = choose_threshold(table, enrolled, fpir=fpir, score=threshold)
+        vectors = torch.stack([one.vector for one in asked]).float()
+        rows, scores = nearest(table, vectors, 1, allowed=enrolled.numbers > 0)
+        found = []
+        for one, row, score in zip(asked, rows[:, 0].tolist(), scores[:, 0].tolist(), strict=True):
+            name = enrolled.name_of(row)
+            value = name if passes(score, limit, self.closeness) else None
+            (match,) = matches_of(self.store, [int(table.ids[row])], [score])
+            found.append(Identified(one, value, name, match))
+        return Identification(tuple(found), by, self.closeness, limit)
+
+    def reid(
+        self,
+        *query: Query,
+        boxes: Boxes,
+        k: int = 5,
+        where: Sequence[str | Condition] = (),
+        rerank: bool = False,
+    ) -> list[Seen]:
+        """Of each object in images, the entries that are most like it.
+
+        Args:
+            query: images as for `visus.predict`.
+            boxes: gives the objects of an image, see `visus.galleries.detected.boxes_by`.
+            k: as for `search`.
+            where: as for `search`; ``camera!=2`` leaves out what the images' own camera saw.
+            rerank: as for `search`.
+
+        Raises:
+            EmptyGalleryError: there is nothing to find.
+            GalleryError: as for `search`.
+        """
+        self._contents.filled_table()
+        found = []
+        for name, pixels in named_images(query):
+            for box in boxes(pixels):
+                answer = self.search(cut_out(pixels, box), k=k, where=where, rerank=rerank)
+                found.append(Seen(name, box, answer))
+        return found
+
+    def measure(self, protocol: Protocol) -> dict[str, float]:
+        """CMC, mAP, mINP and the number of queries, of entries that say who they show.
+
+        Raises:
+            EmptyGalleryError: there is nothing to find.
+            GalleryError: an unknown field, nothing to find, or a gallery that compares distances.
+        """
+        return measured(self._contents, protocol, self.closeness)
 
     def verify(self, one: Query, other: Query) -> Verdict:
         """How alike two images or entries are.
@@ -298,7 +251,7 @@ class Gallery:
         return self._groups(near_duplicates(self._contents.table(), DUPLICATES if limit is None else limit))
 
     def cluster(self, *, count: int | None = None, limit: float | None = None) -> list[Group]:
-        """Groups of entries that lie together.
+        """Groups of entries that lie together, as far as `decide` allows.
 
         Args:
             count: k-means with so many; None links entries that are mutually among the nearest, as far as ``limit``.
@@ -311,90 +264,88 @@ class Gallery:
         """
         table = self._contents.filled_table()
         if count is not None:
-            if count < 1:
-                raise GalleryError(f"count must be at least 1, not {count}")
-            found = k_means(directions(table.vectors, table.lengths, self.closeness), count)
-            rows = [(found == number).nonzero()[:, 0] for number in range(count)]
-            return self._groups(sorted((one for one in rows if len(one)), key=len, reverse=True))
+            return self._groups(means_of(directions(table.vectors, table.lengths, self.closeness), count))
         if limit is None:
             calibration = self._contents.calibration(table)
             if calibration is None:
                 raise GalleryError(f"{self.folder}: too few entries to tell what is alike; say a limit or a count")
             limit = calibration.limit_of(LINKED)
-        return self._groups(mutual_neighbours(table, limit))
+        never, always = pairs_of(self.store, table.ids)
+        return self._groups(mutual_neighbours(table, limit, never=never, always=always))
 
-    def stats(self) -> dict[str, Any]:
-        """What the gallery holds and what it was made with."""
-        state = self.store.state()
-        size = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
-        fields = self._contents.columns(self._contents.table()).fields if state.entries else {}
-        told = {name: self.settings[name] for name in ("model", "fingerprint", "closeness", "root")}
-        numbers = {"entries": state.entries, "gone": state.gone, "dimensions": int(self.settings["dimensions"])}
-        return {**numbers, "bytes": size, "fields": fields, **told}
-
-    def remove(self, ids: Iterable[int] = (), *, where: Sequence[str | Condition] = (), gone: bool = False) -> int:
-        """Removes entries, so that nothing of them stays on the disk; how many there were.
-
-        Args:
-            ids: of the entries.
-            where: removes all entries that fulfil these conditions, too.
-            gone: removes all whose files are gone, too.
-        """
-        wanted = set(map(int, ids))
-        wanted.update(self._contents.chosen(where, gone=gone) if where or gone else ())
-        if not wanted:
-            return 0
-        with self._contents.without():
-            return self.store.remove(sorted(wanted))
-
-    def close(self) -> None:
-        """Ends the use of the store."""
-        self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def nearest(
-        self,
-        vectors: Float[Tensor, "q d"],
-        k: int = 10,
-        *,
-        where: Sequence[str | Condition] = (),
-        gone: bool = False,
-        approximate: bool = False,
-    ) -> tuple[Int64[Tensor, "q k"], Float64[Tensor, "q k"]]:
-        """Identifiers and scores of the k nearest entries of many vectors at once.
-
-        Args:
-            vectors: of the gallery's descriptor.
-            k: how many; of fewer entries all.
-            where: as for `search`.
-            gone: as for `search`.
-            approximate: ask an index of faiss, which may miss some and is made anew where it is stale; with filters the
-                scan is exact all the same.
+    def decide(self, kind: Literal["never", "always"], one: int, other: int) -> None:
+        """Has two entries never, or always, in one group from now on.
 
         Raises:
-            EmptyGalleryError: there is nothing to find.
-            GalleryError: vectors of other dimensions, or not finite.
+            GalleryError: there is no such entry, or it contradicts what was decided before.
         """
-        return self._contents.nearest(vectors, k, where=where, gone=gone, approximate=approximate)
+        table = self._contents.filled_table()
+        check_pair(self.store, one, other)
+        never, always = pairs_of(self.store, table.ids, [(kind, (one, other))])
+        try:
+            linked_groups(len(table), table.ids[:0], table.ids[:0], never=never, always=always)
+        except ValueError as error:
+            raise GalleryError(
+                f"id:{one} and id:{other}: what was decided before says otherwise; --undo takes back the last"
+            ) from error
+        decide_pair(self.store, kind, one, other)
 
-    def _adder(self, metadata: Callable[[Item], Metadata], boxes: Boxes | None, watch: Watch) -> Adder:
-        return Adder(self.store, self.describer, self.root, boxes, metadata, watch)
+    def name_group(self, entry: int, value: Value, *, by: str = "person", limit: float | None = None) -> Group:
+        """Gives all entries of the group of an entry a name; the group.
 
-    def _asked(self, table: ScanTable, queries: Sequence[Query], box: Box | None = None) -> list[Asked]:
-        return asked_for(queries, self._contents, table, lambda: self.describer, box)
+        Args:
+            entry: its identifier; by itself where it is in no group.
+            value: the name.
+            by: the field that holds names.
+            limit: as for `cluster`.
+
+        Raises:
+            GalleryError: there is no such entry.
+        """
+        table = self._contents.filled_table()
+        self._contents.vector(table, entry)
+        groups = self.cluster(limit=limit) if len(table) > 1 else []
+        ids = next((ids for group in groups if entry in (ids := [one.id for one in group.entries])), [entry])
+        decide_name(self.store, by, value, ids)
+        return groups_of(self.store, [ids])[0]
+
+    def undo(self) -> Decision:
+        """Takes back what was decided last, and says what that was.
+
+        Raises:
+            GalleryError: nothing was.
+        """
+        return undo_decision(self.store)
+
+    def _asked(
+        self, table: ScanTable, queries: Sequence[Query], box: Box | None = None, *, several: bool = False
+    ) -> list[Asked]:
+        return asked_for(queries, self._contents, table, lambda: self.describer, box, several=several)
+
+    def _answer(
+        self,
+        table: ScanTable,
+        vector: Float[Tensor, " d"],
+        found: tuple[Int64[Tensor, " k"], Float64[Tensor, " k"]],
+        likes: Sequence[Asked],
+        reranked_: Float64[Tensor, " k"] | None,
+    ) -> Answer:
+        """Identifiers and scores as an answer, with what chance says of them."""
+        ids, scores = found
+        calibration = self._contents.calibration(table)
+        chances = None if calibration is None else calibration.by_chance(vector, scores).tolist()
+        distances = None if reranked_ is None else reranked_.tolist()
+        matches = matches_of(self.store, ids.tolist(), scores.tolist(), chances=chances, reranked=distances)
+        return Answer(matches, self.closeness, tuple(one.picture for one in likes))
+
+    def _enrolled(self, table: ScanTable, by: str, where: Sequence[str | Condition]) -> Enrolled:
+        columns = self._contents.columns(table)
+        numbers, allowed = columns.numbers(by), self._contents.allowed(table, where)
+        if allowed is not None:
+            numbers = torch.where(allowed, numbers, 0)
+        if not bool(numbers.any()):
+            raise GalleryError(f"{self.folder}: nobody with the field {by!r} fulfils {' and '.join(map(str, where))}")
+        return Enrolled(numbers, columns.values(by), by)
 
     def _groups(self, rows: Sequence[Tensor]) -> list[Group]:
         return groups_of(self.store, [self._contents.table().ids[part].tolist() for part in rows])
-
-    def _check(self, found: Describer) -> None:
-        if found.fingerprint != self.settings["fingerprint"]:
-            raise OtherModelError(
-                f"{self.folder}: made with {self.settings['model']} ({self.settings['fingerprint'][:12]}), and "
-                f"{found.name} ({found.fingerprint[:12]}) has other weights: their vectors cannot be compared; "
-                "`visus gallery create FOLDER --rebuild` describes every image again"
-            )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from visus.galleries.errors import GalleryError
 from visus.galleries.scan import at_least, nearest
 from visus.galleries.screens import ScanTable
+from visus.metrics.clustering import k_means
+from visus.ops.groups import Pair, linked_groups
 
 _AT_ONCE = 1024
 
@@ -25,18 +30,28 @@ def near_duplicates(table: ScanTable, limit: float) -> list[Int64[Tensor, " m"]]
     return _groups(linked(len(table), torch.cat(one), torch.cat(two)))
 
 
-def mutual_neighbours(table: ScanTable, limit: float, *, neighbours: int = 10) -> list[Int64[Tensor, " m"]]:
+def mutual_neighbours(
+    table: ScanTable,
+    limit: float,
+    *,
+    neighbours: int = 10,
+    never: Sequence[Pair] = (),
+    always: Sequence[Pair] = (),
+) -> list[Int64[Tensor, " m"]]:
     """Rows of entries that are linked by pairs as near as ``limit``, each among the nearest of the other.
 
     Args:
         table: the entries.
         limit: the least cosine, or the largest distance, of a link.
         neighbours: how many of the nearest of an entry count.
+        never: pairs of rows that are kept apart: links join groups from the nearest to the farthest.
+        always: pairs of rows that are together.
     """
-    found, near = [], []
+    found, near, scores_of = [], [], []
     for start in range(0, len(table), _AT_ONCE):
         rows, scores = nearest(table, table.vectors[start : start + _AT_ONCE], neighbours + 1)
         found.append(rows)
+        scores_of.append(scores)
         near.append(scores >= limit if table.closeness == "cosine" else scores <= limit)
     if not found:
         return []
@@ -45,7 +60,24 @@ def mutual_neighbours(table: ScanTable, limit: float, *, neighbours: int = 10) -
     two = rows[close]
     keys, other_way = one * len(table) + two, two * len(table) + one
     mutual = torch.isin(keys, other_way) & (one < two)
-    return _groups(linked(len(table), one[mutual], two[mutual]))
+    if not never and not always:
+        return _groups(linked(len(table), one[mutual], two[mutual]))
+    order = torch.cat(scores_of)[close][mutual].argsort(stable=True, descending=table.closeness == "cosine")
+    one, two = one[mutual][order], two[mutual][order]
+    return _groups(linked_groups(len(table), one, two, never=never, always=always))
+
+
+def means_of(points: Float[Tensor, "n d"], count: int) -> list[Int64[Tensor, " m"]]:
+    """Rows of each of ``count`` groups of k-means that has any, the largest first.
+
+    Raises:
+        GalleryError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise GalleryError(f"count must be at least 1, not {count}")
+    found = k_means(points, count)
+    rows = [(found == number).nonzero()[:, 0] for number in range(count)]
+    return sorted((one for one in rows if len(one)), key=len, reverse=True)
 
 
 def linked(count: int, one: Int64[Tensor, " m"], two: Int64[Tensor, " m"]) -> Int64[Tensor, " count"]:

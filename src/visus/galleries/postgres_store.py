@@ -18,9 +18,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from visus.errors import VisusError
-from visus.galleries.entry import Entry, Metadata, NewEntry, SeenFile
+from visus.galleries.entry import Entry, NewEntry, SeenFile, Value
 from visus.galleries.errors import GalleryError, GalleryNotFoundError
-from visus.galleries.sqlite_store import box_of, box_text
+from visus.galleries.sqlite_store import about, box_of, box_text, edited
 from visus.galleries.store import Description, StoreState, Vectors
 
 _AT_ONCE = 4096
@@ -55,6 +55,9 @@ CREATE TABLE paths (
   PRIMARY KEY (path, pixels)
 );
 CREATE INDEX ON paths (pixels);
+CREATE TABLE decisions (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, content text NOT NULL, entries text NOT NULL
+);
 """
 _SETTLE: Final = """
 UPDATE entries SET gone = NOT gone WHERE pixels = $1 AND gone <>
@@ -204,14 +207,14 @@ class PostgresStore:
         }
         return [found[one] for one in ids if one in found]
 
-    def edit(self, ids: Sequence[int], metadata: Metadata) -> int:
+    def edit(self, ids: Sequence[int], metadata: Mapping[str, Value | None]) -> int:
         """See `visus.galleries.store.Store`."""
         return self._alone(self._edit([int(one) for one in ids], metadata))
 
-    async def _edit(self, ids: Sequence[int], metadata: Metadata) -> int:
+    async def _edit(self, ids: Sequence[int], metadata: Mapping[str, Value | None]) -> int:
         rows = await self._db.fetch("SELECT id, metadata FROM entries WHERE id = ANY($1)", ids)
         for row in rows:
-            text = json.dumps({**json.loads(row["metadata"]), **metadata})
+            text = edited(row["metadata"], metadata)
             await self._db.execute("UPDATE entries SET metadata = $2 WHERE id = $1", row["id"], text)
         await self._db.execute("UPDATE counters SET edited = edited + 1")
         return len(rows)
@@ -219,7 +222,7 @@ class PostgresStore:
     def remove(self, ids: Sequence[int]) -> int:
         """See `visus.galleries.store.Store`; the log and the backups of the server are its administrator's."""
         count = self._alone(self._remove([int(one) for one in ids]))
-        for table in ("entries", "paths") if count else ():
+        for table in ("entries", "paths", "decisions") if count else ():
             self._rows(f"VACUUM FULL {table}")
         return count
 
@@ -227,9 +230,24 @@ class PostgresStore:
         rows = await self._db.fetch("DELETE FROM entries WHERE id = ANY($1) RETURNING pixels, gone", ids)
         orphans = "DELETE FROM paths WHERE pixels = ANY($1) AND pixels NOT IN (SELECT pixels FROM entries)"
         await self._db.execute(orphans, [row["pixels"] for row in rows])
+        told = [(row["id"], row["entries"]) for row in await self._db.fetch("SELECT id, entries FROM decisions")]
+        await self._db.execute("DELETE FROM decisions WHERE id = ANY($1)", about(told, ids))
         query = "UPDATE counters SET removed = removed + 1, entries = entries - $1, gone = gone - $2"
         await self._db.execute(query, len(rows), sum(row["gone"] for row in rows))
         return len(rows)
+
+    def decide(self, content: str, entries: Sequence[int]) -> None:
+        """See `visus.galleries.store.Store`."""
+        query = "INSERT INTO decisions (content, entries) VALUES ($1, $2)"
+        self._alone(self._db.execute(query, content, json.dumps(list(entries))))
+
+    def decisions(self) -> list[str]:
+        """See `visus.galleries.store.Store`."""
+        return [row["content"] for row in self._rows("SELECT content FROM decisions ORDER BY id")]
+
+    def drop_decision(self) -> None:
+        """See `visus.galleries.store.Store`."""
+        self._alone(self._db.execute("DELETE FROM decisions WHERE id = (SELECT MAX(id) FROM decisions)"))
 
     def close(self) -> None:
         """See `visus.galleries.store.Store`."""

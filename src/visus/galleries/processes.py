@@ -18,6 +18,7 @@ from typing import Final
 import torch
 
 from visus.galleries.adding import Adder, Report, Watch
+from visus.galleries.describer import Exact
 from visus.galleries.entry import Metadata
 from visus.galleries.errors import GalleryError
 from visus.galleries.gallery import Gallery
@@ -56,7 +57,7 @@ def add_in_processes(
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         for share in _shares(adder, items, total):
-            waiting.add(pool.submit(_add, str(gallery.folder), share))
+            waiting.add(pool.submit(_add, str(gallery.folder), gallery.precision, share))
             while len(waiting) >= _WAITING * processes:
                 waiting = _collected(waiting, total, watch)
         while waiting:
@@ -76,9 +77,9 @@ def _begin() -> None:
     torch.set_num_threads(1)
 
 
-def _add(folder: str, share: Files) -> Report:
+def _add(folder: str, precision: Exact, share: Files) -> Report:
     if folder not in _opened:
-        _opened[folder] = Gallery.open(folder)
+        _opened[folder] = Gallery.open(folder, precision=precision)
     gallery = _opened[folder]
     said = dict(share)
     adder = Adder(gallery.store, gallery.describer, gallery.root, metadata=lambda item: said[item.path])

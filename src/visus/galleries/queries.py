@@ -25,17 +25,21 @@ from visus.predict.items import Picture, Reading, image_of, items_of
 Query: TypeAlias = int | Picture
 """The identifier of an entry, or an image; a folder or another source stands for all of its images."""
 
+Named: TypeAlias = tuple[str, UInt8[Tensor, "3 h w"]]
+"""The name of an image and its pixels."""
+
 NEGATIVE_WEIGHT: Final = 0.25
 """How much the mean of what an answer should not be like counts against the mean of what it should be like."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One image or entry that is asked for: its vector, a small picture, and its name."""
+    """One image, entry or face that is asked for: its vector, a small picture, its name, and where in the image."""
 
     vector: Float[Tensor, " d"]
     picture: Image.Image
     name: str
+    box_xyxy: Box | None = None
 
 
 def asked_for(
@@ -44,8 +48,10 @@ def asked_for(
     table: ScanTable,
     describer: Callable[[], Describer],
     box: Box | None = None,
+    *,
+    several: bool = False,
 ) -> list[Asked]:
-    """Each image and entry of queries.
+    """Each image and entry of queries; of a gallery of faces, the face of each image.
 
     Args:
         queries: in their order.
@@ -53,30 +59,67 @@ def asked_for(
         table: its vectors.
         describer: gives what describes images; called only where there are any.
         box: the part of the one image that is meant.
+        several: whether an image may have several faces, each of which is asked for.
 
     Raises:
         ImageError: something that is no image, or holds none.
-        GalleryError: an entry that there is not, or a box for anything but one image.
+        GalleryError: an entry that there is not, a box for anything but one image, or an image without the one face.
     """
     read = [[] if isinstance(query, int) else _images(query) for query in queries]
-    if box is not None:
-        if len(queries) != 1 or len(read[0]) != 1:
-            raise GalleryError("a box needs one image: it says which part of that is meant")
-        name, pixels = read[0][0]
-        read = [[(name, cut_out(pixels, box))]]
-    images = [pixels for part in read for _, pixels in part]
-    vectors = iter(torch.from_numpy(describer().describe(images)) if images else torch.empty(0))
+    if box is not None and (len(queries) != 1 or len(read[0]) != 1):
+        raise GalleryError("a box needs one image: it says which part of that is meant")
+    of_images = iter(_described([one for part in read for one in part], describer, box, several=several))
     found = []
     for query, part in zip(queries, read, strict=True):
         if isinstance(query, int):
             vector = contents.vector(table, query)[0].clone()
             entry = contents.store.entries([query])[0]
             found.append(Asked(vector, picture_of(entry), short_name(entry)))
-        found += [Asked(next(vectors), as_picture(thumbnail(pixels)), name) for name, pixels in part]
+        for _ in part:
+            found += next(of_images)
     return found
 
 
-def _images(query: Picture) -> list[tuple[str, UInt8[Tensor, "3 h w"]]]:
+def _described(
+    images: Sequence[Named], describer: Callable[[], Describer], box: Box | None, *, several: bool
+) -> list[list[Asked]]:
+    """What is asked for in each image: all of it, its part in the box, or the faces."""
+    if not images:
+        return []
+    network = describer()
+    if network.parts is None:
+        images = [(name, pixels if box is None else cut_out(pixels, box)) for name, pixels in images]
+        vectors = torch.from_numpy(network.describe([pixels for _, pixels in images]))
+        return [[_asked(one, name, pixels)] for one, (name, pixels) in zip(vectors, images, strict=True)]
+    return [
+        [
+            _asked(torch.from_numpy(one.vector), name, cut_out(pixels, one.box_xyxy), one.box_xyxy)
+            for one in network.parts.asked(pixels, name, box, several=several)
+        ]
+        for name, pixels in images
+    ]
+
+
+def _asked(vector: Tensor, name: str, pixels: UInt8[Tensor, "3 h w"], box: Box | None = None) -> Asked:
+    return Asked(vector, as_picture(thumbnail(pixels)), name, box)
+
+
+def named_images(queries: Sequence[Query]) -> list[Named]:
+    """All images of queries.
+
+    Raises:
+        ImageError: something that is no image, or holds none.
+        GalleryError: the identifier of an entry, which is no image.
+    """
+    found = []
+    for query in queries:
+        if isinstance(query, int):
+            raise GalleryError(f"id:{query}: an image is asked for, and this is an entry")
+        found += _images(query)
+    return found
+
+
+def _images(query: Picture) -> list[Named]:
     found = [(Path(item.path).name or "an image", image_of(item)) for item in items_of(query, Reading())]
     if not found:
         raise ImageError(f"{query!s}: no image in it")

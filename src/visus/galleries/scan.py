@@ -37,7 +37,7 @@ Found = tuple[Int64[Tensor, "q k"], Float64[Tensor, "q k"]]
 _PIECE = 128
 _LEAST_PIECE = 8
 _PIECES_EACH = 8  # pieces for each neighbour that is wanted
-_PRODUCTS = 1 << 22  # computed at once
+_PRODUCTS = 1 << 21  # computed at once
 _QUERIES = 64
 _PAIRS = 1 << 22  # numbers of vectors that are compared in double precision at once
 _GATHERED = 4  # a filter that leaves fewer than one entry in so many has those copied together
@@ -153,7 +153,7 @@ def _screened(
     found = [(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), torch.empty(0).double())]
     for start, stop in blocks:
         pieces = _pieces(multiply(slice(start, stop) if rows is None else rows[start:stop]), piece)
-        largest = pieces.amax(2).double()  # [q, p]
+        largest = _largest(pieces).double()  # [q, p]
         if k:
             best = torch.cat((best, largest), 1).topk(k).values
             low = best[:, -1] - asked.margin
@@ -173,6 +173,13 @@ def _pieces(products: Shaped[Tensor, "q m"], piece: int) -> Shaped[Tensor, "q p 
         least = torch.iinfo(products.dtype).min if products.dtype == torch.int32 else -torch.inf
         products = F.pad(products, (0, missing), value=least)
     return products.view(len(products), -1, piece)
+
+
+def _largest(pieces: Shaped[Tensor, "q p piece"]) -> Shaped[Tensor, "q p"]:
+    """The largest product of each piece, read in the order in which they lie in memory."""
+    if pieces.stride(0) == 1:
+        return pieces.permute(1, 2, 0).amax(1).T
+    return pieces.amax(2)
 
 
 def _exact(table: ScanTable, asked: Asked, query: Tensor, row: Tensor) -> Float64[Tensor, " m"]:

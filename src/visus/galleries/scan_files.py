@@ -161,7 +161,7 @@ class ScanFiles:
             file.flush()
             os.fsync(file.fileno())
 
-    def _rows(self, kind: str, generation: str, rows: int, dtype: torch.dtype) -> Shaped[Tensor, ...]:
+    def _rows(self, kind: str, generation: str, rows: int, dtype: torch.dtype) -> Shaped[Tensor, " ..."]:
         wide = kind in ("vectors", "codes")
         if not rows:
             return torch.empty((0, self.dimensions) if wide else 0, dtype=dtype)

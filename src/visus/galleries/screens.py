@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Float64, Int8, Int64, Shaped
 from torch import Tensor
 
 from visus.metrics.rounding import product_errors, rounded, rounding_loss, unit_for
+from visus.ops.int8 import int8_products
 
 Closeness: TypeAlias = Literal["cosine", "euclidean"]
 Screen: TypeAlias = Literal["int8", "packed", "float32"]
@@ -211,9 +212,11 @@ class Products:
     def _multiplied(self, operand: Tensor, vectors: Tensor) -> Tensor:
         if self.asked.screen == "packed":
             return torch._weight_int8pack_mm(operand, vectors, self._ones[: len(vectors)])
+        if self.asked.screen == "float32":  # [m, q] takes two thirds of the time of [q, m]
+            out = self._buffer[: len(operand) * len(vectors)].view(len(vectors), len(operand))
+            return torch.mm(vectors, operand.T, out=out).T
         out = self._buffer[: len(operand) * len(vectors)].view(len(operand), len(vectors))
-        product = torch._int_mm if self.asked.screen == "int8" else torch.mm
-        return product(operand, vectors.T, out=out)
+        return int8_products(operand, vectors, out=out)
 
     def _moved(self, rows: slice | Tensor) -> Tensor | None:
         """What is added to all products of an entry: half its squared length for distances, and what hides it."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from visus.galleries.entry import Box, Entry, Metadata, NewEntry, SeenFile
+from visus.galleries.entry import Box, Entry, NewEntry, SeenFile, Value
 from visus.galleries.errors import GalleryError, GalleryNotFoundError
 from visus.galleries.store import Description, StoreState, Vectors
 from visus.whole_file import DiskFullError
@@ -58,6 +58,7 @@ CREATE TABLE paths (
   PRIMARY KEY (path, pixels)
 ) WITHOUT ROWID;
 CREATE INDEX paths_of_pixels ON paths (pixels);
+CREATE TABLE decisions (id INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT NOT NULL, entries TEXT NOT NULL);
 """
 
 
@@ -181,14 +182,14 @@ class SqliteStore:
                 )
         return [found[number] for number in ids if number in found]
 
-    def edit(self, ids: Sequence[int], metadata: Metadata) -> int:
+    def edit(self, ids: Sequence[int], metadata: Mapping[str, Value | None]) -> int:
         """See `visus.galleries.store.Store`."""
         count = 0
         with self._transaction("IMMEDIATE") as db:
             for number in ids:
                 row = db.execute("SELECT metadata FROM entries WHERE id = ?", (int(number),)).fetchone()
                 if row is not None:
-                    text = json.dumps({**json.loads(row[0]), **metadata})
+                    text = edited(row[0], metadata)
                     db.execute("UPDATE entries SET metadata = ? WHERE id = ?", (text, int(number)))
                     count += 1
             db.execute("UPDATE counters SET edited = edited + 1")
@@ -206,11 +207,27 @@ class SqliteStore:
                 db.execute("DELETE FROM vectors WHERE id = ?", (int(number),))
                 if not db.execute("SELECT 1 FROM entries WHERE pixels = ?", row[:1]).fetchone():
                     db.execute("DELETE FROM paths WHERE pixels = ?", row[:1])
+            told = db.execute("SELECT id, entries FROM decisions").fetchall()
+            db.executemany("DELETE FROM decisions WHERE id = ?", [(one,) for one in about(told, ids)])
             query = "UPDATE counters SET removed = removed + 1, entries = entries - ?, gone = gone - ?"
             db.execute(query, (count, gone))
         self._db.execute("PRAGMA incremental_vacuum").fetchall()  # the file gets smaller by what is free
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the log holds pages as they were
         return count
+
+    def decide(self, content: str, entries: Sequence[int]) -> None:
+        """See `visus.galleries.store.Store`."""
+        with self._transaction("IMMEDIATE") as db:
+            db.execute("INSERT INTO decisions (content, entries) VALUES (?, ?)", (content, json.dumps(list(entries))))
+
+    def decisions(self) -> list[str]:
+        """See `visus.galleries.store.Store`."""
+        return [row[0] for row in self._db.execute("SELECT content FROM decisions ORDER BY id")]
+
+    def drop_decision(self) -> None:
+        """See `visus.galleries.store.Store`."""
+        with self._transaction("IMMEDIATE") as db:
+            db.execute("DELETE FROM decisions WHERE id = (SELECT MAX(id) FROM decisions)")
 
     def close(self) -> None:
         """See `visus.galleries.store.Store`."""
@@ -276,6 +293,18 @@ def _settle_gone(db: sqlite3.Connection, pixels: Iterable[bytes]) -> int:
         net = 2 * sum(turned) - len(turned)
         db.execute("UPDATE counters SET edited = edited + 1, gone = gone + ?", (net,))
     return sum(turned)
+
+
+def edited(text: str, metadata: Mapping[str, Value | None]) -> str:
+    """Metadata as JSON with other values; fields without one (None) are not there any more."""
+    told = {**json.loads(text), **metadata}
+    return json.dumps({name: value for name, value in told.items() if value is not None})
+
+
+def about(told: Iterable[tuple[int, str]], ids: Iterable[int]) -> list[int]:
+    """The numbers of the decisions that are about some of the entries."""
+    wanted = set(ids)
+    return [number for number, entries in told if wanted & set(json.loads(entries))]
 
 
 def box_text(box: Box | None) -> str:

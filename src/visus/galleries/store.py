@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from visus.galleries.entry import Entry, Metadata, NewEntry, SeenFile
+from visus.galleries.entry import Entry, Metadata, NewEntry, SeenFile, Value
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,20 @@ class Store(Protocol):
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """Entries in the order of ``ids``; those that do not exist are left out."""
 
-    def edit(self, ids: Sequence[int], metadata: Metadata) -> int:
-        """Sets fields of entries, others stay; the number of entries that there were."""
+    def edit(self, ids: Sequence[int], metadata: Mapping[str, Value | None]) -> int:
+        """Sets fields of entries, or takes them away (None), others stay; the number of entries that there were."""
 
     def remove(self, ids: Sequence[int]) -> int:
         """Removes entries and what only they need, so that nothing of them stays on the disk; how many there were."""
+
+    def decide(self, content: str, entries: Sequence[int]) -> None:
+        """Keeps what was decided about entries, see `visus.galleries.decisions`."""
+
+    def decisions(self) -> list[str]:
+        """What was decided, the oldest first; what is about an entry that was removed is not there any more."""
+
+    def drop_decision(self) -> None:
+        """Takes back the last of them."""
 
     def close(self) -> None:
         """Ends the use."""

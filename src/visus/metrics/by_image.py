@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import torch.distributed as dist
 
 from visus.metrics.metric import Metric
-from visus.types import ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, SemanticTarget
+from visus.types import ClassTarget, EpisodeTarget, ImageTarget, InstanceTarget, PartTarget, SemanticTarget
 
-_AnyTarget = TypeVar("_AnyTarget", ClassTarget, EpisodeTarget, InstanceTarget, SemanticTarget, PartTarget)
+_AnyTarget = TypeVar("_AnyTarget", ClassTarget, EpisodeTarget, ImageTarget, InstanceTarget, SemanticTarget, PartTarget)
 
 
 class ImageRecords(Metric):

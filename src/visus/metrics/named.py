@@ -15,9 +15,11 @@ from visus.metrics import (
     SemanticMetric,
     VocMetric,
 )
+from visus.metrics.generation import GenerationMetric
 from visus.metrics.parts import PartMetric
 from visus.metrics.reidentification import ReidentificationMetric
 from visus.metrics.shapes import ShapeMetric
+from visus.metrics.verified import VerificationMetric
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "coco": CocoMetric,
@@ -28,7 +30,9 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "retrieval": RetrievalMetric,
     "episodes": EpisodeMetric,
     "reidentification": ReidentificationMetric,
+    "verification": VerificationMetric,
     "shapes": ShapeMetric,
     "parts": PartMetric,
     "scene_graphs": SceneGraphMetric,
+    "generation": GenerationMetric,
 }

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.distributed
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,6 +25,8 @@ from torch.nn import functional as F
 from visus.metrics.points import Points
 from visus.metrics.rounding import product_errors, rounded, rounding_loss, unit_for
 from visus.metrics.ties import Ties, share_of_hits
+from visus.ops.int8 import int8_products
+from visus.ops.processes import share_of_this_process, sum_over_processes
 
 Screen = Literal["int8", "float32"]
 
@@ -126,7 +127,7 @@ def _screen_all(points: Points, screening: _Screening, best: Tensor) -> tuple[In
     possible = certain.clone()
     products = _Products(screening.queries)
     weights = F.pad(points.gallery.counts, (0, _PIECE)) if points.merged else None
-    rank, processes = _share()
+    rank, processes = share_of_this_process()
     blocks = list(_blocks(len(points.queries), len(points.gallery), triangle=points.shared))
     for rows, columns in blocks[rank::processes]:
         scores = products(screening.queries[rows], screening.gallery[columns])
@@ -135,9 +136,7 @@ def _screen_all(points: Points, screening: _Screening, best: Tensor) -> tuple[In
             if not across or (points.shared and columns.start > rows.start):
                 them = None if weights is None else weights[(rows if across else columns).start :]
                 _count(scores, (low[part], high[part]), (certain[part], possible[part]), them, columns=across)
-    if processes > 1:
-        torch.distributed.all_reduce(certain)
-        torch.distributed.all_reduce(possible)
+    sum_over_processes(certain, possible)
     return certain, possible
 
 
@@ -309,8 +308,10 @@ class _Products:
     def __call__(self, queries: Tensor, gallery: Tensor) -> Tensor:
         rows, columns = len(queries), len(gallery)
         scores = self._buffer[: rows * columns].view(rows, columns)
-        product = torch._int_mm if queries.dtype == torch.int8 else torch.mm
-        product(queries, gallery.T, out=scores)
+        if queries.dtype == torch.int8:
+            int8_products(queries, gallery, out=scores)
+        else:
+            torch.mm(queries, gallery.T, out=scores)
         if rows % _PIECE or columns % _PIECE:
             return F.pad(scores, (0, -columns % _PIECE, 0, -rows % _PIECE), value=_smallest(scores))
         return scores
@@ -353,10 +354,3 @@ def _slices(length: int, step: int) -> Iterator[slice]:
 
 def _positions(part: slice, device: torch.device) -> Int64[Tensor, " n"]:
     return torch.arange(part.start, part.stop, device=device)
-
-
-def _share() -> tuple[int, int]:
-    """(rank, number of processes) of those that hold the same points and share the blocks."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

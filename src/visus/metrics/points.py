@@ -143,9 +143,9 @@ class Points:
 
 
 def points_for(
-    embeddings: Shaped[Tensor, ...],
+    embeddings: Shaped[Tensor, " ..."],
     labels: Int64[Tensor, " q"],
-    gallery: tuple[Shaped[Tensor, ...], Int64[Tensor, " g"]] | None,
+    gallery: tuple[Shaped[Tensor, " ..."], Int64[Tensor, " g"]] | None,
     similarity: Similarity,
     *,
     includes_queries: bool = False,

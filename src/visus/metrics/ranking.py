@@ -27,6 +27,8 @@ from visus.types import (
     EpisodePrediction,
     EpisodeTarget,
     GraphPrediction,
+    ImagePrediction,
+    ImageTarget,
     InstancePrediction,
     InstanceTarget,
     PartPrediction,
@@ -142,6 +144,11 @@ def episode_quality(prediction: EpisodePrediction, target: EpisodeTarget) -> flo
     return float((prediction.labels == target.labels).float().mean())
 
 
+def layout_quality(prediction: ImagePrediction, target: ImageTarget) -> float:
+    """The mean IoU of the boxes of the layout with those of the real image."""
+    return float(box_iou(prediction.boxes_xyxy.float(), target.boxes_xyxy.float()).diagonal().mean())
+
+
 QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     InstancePrediction: instance_quality,
     SemanticPrediction: semantic_quality,
@@ -150,6 +157,7 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
     EpisodePrediction: episode_quality,
     PartPrediction: part_quality,
     GraphPrediction: graph_quality,
+    ImagePrediction: layout_quality,
 }
 """How good the prediction of one image is, by the kind of prediction."""
 
@@ -166,6 +174,7 @@ MEANINGS: dict[type, str] = {
     EpisodePrediction: "Quality: the share of the queries of a task that got their class.",
     PartPrediction: "Quality: the share of the points whose part is right.",
     GraphPrediction: "Quality: the share of the annotated relationships among the 20 best that were found.",
+    ImagePrediction: "Quality: the mean IoU of the boxes of the layout with those of the real image.",
 }
 """What the quality of one image means, by the kind of prediction; ``{threshold}`` is the least score that counts."""
 

@@ -28,7 +28,7 @@ from visus.names import find
 from visus.types import Batch, EmbeddingPrediction
 
 Lone = Literal["keep", "drop"]
-Side = tuple[Shaped[Tensor, "..."], Int64[Tensor, "..."]]
+Side = tuple[Shaped[Tensor, " ..."], Int64[Tensor, " ..."]]
 
 _MANY = 4096  # from so many images on, the first pass in whole numbers pays
 _ROWS_AT_ONCE = 256

@@ -101,9 +101,10 @@ class SingleValueNorm(nn.BatchNorm2d):
 
 def mean_inside(x: Float[Tensor, "b c h w"], covered: Float[Tensor, "b 2"]) -> Float[Tensor, "b c"]:
     """The average of the cells of which the image covers a part."""
-    cells = torch.ceil(covered.to(torch.float64) * covered.new_tensor(x.shape[-2:], dtype=torch.float64) - 1e-9)
-    rows = torch.arange(x.shape[2], device=x.device) < cells[:, :1]  # [b, h]
-    columns = torch.arange(x.shape[3], device=x.device) < cells[:, 1:]  # [b, w]
+    height, width = x.shape[-2:]
+    share = covered.to(torch.float64)
+    rows = torch.arange(height, device=x.device) < torch.ceil(share[:, :1] * height - 1e-9)  # [b, h]
+    columns = torch.arange(width, device=x.device) < torch.ceil(share[:, 1:] * width - 1e-9)  # [b, w]
     inside = (rows[:, :, None] & columns[:, None, :]).to(x.dtype)  # [b, h, w]
     return torch.einsum("bchw,bhw->bc", x, inside) / inside.sum((1, 2))[:, None]
 

@@ -90,13 +90,20 @@ def conv_norm(x: Float[Tensor, "b c h w"], conv: nn.Module, norm: nn.Module) -> 
     """
     if not (_is_plain(conv) and _is_fixed(norm)):
         return norm(conv(x))  # type: ignore[no-any-return]
-    scale, shift = scale_and_shift(norm)
-    if conv.bias is not None:
-        shift = shift + conv.bias * scale
-    weight = conv.weight * scale.view(-1, 1, 1, 1)
+    weight, shift = folded(conv, norm)
     if type(conv) is SameConv2d:
         return same_convolution(x, weight, shift, conv)
     return F.conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+def folded(
+    conv: nn.Conv2d, norm: FrozenBatchNorm2d | nn.BatchNorm2d
+) -> tuple[Float[Tensor, "d _ _ _"], Float[Tensor, " d"]]:
+    """The weight and the bias of the one convolution that a convolution and a norm with fixed statistics amount to."""
+    scale, shift = scale_and_shift(norm)
+    if conv.bias is not None:
+        shift = shift + conv.bias * scale
+    return conv.weight * scale.view(-1, 1, 1, 1), shift
 
 
 class SameConv2d(nn.Conv2d):
@@ -118,10 +125,18 @@ def same_convolution(
     Zeros lie at the left and the top of the small kernel instead of at the right and the bottom of the large image: a
     kernel moved by a pixel under the usual padding sees the same windows, and no image is copied.
     """
-    if conv.stride == (2, 2):
-        even_h, even_w = (1 - size % 2 for size in x.shape[-2:])
-        weight = F.pad(weight, (even_w, 0, even_h, 0))
+    weight = moved_for(x, weight, conv)
     return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+def moved_for(
+    x: Float[Tensor, "b c h w"], weight: Float[Tensor, "d _ k k"], conv: SameConv2d
+) -> Float[Tensor, "d _ _ _"]:
+    """The kernel of ``conv`` moved as maps of the size of ``x`` want it: with stride 2 by a pixel along even sides."""
+    if conv.stride != (2, 2):
+        return weight
+    even_h, even_w = (1 - size % 2 for size in x.shape[-2:])
+    return F.pad(weight, (even_w, 0, even_h, 0))
 
 
 def _is_plain(conv: nn.Module) -> TypeGuard[nn.Conv2d]:

@@ -81,12 +81,15 @@ class RegionProposalNetwork(nn.Module):
         if len(features) != len(self.base_anchors):
             raise ValueError(f"{len(features)} feature levels for {len(self.base_anchors)} levels of anchors")
         scores, deltas = self.head(features)
-        grids = [self._anchors_of(level, feature, pixels) for level, feature in enumerate(features)]
+        grids = [self.anchors_of(level, feature, pixels) for level, feature in enumerate(features)]
         anchors, objectness, moves = torch.cat(grids), torch.cat(scores, 1), torch.cat(deltas, 1)
         proposals = self._proposals(objectness.detach(), moves.detach(), anchors, [len(grid) for grid in grids], sizes)
         return RPNOutputs(objectness, moves, anchors, proposals)
 
-    def _anchors_of(self, level: int, feature: Tensor, pixels: tuple[int, int]) -> Tensor:
+    def anchors_of(
+        self, level: int, feature: Float[Tensor, "b c _ _"], pixels: tuple[int, int]
+    ) -> Float[Tensor, "a 4"]:
+        """The anchors of a level whose features are ``feature``, of images padded to ``pixels`` (h, w)."""
         height, width = feature.shape[-2:]
         base = self.base_anchors[level].to(feature.device)
         return grid_anchors(base, (height, width), (pixels[0] // height, pixels[1] // width))
@@ -136,7 +139,7 @@ class RPNHead(nn.Module):
         for feature in features:
             hidden = self.conv(feature)
             scores.append(self.cls_logits(hidden).permute(0, 2, 3, 1).flatten(1).float())  # [b, h*w*k]
-            deltas.append(self.bbox_pred(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4).float())
+            deltas.append(self.bbox_pred(hidden).permute(0, 2, 3, 1).unflatten(3, (-1, 4)).flatten(1, 3).float())
         return scores, deltas
 
 

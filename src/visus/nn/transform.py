@@ -60,7 +60,7 @@ class ImageTransform(nn.Module):
         pixels = (pixels - self.mean) / self.std
         return _without_padding(pixels, images.sizes).contiguous(memory_format=torch.channels_last)
 
-    def batch(self, images: Sequence[Shaped[Tensor, ...]]) -> ImageBatch:
+    def batch(self, images: Sequence[Shaped[Tensor, " ..."]]) -> ImageBatch:
         """Resizes [3 h w] images (uint8 in 0..255 or float in 0..1) to the wanted side and pads them to one tensor.
 
         Raises:

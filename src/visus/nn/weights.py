@@ -20,8 +20,8 @@ from visus.errors import VisusError
 from visus.nn.norm import FrozenBatchNorm2d
 from visus.whole_file import whole_file
 
-State = Mapping[str, Shaped[Tensor, "..."]]
-StateDict = dict[str, Shaped[Tensor, "..."]]
+State = Mapping[str, Shaped[Tensor, " ..."]]
+StateDict = dict[str, Shaped[Tensor, " ..."]]
 _SHOWN = 3
 _DEPTH = 3
 

@@ -55,7 +55,8 @@ def top_of_levels(scores: Float[Tensor, "b a"], counts: Sequence[int], limit: in
         limit: how many of a level are taken, or all where there are fewer.
     """
     start, best = 0, []
-    for level in torch.split(scores, list(counts), dim=1):
-        best.append(level.topk(min(limit, level.shape[1]), dim=1).indices + start)
+    for level in torch.split(scores, list(counts), dim=1) if len(counts) > 1 else (scores,):
+        count = torch.sym_min(limit, level.shape[1])  # type: ignore[no-untyped-call]
+        best.append(level.topk(count, dim=1).indices + start)
         start += level.shape[1]
     return torch.cat(best, dim=1)

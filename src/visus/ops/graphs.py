@@ -51,3 +51,20 @@ def overlapping(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, "n n"]:
 def around(boxes: Float[Tensor, "m 4"], others: Float[Tensor, "m 4"]) -> Float[Tensor, "m 4"]:
     """The smallest box around each pair of boxes."""
     return torch.cat([torch.minimum(boxes[:, :2], others[:, :2]), torch.maximum(boxes[:, 2:], others[:, 2:])], dim=1)
+
+
+GEOMETRIC = ("left of", "right of", "above", "below", "inside", "surrounding")
+"""Relationships of two boxes by their places alone, of which a pair is in exactly one (arXiv 1804.01622, section 4)."""
+
+
+def geometric_relation(subject: Float[Tensor, " 4"], object_: Float[Tensor, " 4"]) -> int:
+    """The place in `GEOMETRIC` of the relationship of a box to another one."""
+    corner, end = subject[:2] < object_[:2], subject[2:] > object_[2:]
+    if bool(corner.all() and end.all()):
+        return GEOMETRIC.index("surrounding")
+    if bool((subject[:2] > object_[:2]).all() and (subject[2:] < object_[2:]).all()):
+        return GEOMETRIC.index("inside")
+    x, y = ((subject[:2] + subject[2:] - object_[:2] - object_[2:]) / 2).tolist()
+    if abs(x) >= abs(y):
+        return GEOMETRIC.index("left of" if x < 0 else "right of")
+    return GEOMETRIC.index("above" if y < 0 else "below")

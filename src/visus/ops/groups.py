@@ -43,9 +43,35 @@ def connected_groups(
     """
     rows, columns, distances = near_pairs(embeddings, threshold)
     order = distances.argsort(stable=True)
-    forest = _Forest(len(embeddings), never, always)
-    for one, other in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        forest.join(one, other)
+    return linked_groups(len(embeddings), rows[order], columns[order], never=never, always=always)
+
+
+def linked_groups(
+    count: int,
+    one: Int64[Tensor, " p"],
+    other: Int64[Tensor, " p"],
+    *,
+    never: Sequence[Pair] = (),
+    always: Sequence[Pair] = (),
+) -> Int64[Tensor, " count"]:
+    """Groups of rows that hang together by links.
+
+    Args:
+        count: of the rows.
+        one: a row of each link, the surest link first; one that would break ``never`` is left out.
+        other: the other row of each.
+        never: as for `connected_groups`.
+        always: as for `connected_groups`.
+
+    Returns:
+        As `connected_groups`.
+
+    Raises:
+        ValueError: as for `connected_groups`.
+    """
+    forest = _Forest(count, never, always)
+    for first, second in zip(one.tolist(), other.tolist(), strict=True):
+        forest.join(first, second)
     return forest.groups()
 
 

@@ -54,6 +54,9 @@ def decode_keypoints(
     Returns:
         x, y in pixels (the middle of the highest pixel of the map enlarged to the box) and v = 1; and the logit there.
     """
+    if torch.compiler.is_exporting():
+        places, marks = torch.ops.visus.decode_keypoints(logits, boxes)
+        return places, marks
     xyv = torch.ones((*logits.shape[:2], 3), device=logits.device)
     scores = torch.zeros(logits.shape[:2], device=logits.device)
     boxes = boxes.float()
@@ -70,6 +73,21 @@ def decode_keypoints(
             step = (sides / pixels)[chunk, None]
             xyv[chunk, :, :2] = (place + 0.5) * step + boxes[chunk, None, :2]
     return xyv, scores
+
+
+# To torch.export decoding, whose enlarged maps depend on the boxes, is one operator.
+_DECODE = torch.library.custom_op(
+    "visus::decode_keypoints",
+    decode_keypoints,
+    mutates_args=(),
+    schema="(Tensor logits, Tensor boxes) -> (Tensor, Tensor)",
+)
+_DECODE.register_fake(
+    lambda logits, boxes: (
+        logits.new_empty(*logits.shape[:2], 3, dtype=torch.float32),
+        logits.new_empty(logits.shape[:2], dtype=torch.float32),
+    )
+)
 
 
 def _similar_boxes(pixels: Float[Tensor, "r 2"], k: int) -> Iterator[tuple[Int64[Tensor, " chunk"], tuple[int, int]]]:

@@ -54,6 +54,9 @@ def paste_masks(
         Bool masks, or float32 probabilities where ``threshold`` is None.
     """
     height, width = size
+    if torch.compiler.is_exporting():
+        at_once: Tensor = torch.ops.visus.paste_masks(masks, boxes, height, width, threshold, mode)
+        return at_once
     lattice = _lattice(boxes.float(), masks.shape[-1], mode)
     dtype = torch.float32 if threshold is None else torch.bool
     pasted = torch.zeros((len(masks), height, width), dtype=dtype, device=masks.device)
@@ -72,6 +75,24 @@ def paste_masks(
                 soft = stretched @ columns.mT
                 pasted[chunk] = soft if threshold is None else soft > threshold
     return pasted
+
+
+def _paste(masks: Tensor, boxes: Tensor, height: int, width: int, threshold: float | None, mode: str) -> Tensor:
+    return paste_masks(masks, boxes, (height, width), threshold=threshold, mode=mode)  # type: ignore[arg-type]
+
+
+# To torch.export pasting, whose windows depend on the boxes, is one operator.
+_PASTE = torch.library.custom_op(
+    "visus::paste_masks",
+    _paste,
+    mutates_args=(),
+    schema="(Tensor masks, Tensor boxes, SymInt height, SymInt width, float? threshold, str mode) -> Tensor",
+)
+_PASTE.register_fake(
+    lambda masks, boxes, height, width, threshold, mode: masks.new_empty(
+        masks.shape[0], height, width, dtype=torch.float32 if threshold is None else torch.bool
+    )
+)
 
 
 class _Lattice(NamedTuple):

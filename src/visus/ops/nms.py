@@ -90,7 +90,7 @@ def _visit(boxes: Tensor, groups: Tensor | None, iou_threshold: float) -> Bool[T
 _VISIT = torch.library.custom_op(
     "visus::visit", _visit, mutates_args=(), schema="(Tensor boxes, Tensor? groups, float iou_threshold) -> Tensor"
 )
-_VISIT.register_fake(lambda boxes, groups, iou_threshold: boxes.new_empty(len(boxes), dtype=torch.bool))
+_VISIT.register_fake(lambda boxes, groups, iou_threshold: boxes.new_empty(boxes.shape[0], dtype=torch.bool))
 
 
 class _Visit:

@@ -12,7 +12,7 @@ from torch import Tensor
 from visus.types import ImageBatch
 
 
-def check_image(image: Shaped[Tensor, ...]) -> None:
+def check_image(image: Shaped[Tensor, " ..."]) -> None:
     """Refuses a tensor that is no RGB image.
 
     Raises:
@@ -27,7 +27,7 @@ def check_image(image: Shaped[Tensor, ...]) -> None:
         )
 
 
-def pad_images(images: Sequence[Shaped[Tensor, ...]], divisor: int = 1) -> ImageBatch:
+def pad_images(images: Sequence[Shaped[Tensor, " ..."]], divisor: int = 1) -> ImageBatch:
     """Lays [3 h w] images into the upper left corners of one tensor of zeros whose sides are multiples of ``divisor``.
 
     Integer images (0..255) beside float ones (0..1) become float.

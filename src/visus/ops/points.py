@@ -15,17 +15,20 @@ from visus.ops.errors import PointsError
 _ROW_BYTES = 1 << 20
 """So much of a matrix of distances is computed at once: what stays in a cache."""
 
-_BLOCK = 32
-"""Neighbours are looked for in the blocks of so many points whose nearest point is nearest."""
+_BLOCKS = ((4096, 32), (512, 8), (0, 1))
+"""Neighbours are looked for in the blocks whose nearest point is nearest: of so many points in clouds from so many."""
 
 
+@torch.no_grad()
 def squared_distances(a: Float[Tensor, "*b m d"], b: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b m n"]:
     """The squared distance of each point of ``a`` to each of ``b``, without the cancellation of a matrix product."""
-    total = torch.zeros(())
-    for axis in range(a.shape[-1]):
-        difference = a[..., :, None, axis] - b[..., None, :, axis]
-        squared = difference.mul_(difference)
-        total = squared if axis == 0 else total.add_(squared)
+    axes = b.movedim(-1, 0).contiguous()  # [d, *b, n]: what is read in a row lies in a row
+    total = a[..., :, None, 0] - axes[0][..., None, :]
+    total.mul_(total)
+    difference = torch.empty_like(total)
+    for axis in range(1, len(axes)):
+        torch.sub(a[..., :, None, axis], axes[axis][..., None, :], out=difference)
+        total.add_(difference.mul_(difference))
     return total
 
 
@@ -44,6 +47,9 @@ def farthest_points(points: Float[Tensor, "b n d"], count: int, *, start: int = 
     Raises:
         PointsError: a cloud has fewer points.
     """
+    if torch.compiler.is_exporting():
+        at_once: Tensor = torch.ops.visus.farthest_points(points, count, start)
+        return at_once
     clouds, length, _ = points.shape
     if not 1 <= count <= length:
         raise PointsError(f"{count} farthest points of {length}: there are not so many")
@@ -74,6 +80,16 @@ def ball_query(
     PointNet++ (arXiv 1706.02413, section 3.2, and its published code): where there are fewer, the first is repeated.
     A centre with no point in its ball gets the nearest point.
     """
+    if torch.compiler.is_exporting():
+        at_once: Tensor = torch.ops.visus.ball_query(points, centres, radius, count)
+        return at_once
+    pairs = zip(torch.split(points, 1), torch.split(centres, 1), strict=True)  # cloud by cloud: what stays in a cache
+    return torch.cat([_in_ball(cloud, some, radius, count) for cloud, some in pairs])
+
+
+def _in_ball(
+    points: Float[Tensor, "b n 3"], centres: Float[Tensor, "b m 3"], radius: float, count: int
+) -> Int64[Tensor, "b m count"]:
     distances = squared_distances(centres, points)  # [b, m, n]
     inside = distances < radius**2
     rank = inside.cumsum(dim=2, dtype=torch.int32)
@@ -96,6 +112,9 @@ def nearest_points(
     Raises:
         PointsError: a cloud has fewer points.
     """
+    if torch.compiler.is_exporting():
+        at_once: Tensor = torch.ops.visus.nearest_points(points, centres, count)
+        return at_once
     length = points.shape[1]
     if not 1 <= count <= length:
         raise PointsError(f"{count} nearest points of {length}: there are not so many")
@@ -124,16 +143,45 @@ def _nearest_of(distances: Tensor, count: int) -> Tensor:
     a minimum takes a fraction of the time of a selection.
     """
     length = distances.shape[1]
-    blocks = length // _BLOCK
-    if blocks < 2 * count:
+    block = next(block for least, block in _BLOCKS if length >= least)
+    blocks = length // block
+    if block == 1 or blocks < 2 * count:
         return distances.topk(count, dim=1, largest=False).indices
-    whole = blocks * _BLOCK
-    chosen = distances[:, :whole].view(-1, blocks, _BLOCK).amin(dim=2).topk(count, dim=1, largest=False).indices
-    places = (chosen[..., None] * _BLOCK + torch.arange(_BLOCK, device=distances.device)).flatten(1)
+    whole = blocks * block
+    minima = distances[:, :whole].view(-1, block, blocks).amin(dim=1)  # points that lie `blocks` apart are a block
+    chosen = minima.topk(count, dim=1, largest=False, sorted=False).indices
+    first = torch.arange(0, whole, blocks, device=distances.device)
+    places = (chosen[:, None, :] + first[:, None]).flatten(1)
     rest = torch.arange(whole, length, device=distances.device).expand(len(distances), -1)
     places = torch.cat([places, rest], dim=1)
     best = distances.gather(1, places).topk(count, dim=1, largest=False).indices
     return places.gather(1, best)
+
+
+# To torch.export the choice of points, whose loops and memory depend on the clouds, is one operator each.
+_FARTHEST = torch.library.custom_op(
+    "visus::farthest_points",
+    lambda points, count, start: farthest_points(points, count, start=start),
+    mutates_args=(),
+    schema="(Tensor points, int count, int start) -> Tensor",
+)
+_FARTHEST.register_fake(lambda points, count, start: points.new_empty(points.shape[0], count, dtype=torch.int64))
+_BALL = torch.library.custom_op(
+    "visus::ball_query",
+    ball_query,
+    mutates_args=(),
+    schema="(Tensor points, Tensor centres, float radius, int count) -> Tensor",
+)
+_BALL.register_fake(
+    lambda points, centres, radius, count: points.new_empty(*centres.shape[:2], count, dtype=torch.int64)
+)
+_NEAREST = torch.library.custom_op(
+    "visus::nearest_points",
+    nearest_points,
+    mutates_args=(),
+    schema="(Tensor points, Tensor centres, int count) -> Tensor",
+)
+_NEAREST.register_fake(lambda points, centres, count: points.new_empty(*centres.shape[:2], count, dtype=torch.int64))
 
 
 def gathered(values: Float[Tensor, "b n c"], index: Int64[Tensor, b * m]) -> Float[Tensor, "b *m c"]:

@@ -21,6 +21,10 @@ BLOCK: Final = 1 << 24
 """Numbers that a block may hold at a time."""
 
 
+PIECE: Final = 64
+"""Distances of a row that are looked at together."""
+
+
 @dataclass(frozen=True)
 class Sparse:
     """The rows of a matrix: the columns and values of row i lie at ``starts[i]`` to ``starts[i + 1]``."""
@@ -75,12 +79,16 @@ class Reranked:
         """The nearest items of each, itself first, and its largest distance."""
         total = len(self.embeddings)
         nearest, largest = [], []
-        places = torch.arange(total)
-        for rows in torch.split(places, max(1, BLOCK // max(total, 1))):
-            squared = self._squared(rows)
-            largest.append(squared.amax(dim=1).clamp_min(torch.finfo(squared.dtype).tiny))
-            squared[torch.arange(len(rows)), rows] = -1  # itself is nearest, whatever rounding and copies say
-            nearest.append(squared.topk(min(count, total), dim=1, largest=False).indices)
+        tiny = torch.finfo(self.embeddings.dtype).tiny
+        step = max(1, BLOCK // max(total, 1))
+        room = torch.empty(step, total, dtype=self.embeddings.dtype)
+        for rows in torch.split(torch.arange(total), step):
+            distances = room[: len(rows)]
+            # The squared length of the row itself changes no order, and is added to the largest alone.
+            torch.addmm(self.squares, self.embeddings[rows], self.embeddings.T, alpha=-2, out=distances)
+            largest.append((distances.amax(dim=1) + self.squares[rows]).clamp_min(tiny))
+            distances[torch.arange(len(rows)), rows] = -torch.inf  # nearest, whatever rounding and copies say
+            nearest.append(_smallest(distances, min(count, total)))
         return torch.cat(nearest), torch.cat(largest)
 
     def _encodings(self, wide: int, half: int) -> Sparse:
@@ -147,6 +155,22 @@ def k_reciprocal_distances(
     """
     reranked = Reranked(torch.cat([queries, gallery]), k1=k1, k2=k2, original=original)
     return reranked.distances(torch.arange(len(queries)), torch.arange(len(gallery)) + len(queries))
+
+
+def _smallest(values: Float[Tensor, "b n"], count: int) -> Int64[Tensor, "b k"]:
+    """The places of the smallest values of each row, the smallest first.
+
+    Those of ``count`` values lie in the ``count`` pieces with the smallest minima, so that only these are sorted.
+    """
+    pieces = values.shape[1] // PIECE
+    if pieces <= 2 * count:
+        return values.topk(count, dim=1, largest=False).indices
+    parts = values[:, : pieces * PIECE].view(len(values), pieces, PIECE)
+    chosen = parts.amin(dim=2).topk(count, dim=1, largest=False).indices.sort(dim=1).values  # [b, k]
+    places = (chosen[..., None] * PIECE + torch.arange(PIECE)).flatten(1)
+    rest = torch.arange(pieces * PIECE, values.shape[1]).expand(len(values), -1)
+    places = torch.cat([places, rest], dim=1)
+    return places.gather(1, values.gather(1, places).topk(count, dim=1, largest=False).indices)
 
 
 def _reciprocal(nearest: Int64[Tensor, "n k"]) -> Bool[Tensor, "n k"]:

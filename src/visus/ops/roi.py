@@ -60,10 +60,16 @@ def roi_align(
     _check(features, strides, levels, sampling_ratio)
     rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
     levels = torch.zeros_like(image_index) if levels is None else levels
+    steps = [stride if isinstance(stride, tuple) else (stride, stride) for stride in strides]
+    if torch.compiler.is_exporting():
+        flat = [float(side) for step in steps for side in step]
+        bins: Tensor = torch.ops.visus.roi_align(
+            list(features), boxes, image_index, levels, [rows, columns], flat, sampling_ratio, aligned
+        )
+        return bins
     number = torch.promote_types(torch.promote_types(features[0].dtype, boxes.dtype), torch.float32)
     maps = [map_.to(number).permute(0, 2, 3, 1) for map_ in features]  # [b, h, w, c]
 
-    steps = [stride if isinstance(stride, tuple) else (stride, stride) for stride in strides]
     scale = boxes.new_tensor([(1 / sx, 1 / sy, 1 / sx, 1 / sy) for sy, sx in steps], dtype=number)
     x1, y1, x2, y2 = (boxes.detach().to(number) * scale[levels]).unbind(1)
     height, width = boxes.new_tensor([map_.shape[1:3] for map_ in maps], dtype=number)[levels].unbind(1)
@@ -183,6 +189,46 @@ def _outer(combine: Callable[[Tensor, Tensor], Tensor], y: Tensor, x: Tensor) ->
     m, n = y.shape[2], x.shape[2]
     every_y, every_x = y.repeat_interleave(n, dim=2), x.repeat(1, 1, m)  # first: long rows add up faster
     return combine(every_y[:, :, None], every_x[:, None]).flatten(0, 2)
+
+
+def _roi_align(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image_index: Tensor,
+    levels: Tensor,
+    output_size: Sequence[int],
+    strides: Sequence[float],
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    rows, columns = output_size
+    steps = list(zip(strides[::2], strides[1::2], strict=True))
+    bins = roi_align(
+        features,
+        boxes,
+        image_index,
+        (rows, columns),
+        steps,
+        levels=levels,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+    )
+    return bins.contiguous()
+
+
+# To torch.export the whole pyramid is one operator.
+_ROI_ALIGN = torch.library.custom_op(
+    "visus::roi_align",
+    _roi_align,
+    mutates_args=(),
+    schema="(Tensor[] features, Tensor boxes, Tensor image_index, Tensor levels, int[] output_size, float[] strides, "
+    "int sampling_ratio, bool aligned) -> Tensor",
+)
+_ROI_ALIGN.register_fake(
+    lambda features, boxes, image_index, levels, output_size, strides, sampling_ratio, aligned: features[0].new_empty(
+        boxes.shape[0], features[0].shape[1], *output_size
+    )
+)
 
 
 def _check(features: Sequence[Tensor], strides: Sequence[Stride], levels: Tensor | None, sampling_ratio: int) -> None:

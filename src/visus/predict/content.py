@@ -20,6 +20,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     GraphPrediction,
+    ImagePrediction,
     InstancePrediction,
     PartPrediction,
     Schema,
@@ -215,6 +216,7 @@ CONTENTS: dict[type, Callable[[Any, Schema], Record]] = {
     EpisodePrediction: _episode,
     PartPrediction: _parts,
     GraphPrediction: _graph,
+    ImagePrediction: lambda prediction, schema: _objects(prediction.objects, schema),
 }
 """What each kind of prediction says of an image."""
 
@@ -225,6 +227,7 @@ COCO: dict[type, Callable[[Any, Schema, int], list[Record]]] = {
     EmbeddingPrediction: _no_records,
     EpisodePrediction: _no_records,
     PartPrediction: _no_records,
+    ImagePrediction: _no_records,
     GraphPrediction: lambda prediction, schema, image_id: prediction_to_coco(prediction.objects, image_id, schema),
 }
 """How COCO writes each kind of prediction."""
@@ -237,5 +240,6 @@ IN_WORDS: dict[type, Callable[[Any, Schema, float], str]] = {
     EpisodePrediction: lambda prediction, _, __: f"the classes of {counted(len(prediction), 'images')}",
     PartPrediction: _part_words,
     GraphPrediction: _graph_words,
+    ImagePrediction: lambda prediction, _, __: f"an image of {counted(len(prediction), 'objects')}",
 }
 """Each kind of prediction in a few words."""

@@ -29,6 +29,7 @@ from visus.data.files.shapes import decode_shape, read_shape
 from visus.data.files.suffixes import SHAPE_SUFFIXES
 from visus.errors import VisusError
 from visus.predict.sources import STDIN, ImageFile, Source, find_source, is_address
+from visus.scenes import SceneGraph
 from visus.types import Sample
 from visus.web import read_address
 
@@ -39,8 +40,8 @@ _TAKEN = (
 _MOST_STDIN = 1_000_000_000  # bytes
 
 Pixels: TypeAlias = UInt8[Tensor, "3 h w"]
-Input: TypeAlias = Pixels | PointCloud
-"""What a model looks at: the pixels of an image, or a shape."""
+Input: TypeAlias = Pixels | PointCloud | SceneGraph
+"""What a model looks at: the pixels of an image, a shape, or the scene graph of an image that is to be made."""
 
 
 @runtime_checkable
@@ -67,10 +68,11 @@ Picture: TypeAlias = (
     | bytearray
     | Image.Image
     | Shaped[np.ndarray, "..."]
-    | Shaped[Tensor, "..."]
+    | Shaped[Tensor, " ..."]
     | Sample
     | Readable
     | PointCloud
+    | SceneGraph
 )
 """One image, or what stands for several: a folder, a pattern, a list file, a video, a batch."""
 
@@ -285,7 +287,7 @@ def _of_sample(sample: Sample, how: Reading) -> Iterator[Item]:
         yield replace(item, path=sample.path)
 
 
-def _of_cloud(cloud: PointCloud, how: Reading) -> Iterator[Item]:
+def _of_cloud(cloud: PointCloud | SceneGraph, how: Reading) -> Iterator[Item]:
     yield Item("", "", partial(_itself, cloud))
 
 
@@ -309,6 +311,7 @@ TAKEN: dict[type, Callable[[Any, Reading], Iterator[Item]]] = {
     Tensor: _of_array,
     Sample: _of_sample,
     PointCloud: _of_cloud,
+    SceneGraph: _of_cloud,
     dict: _refuse,
 }
 """What is made of each kind of thing, and of the kinds that derive from it."""

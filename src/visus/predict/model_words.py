@@ -12,6 +12,8 @@ from visus.nn.published import PACKAGED, PUBLISHED
 from visus.predict.sources import VIDEO_SUFFIXES
 
 WEIGHTS_FILE: Final = "weights.safetensors"
+HUB: Final = "hf://"
+"""How the address of a run on the Hugging Face Hub begins."""
 _RECIPE_FILE: Final = "recipe.json"
 
 
@@ -24,6 +26,8 @@ def why_no_model(name: str, *, models: Collection[str], recipes: Collection[str]
         recipes: the names of recipes.
     """
     path = Path(name).expanduser()
+    if name.startswith(HUB):
+        return ""
     if not name:
         return "the name of the model is empty; give a run folder or published weights (visus list weights)"
     if path.is_dir():

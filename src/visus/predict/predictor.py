@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,26 @@ import torch
 from torch import nn
 
 from visus import catalog
-from visus.clouds import PointBatch
 from visus.errors import VisusError
-from visus.nn.backbones import AnyBackbone, as_backbone
+from visus.nn.backbones import AnyBackbone, Backbone, as_backbone
+from visus.nn.device import find_device
+from visus.nn.fused.choose import Choice, choose
+from visus.nn.fused.optimize import Note, warn
 from visus.nn.model import predict_batch
+from visus.predict.ahead import read_ahead
+from visus.predict.exported import is_exported, load_exported
+from visus.predict.hub import local_run
 from visus.predict.items import Input, Item, Pictures, Reading, items_of
+from visus.predict.joined import ALONE, JOINS
 from visus.predict.result import SHOWN_SCORE, Result
-from visus.predict.stored import find_weights
+from visus.predict.stored import StoredWeights, find_weights
 from visus.training.run import run_of
 from visus.types import (
     ClassPrediction,
     EmbeddingPrediction,
     EpisodePrediction,
     GraphPrediction,
-    ImageBatch,
+    ImagePrediction,
     InstancePrediction,
     PartPrediction,
     Prediction,
@@ -39,6 +47,8 @@ CPU_PIXELS = 1 << 18
 OnError = Callable[[str, Exception], None]
 Ready = tuple[Item, Input, Any]
 """An image with its pixels, or a shape, and the inputs of the network that were made of them."""
+Unread = tuple[str, Exception]
+"""The name of an image that cannot be read, and why."""
 
 
 class Predictor:
@@ -50,6 +60,7 @@ class Predictor:
         device: where it runs; None picks a GPU where there is one.
         averaged: makes a model of it that averages several looks, where its problem has one.
         threshold: objects are drawn from this score on.
+        inputs: the kinds of input that it looks at, as its problem says.
     """
 
     def __init__(
@@ -60,12 +71,15 @@ class Predictor:
         device: str | None = None,
         averaged: Callable[..., nn.Module] | None = None,
         threshold: float = SHOWN_SCORE,
+        inputs: tuple[type, ...] = (torch.Tensor,),
     ) -> None:
         self._averaged = averaged
+        self.inputs = inputs
         self.threshold = threshold
-        self.device = _device(device)
+        self.device = find_device(device)
         self.model = model.to(self.device).eval()
         self.schema = schema
+        self._form: Callable[[nn.Module, Any], nn.Module] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,6 +128,7 @@ class Predictor:
         bgr: bool = False,
         pages: bool = False,
         on_error: OnError | None = None,
+        ahead: bool = False,
     ) -> Iterator[Result]:
         """`predict` that gives each result as soon as it is there, so that no number of images fills the memory.
 
@@ -125,6 +140,7 @@ class Predictor:
             pages: as for `predict`.
             on_error: called with the name and the error of each image that cannot be read, which is then left out;
                 without it the error is raised.
+            ahead: a thread reads the next images while the network looks.
 
         Raises:
             ImageError: as for `predict`.
@@ -132,7 +148,8 @@ class Predictor:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        for group in self._groups(_read(items_of(images, Reading(bgr=bgr, pages=pages)), on_error), batch_size):
+        ready = self._ready(items_of(images, Reading(bgr=bgr, pages=pages)), strict=on_error is None)
+        for group in self._groups(_without_errors(read_ahead(ready) if ahead else ready, on_error), batch_size):
             for (item, pixels, _), found in zip(group, self._look([inputs for _, _, inputs in group]), strict=True):
                 kept = found if min_score is None else row(AT_LEAST, found, "a least score")(found, min_score)
                 yield Result(
@@ -144,6 +161,21 @@ class Predictor:
                     details=item.details,
                     threshold=self.threshold,
                 )
+
+    def generate(self, described: Any, *, samples: int = 1, seed: int = 0) -> list[Result]:
+        """Makes images of a scene graph: of a phrase, a JSON file or what it holds, or what a scene-graph model found.
+
+        Args:
+            described: as for `visus.predict.generate.generate`, which this is.
+            samples: images of each graph.
+            seed: of the first.
+
+        Raises:
+            VisusError: the model makes no images, or there is no such graph.
+        """
+        from visus.predict.generate import generate
+
+        return generate(self, described, samples=samples, seed=seed)
 
     def averaged(
         self, *, scales: Sequence[float] = (1.0,), flip: bool = False, window: tuple[int, int] | None = None
@@ -170,14 +202,49 @@ class Predictor:
         model = self._averaged(self.model, **looks, counterparts=mirror.categories)
         return Predictor(model, self.schema, device=str(self.device), threshold=self.threshold)
 
-    def _groups(self, images: Iterable[tuple[Item, Input]], batch_size: int) -> Iterator[list[Ready]]:
-        """The images, ready for the network, in groups of at most ``batch_size``; none waits longer than it must."""
+    def faster(
+        self,
+        precision: Choice = "auto",
+        *,
+        count: int | None = None,
+        exact: bool = False,
+        calibration: Callable[[], Iterable[Input]] | None = None,
+        on_note: Note = warn,
+    ) -> Predictor:
+        """A predictor whose network is rewritten for speed at its first look; see `visus.nn.fused.choose.choose`.
+
+        Args:
+            precision: ``auto`` takes the fastest form of the network that may stand for the plain one.
+            count: how many images there will be; of a few, ``auto`` leaves the network as it is.
+            exact: whether ``auto`` takes only what differs by rounding.
+            calibration: gives the images that ``int8`` is calibrated with.
+            on_note: told what was chosen and why, in a line.
+        """
+        made = copy(self)
+        calibrate = None if calibration is None else partial(_calibrated, calibration)
+        made._form = partial(choose, choice=precision, count=count, exact=exact, calibrate=calibrate, on_note=on_note)
+        return made
+
+    def _ready(self, items: Iterator[Item], *, strict: bool) -> Iterator[Ready | Unread]:
+        """The images as the network takes them; an error in place of one that cannot be read, unless it is raised."""
         model: Any = self.model
+        for number, item in enumerate(items):
+            named = item if item.name else replace(item, name=f"image_{number:06d}")
+            try:
+                pixels = item.read()
+            except Exception as error:
+                if strict:
+                    raise
+                yield named.name, error
+            else:
+                yield named, pixels, model.transform.batch([pixels])
+
+    def _groups(self, images: Iterable[Ready], batch_size: int) -> Iterator[list[Ready]]:
+        """The images in groups of at most ``batch_size``; none waits longer than it must."""
         most = CPU_PIXELS if self.device.type == "cpu" else None
         group: list[Ready] = []
         waiting = 0
-        for item, pixels in images:
-            inputs = model.transform.batch([pixels])
+        for item, pixels, inputs in images:
             size = JOINS.get(type(inputs), ALONE)[0](inputs)
             if group and most is not None and waiting + size > most:
                 yield group
@@ -196,10 +263,12 @@ class Predictor:
         for number, inputs in enumerate(group):
             together.setdefault(JOINS.get(type(inputs), ALONE)[1](inputs), []).append(number)
         found: dict[int, Prediction] = {}
-        model: Any = self.model
         for numbers in together.values():
             join = JOINS.get(type(group[numbers[0]]), ALONE)[2]
-            _, predictions = predict_batch(model, join([group[number] for number in numbers]).to(self.device))
+            inputs = join([group[number] for number in numbers]).to(self.device)
+            if self._form is not None:
+                self.model, self._form = self._form(self.model, inputs), None
+            _, predictions = predict_batch(self.model, inputs)
             found |= zip(numbers, (prediction.to("cpu") for prediction in predictions), strict=True)
         return [found[number] for number in range(len(group))]
 
@@ -208,8 +277,9 @@ def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBac
     """Loads a trained model. Its `Predictor.threshold` is the one that the run's validation suggests, else 0.5.
 
     Args:
-        name_or_run: a run folder, a ``.safetensors`` file that visus wrote, or the name of published weights such as
-            ``maskrcnn_resnet50_fpn``, which are fetched once, or of those in a package, such as ``faces``.
+        name_or_run: a run folder, a ``.safetensors`` file that visus wrote, a file of ``visus export``, or the name of
+            published weights such as ``maskrcnn_resnet50_fpn``, which are fetched once, or of those in a package,
+            such as ``faces``; or ``hf://user/name`` or ``hf://user/name@revision``, a run on the Hugging Face Hub.
         device: such as ``cpu`` or ``cuda:1``; None picks a GPU where there is one.
         backbone: the backbone of your own that the run was trained with, or what makes it.
 
@@ -220,11 +290,36 @@ def load(name_or_run: str | Path, *, device: str | None = None, backbone: AnyBac
     if str(name_or_run) in catalog.READY:
         network, schema = catalog.READY[str(name_or_run)]()
         return Predictor(network, schema, device=device)
-    stored = find_weights(name_or_run)
-    averaged = catalog.problem_of(stored.model).averaged
+    name_or_run = local_run(name_or_run)
+    if is_exported(name_or_run):
+        return _of_file(Path(name_or_run).expanduser(), device)
     body = None if backbone is None else as_backbone(backbone)
-    least = threshold_of(name_or_run)
-    return Predictor(stored.network(body), stored.schema, device=device, averaged=averaged, threshold=least)
+    return predictor_of(find_weights(name_or_run), device=device, body=body, threshold=threshold_of(name_or_run))
+
+
+def predictor_of(
+    stored: StoredWeights, *, device: str | None = None, body: Backbone | None = None, threshold: float = SHOWN_SCORE
+) -> Predictor:
+    """The predictor of weights that were found; arguments as for `Predictor` and `StoredWeights.network`."""
+    problem = catalog.problem_of(stored.model)
+    return Predictor(
+        stored.network(body),
+        stored.schema,
+        device=device,
+        averaged=problem.averaged,
+        threshold=threshold,
+        inputs=problem.inputs,
+    )
+
+
+def _of_file(path: Path, device: str | None) -> Predictor:
+    """A file that ``visus export`` wrote, in its own run time, which computes on the CPU."""
+    if device is not None and find_device(device).type != "cpu":
+        raise VisusError(f"{path}: an exported file is run on the CPU, not on {device}")
+    exported = load_exported(path)
+    about = exported.about
+    inputs = catalog.problem_of(about.model).inputs
+    return Predictor(exported, about.schema, device="cpu", threshold=about.threshold, inputs=inputs)
 
 
 def threshold_of(name_or_run: str | Path) -> float:
@@ -267,31 +362,20 @@ def predict(
     return predictor.predict(images, batch_size=batch_size, min_score=min_score, bgr=bgr, pages=pages)
 
 
-def _read(items: Iterator[Item], on_error: OnError | None) -> Iterator[tuple[Item, Input]]:
-    """The images that can be read, with their pixels."""
-    for number, item in enumerate(items):
-        named = item if item.name else replace(item, name=f"image_{number:06d}")
-        try:
-            pixels = item.read()
-        except Exception as error:
-            if on_error is None:
-                raise
-            on_error(named.name, error)
-        else:
-            yield named, pixels
+def _without_errors(images: Iterable[Ready | Unread], on_error: OnError | None) -> Iterator[Ready]:
+    """The images that can be read; the errors of the others are told, in their order."""
+    for image in images:
+        if len(image) == 3:
+            yield image
+        elif on_error is not None:
+            on_error(*image)
 
 
-def _device(name: str | None) -> torch.device:
-    """The named device, or the best there is."""
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first_line = str(error).splitlines()[0]
-        raise VisusError(f"the device {name!r} cannot be used: {first_line}") from error
-    return device
+def _calibrated(images: Callable[[], Iterable[Input]], fast: nn.Module, on_note: Note) -> nn.Module:
+    from visus.nn.fused.int8 import calibrate
+
+    network: Any = fast
+    return calibrate(fast, (network.transform.batch([image]) for image in images()), on_note=on_note)
 
 
 def _whole(prediction: Any, min_score: float) -> Any:
@@ -305,50 +389,7 @@ AT_LEAST: dict[type, Callable[[Any, float], Any]] = {
     EmbeddingPrediction: _whole,
     EpisodePrediction: _whole,
     PartPrediction: _whole,
+    ImagePrediction: _whole,
     GraphPrediction: lambda prediction, min_score: prediction[prediction.scores >= min_score],
 }
 """What a least score leaves of each kind of prediction."""
-
-
-def _joined(batches: Sequence[ImageBatch]) -> ImageBatch:
-    """Batches of one size as one."""
-    if len(batches) == 1:
-        return batches[0]
-    return ImageBatch(
-        torch.cat([batch.pixels for batch in batches]),
-        torch.cat([batch.sizes for batch in batches]),
-        tuple(size for batch in batches for size in batch.originals),
-    )
-
-
-def _joined_points(batches: Sequence[PointBatch]) -> PointBatch:
-    """Clouds of one length as one batch."""
-    whole = [batch.whole for batch in batches if batch.whole is not None]
-    chosen = [batch.chosen for batch in batches if batch.chosen is not None]
-    return PointBatch(
-        torch.cat([batch.points for batch in batches]),
-        [frame for batch in batches for frame in batch.frames],
-        torch.cat(chosen) if chosen else None,
-        torch.cat(whole) if whole else None,
-    )
-
-
-Join = tuple[Callable[[Any], int], Callable[[Any], Any], Callable[[Any], Any]]
-"""Of a kind of inputs: how large one is, what has to agree for several to go together, and how they do."""
-
-JOINS: dict[type, Join] = {
-    ImageBatch: (
-        lambda batch: int(batch.pixels[:, 0].numel()),
-        lambda batch: (batch.pixels.shape[1:], batch.pixels.dtype, bool(batch.originals)),
-        _joined,
-    ),
-    PointBatch: (
-        lambda batch: 16 * int(batch.points.numel()),  # so many numbers go through the layers of each coordinate
-        lambda batch: (batch.points.shape[1:], None if batch.whole is None else batch.whole.shape[1:]),
-        _joined_points,
-    ),
-}
-"""The kinds of inputs that go through a network together."""
-
-ALONE: Join = (len, id, lambda batches: batches[0])
-"""Of any other kind, each goes by itself."""

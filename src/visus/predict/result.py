@@ -17,8 +17,10 @@ from visus.clouds import PointCloud
 from visus.draw.draw import draw
 from visus.errors import VisusError
 from visus.predict.content import Record, coco_records, content_of, size_record, size_words, words_of
-from visus.predict.pictures import encoded
+from visus.predict.pictures import require_writable, write_picture
+from visus.predict.to_fiftyone import as_fiftyone
 from visus.predict.to_supervision import as_supervision
+from visus.scenes import SceneGraph
 from visus.types import Prediction, Schema
 
 SHOWN_SCORE = 0.5
@@ -30,7 +32,7 @@ class Result:
     """What a model found in one image.
 
     Args:
-        image: upright RGB, the pixels that the prediction is about; of a shape the cloud.
+        image: upright RGB, the pixels that the prediction is about; of a shape the cloud, of a made image its graph.
         prediction: what was found, in these pixels, on the CPU.
         schema: what the labels mean.
         path: the file or the address of the image; empty where it lay in memory.
@@ -39,7 +41,7 @@ class Result:
         threshold: objects are drawn from this score on, unless another is asked for.
     """
 
-    image: UInt8[Tensor, "3 h w"] | PointCloud
+    image: UInt8[Tensor, "3 h w"] | PointCloud | SceneGraph
     prediction: Prediction
     schema: Schema
     path: str = ""
@@ -74,9 +76,10 @@ class Result:
         place = Path(path).expanduser()
         if self.path and place.exists() and os.path.exists(self.path) and os.path.samefile(place, self.path):
             raise VisusError(f"{path}: this is the image itself, which is not written over; name another file")
-        content = encoded(self.plot(min_score=min_score), place)
+        picture = self.plot(min_score=min_score)
+        require_writable(place)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+        write_picture(picture, place)
         return place
 
     def to_dict(self) -> Record:
@@ -102,6 +105,14 @@ class Result:
             VisusError: supervision is not installed, or has no such record.
         """
         return as_supervision(self.prediction, self.schema)
+
+    def to_fiftyone(self) -> dict[str, Any]:
+        """The labels of FiftyOne by field; see `visus.predict.to_fiftyone`, which makes data sets of results, too.
+
+        Raises:
+            VisusError: fiftyone is not installed, or has no such label.
+        """
+        return {f"predictions{ending}": label for ending, label in as_fiftyone(self.prediction, self.schema).items()}
 
     def __repr__(self) -> str:
         words = words_of(self.prediction, self.schema, self.threshold)

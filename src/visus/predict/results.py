@@ -26,6 +26,7 @@ from PIL import Image
 from visus.draw.palette import schema_colour
 from visus.errors import VisusError
 from visus.metrics.coco_format import prediction_to_coco, schema_to_categories
+from visus.predict.annotations import Annotations
 from visus.predict.content import Record, content_of, size_record
 from visus.predict.pictures import WRITABLE, encoded
 from visus.predict.result import Result
@@ -35,6 +36,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     GraphPrediction,
+    ImagePrediction,
     InstancePrediction,
     PartPrediction,
     Schema,
@@ -57,6 +59,7 @@ class ResultFolder:
         images: the images so far, as COCO image records.
         failures: name and cause of each image that could not be read.
         undrawn: name and cause of each image whose drawing shows nothing of what was found.
+        annotations: where the predictions are written for a program that people annotate with, too.
     """
 
     path: Path
@@ -65,7 +68,8 @@ class ResultFolder:
     images: list[Record] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     undrawn: list[tuple[str, str]] = field(default_factory=list)
-    _written: set[Path] = field(default_factory=set)
+    annotations: Annotations | None = None
+    _names: Names = field(default_factory=lambda: Names())
 
     def add(self, result: Result, image_id: int) -> None:
         """Takes the result of an image; its details (such as a frame's time) are kept in its record.
@@ -75,6 +79,8 @@ class ResultFolder:
         Raises:
             NoRowError: a kind of prediction that `ENTRIES` does not know.
         """
+        if self.annotations is not None:
+            self.annotations.add(result, image_id, self.new_file)
         self.found += row(ENTRIES, result.prediction, "writing predictions")(self, result, image_id)
         about = {"id": image_id, "file_name": result.name, **size_record(result.prediction.size)}
         self.images.append({**about, **result.details})
@@ -85,7 +91,7 @@ class ResultFolder:
 
     def save_picture(self, name: str, picture: Image.Image) -> Path:
         """Writes a drawing under the name of its image (as JPEG where that is neither JPEG nor PNG)."""
-        file = Path(name if Path(name).suffix.lower() in WRITABLE else f"{name}.jpg")
+        file = self._names.picture(name)
         return self._write(file, encoded(picture, file))
 
     def write_json(self) -> None:
@@ -98,15 +104,14 @@ class ResultFolder:
         }
         write_whole(self.path / "predictions.json", json.dumps(self.found))
         write_whole(self.path / "images.json", json.dumps(about, indent=1))
+        for name, text in (self.annotations.files() if self.annotations else {}).items():
+            write_whole(self.path / name, text)
 
     def save_mask(self, name: str, prediction: SemanticPrediction) -> str:
         """Writes the labels of an image as a PNG; returns its path inside of the folder."""
         mask = Image.fromarray(prediction.labels.cpu().numpy().astype(np.uint8)).convert("L")
         mask.putpalette(_palette(self.schema))
-        file = Path(MASKS) / Path(name).with_suffix(".png")
-        if file in self._written:
-            file = Path(MASKS) / f"{name}.png"  # a.jpg and a.png lie beside each other
-        return self._write(file, encoded_mask(mask)).relative_to(self.path).as_posix()
+        return self._write(self._names.mask(name), encoded_mask(mask)).relative_to(self.path).as_posix()
 
     def new_file(self, name: str | Path) -> Path:
         """A place in the folder for a file of this name, with a number where the name is taken.
@@ -114,21 +119,18 @@ class ResultFolder:
         Raises:
             VisusError: something that is not ours has the name.
         """
-        file = Path(name)
-        number, stem = 1, file.stem
-        while file in self._written:
-            number += 1
-            file = file.with_stem(f"{stem}-{number}")
+        return self._free(self._names.of(Path(name)))
+
+    def _free(self, file: Path) -> Path:
         path = self.path / file
         if os.path.lexists(path):
             raise VisusError(f"{path}: there is something of this name already, which is not written over")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._written.add(file)
         return path
 
     def _write(self, file: Path, content: bytes) -> Path:
         """Writes a file; nothing of it is left where that fails."""
-        path = self.new_file(file)
+        path = self._free(file)
         try:
             path.write_bytes(content)
         except OSError as error:
@@ -137,6 +139,31 @@ class ResultFolder:
                 path.unlink(missing_ok=True)
             raise (full or error) from error
         return path
+
+
+class Names:
+    """The names of the files of a folder, which follow from those of the images and their order alone."""
+
+    def __init__(self) -> None:
+        self._taken: set[Path] = set()
+
+    def picture(self, name: str) -> Path:
+        """The name of an image's drawing."""
+        return self.of(Path(name if Path(name).suffix.lower() in WRITABLE else f"{name}.jpg"))
+
+    def mask(self, name: str) -> Path:
+        """The name of an image's mask."""
+        file = Path(MASKS) / Path(name).with_suffix(".png")
+        return self.of(Path(MASKS) / f"{name}.png" if file in self._taken else file)  # of a.jpg and of a.png
+
+    def of(self, file: Path) -> Path:
+        """The name itself, with a number where it is taken."""
+        number, stem = 1, file.stem
+        while file in self._taken:
+            number += 1
+            file = file.with_stem(f"{stem}-{number}")
+        self._taken.add(file)
+        return file
 
 
 def encoded_mask(mask: Image.Image) -> bytes:
@@ -166,6 +193,11 @@ def semantic_entry(folder: ResultFolder, result: Result, image_id: int) -> list[
     ]
 
 
+def graph_entry(folder: ResultFolder, result: Result, image_id: int) -> list[Record]:
+    """A scene graph, with the size of the image that its boxes are in."""
+    return [{**entry, **size_record(result.prediction.size)} for entry in image_entry(folder, result, image_id)]
+
+
 ENTRIES: dict[type, Callable[[ResultFolder, Result, int], list[Record]]] = {
     InstancePrediction: instance_entries,
     ClassPrediction: image_entry,
@@ -173,7 +205,8 @@ ENTRIES: dict[type, Callable[[ResultFolder, Result, int], list[Record]]] = {
     EmbeddingPrediction: image_entry,
     EpisodePrediction: image_entry,
     PartPrediction: image_entry,
-    GraphPrediction: image_entry,
+    GraphPrediction: graph_entry,
+    ImagePrediction: image_entry,
 }
 """What predictions.json holds of an image, by the kind of prediction."""
 
@@ -185,6 +218,7 @@ DRAWN: dict[type, bool] = {
     EpisodePrediction: True,
     PartPrediction: True,
     GraphPrediction: True,
+    ImagePrediction: True,
 }
 """Whether there is something to draw on the image; else a drawing would be a copy of it."""
 

@@ -17,7 +17,8 @@ from visus.errors import VisusError
 from visus.names import suggestion
 from visus.nn.backbones import Backbone, without_pretrained
 from visus.nn.published import PACKAGED, PUBLISHED
-from visus.nn.weights import StateDict, load_state, read_weights, remap_torchvision, set_frozen_eps
+from visus.nn.weights import StateDict, WeightsError, load_state, read_weights, remap_torchvision, set_frozen_eps
+from visus.predict.hub import local_run
 from visus.predict.model_words import WEIGHTS_FILE, why_no_model
 from visus.predict.published_schemas import published_schema
 from visus.predict.renamed import TAUGHT, RenamedDetector, renamed_schema
@@ -66,7 +67,7 @@ class StoredWeights:
                 "give it in Python, as backbone=..."
             )
         with without_pretrained():
-            model = catalog.build_model(self.model, self._learned_schema(), self.options, body=body)
+            model = self._built(body)
         load_state(model, self.state, source=self.source)
         if self.frozen_eps is not None:
             set_frozen_eps(model, self.frozen_eps)
@@ -74,6 +75,13 @@ class StoredWeights:
             preprocessing: Any = model.transform
             preprocessing.shorter = self.shorter_side
         return model if self.naming is None else self._renamed(model, self.naming)
+
+    def _built(self, body: Backbone | None) -> nn.Module:
+        """The network without the weights."""
+        try:
+            return catalog.build_model(self.model, self._learned_schema(), self.options, body=body)
+        except ValueError as error:
+            raise WeightsError(f"{self.source}: {error}") from error
 
     def _learned_schema(self) -> Schema:
         """The schema that the weights were trained with: without the names that were taught later."""
@@ -92,12 +100,13 @@ class StoredWeights:
 
 
 def find_weights(name_or_run: str | Path) -> StoredWeights:
-    """The weights of a run folder, of a ``.safetensors`` file that visus wrote, or published ones, fetched once.
+    """The weights of a run folder or a run on the Hub, of a ``.safetensors`` file of ours, or published ones.
 
     Raises:
         VisusError: nothing of that name exists; the message says what does.
         WeightsError: the file does not hold weights.
     """
+    name_or_run = local_run(name_or_run)
     name, path = str(name_or_run), Path(name_or_run).expanduser()
     if reason := why_no_model(name, models=catalog.MODELS):
         raise VisusError(reason)
@@ -141,18 +150,33 @@ def _in_file(path: Path) -> StoredWeights:
             f"{path}: these weights do not say what they belong to (no {', '.join(missing)} in the file's metadata); "
             "give a run folder, or a file that `visus train` wrote"
         )
-    name, schema = metadata["model"], Schema.from_json(metadata["schema"])
+    name = metadata["model"]
     if name not in catalog.MODELS:
         raise VisusError(f"{path}: this version of visus has no model {name!r}{suggestion(name, catalog.MODELS)}")
-    return StoredWeights(
-        source=str(path),
-        state=state,
-        model=name,
-        options=json.loads(metadata["options"]),
-        schema=schema,
-        frozen_eps=float(metadata["frozen_eps"]) if "frozen_eps" in metadata else None,
-        own_backbone=json.loads(metadata.get("own", "{}")).get("backbone", ""),
-    )
+    try:
+        return StoredWeights(
+            source=str(path),
+            state=state,
+            model=name,
+            options=_record(metadata["options"]),
+            schema=Schema.from_json(metadata["schema"]),
+            frozen_eps=float(metadata["frozen_eps"]) if "frozen_eps" in metadata else None,
+            own_backbone=_record(metadata.get("own", "{}")).get("backbone", ""),
+        )
+    except ValueError as error:
+        raise WeightsError(f"{path}: what the file says of its network is damaged ({error})") from error
+
+
+def _record(text: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: it is none.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"{text:.60} is no JSON object")
+    return content
 
 
 def _published(name: str, architecture: str) -> StoredWeights:

@@ -15,6 +15,7 @@ from visus.types import (
     EmbeddingPrediction,
     EpisodePrediction,
     GraphPrediction,
+    ImagePrediction,
     InstancePrediction,
     PartPrediction,
     Schema,
@@ -102,5 +103,6 @@ CONVERSIONS: dict[type, Callable[[Any, Any, Schema], Any]] = {
     EpisodePrediction: _episode,
     PartPrediction: _parts,
     GraphPrediction: lambda package, prediction, schema: _objects(package, prediction.objects, schema),
+    ImagePrediction: lambda package, prediction, schema: _objects(package, prediction.objects, schema),
 }
 """What becomes of each kind of prediction."""

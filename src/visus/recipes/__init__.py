@@ -10,6 +10,10 @@ from visus.recipes.classification import classifier_lite0, classifier_vignettes,
 from visus.recipes.meta_learning import META_LEARNING
 from visus.recipes.metric_learning import METRIC_LEARNING
 from visus.recipes.one_stage import fasterrcnn_bccd, fcos_vignettes, ssd300_vgg16, ssd_bccd, ssd_vignettes
+from visus.recipes.scene_generation import (
+    scene_generation_128_vignettes,
+    scene_generation_vignettes,
+)
 from visus.recipes.scene_graphs import (
     freq_overlap_vignettes,
     freq_vignettes,
@@ -80,6 +84,10 @@ BY_PROBLEM: dict[str, dict[str, Callable[[], Recipe]]] = {
         "imp_vignettes": imp_vignettes,
         "freq_vignettes": freq_vignettes,
         "freq_overlap_vignettes": freq_overlap_vignettes,
+    },
+    "scene generation: an image from a scene graph": {
+        "scene_generation_vignettes": scene_generation_vignettes,
+        "scene_generation_128_vignettes": scene_generation_128_vignettes,
     },
     "segmentation: the class of every pixel": {
         "deeplabv3_lite0": deeplabv3_lite0,

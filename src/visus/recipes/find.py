@@ -67,18 +67,14 @@ def read_recipe(file: Path) -> Recipe:
         RecipeError: the file is no recipe; the message names it, and what it is where that can be told.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{file}: no recipe, as it is no text ({error.reason} at byte {error.start})") from error
-    try:
-        return Recipe.from_json(text)
+        return Recipe.from_file(file)
     except RecipeError as error:
-        if _holds_annotations(text):
+        if _holds_annotations(file):
             raise RecipeError(
                 f"{file}: holds annotations, not a recipe; give the folder of the data instead: "
                 f"did you mean `visus train {_data_folder(file)}`?"
             ) from error
-        raise RecipeError(f"{file}: {error}") from error
+        raise
 
 
 def _of_folder(folder: Path, dataset: str, void: Void) -> Recipe:
@@ -99,9 +95,9 @@ def _of_file(text: str, file: Path) -> Recipe:
     return read_recipe(file)
 
 
-def _holds_annotations(text: str) -> bool:
+def _holds_annotations(file: Path) -> bool:
     try:
-        content = json.loads(text)
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         return False
     return isinstance(content, dict) and len(_ANNOTATION_KEYS & content.keys()) > 0

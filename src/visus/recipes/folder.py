@@ -19,11 +19,12 @@ from visus.recipes.classification import classifier_lite0
 from visus.recipes.meta_learning import prototypical_omniglot
 from visus.recipes.metric_learning import descriptor_lite0_sop
 from visus.recipes.objects import suited
+from visus.recipes.scene_generation import scene_generation_vignettes
 from visus.recipes.segmentation import deeplabv3_lite0
 from visus.recipes.shapes import pointnet_parts_shapes, pointnet_shapes
 from visus.recipes.small import fasterrcnn_lite0, maskrcnn_lite0
 from visus.training.recipe import Recipe
-from visus.types import ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, SemanticTarget, row
+from visus.types import ClassTarget, EpisodeTarget, ImageTarget, InstanceTarget, PartTarget, SemanticTarget, row
 
 STEPS_OF_A_SHORT_RUN = 2000
 
@@ -84,6 +85,7 @@ SUITABLE: dict[type, Callable[[SampleDataset], Recipe]] = {
     ClassTarget: lambda dataset: row(OF_CLASSES, first_readable(dataset).input, "choosing a recipe")(),
     EpisodeTarget: lambda dataset: prototypical_omniglot(),
     PartTarget: lambda dataset: pointnet_parts_shapes(),
+    ImageTarget: lambda dataset: scene_generation_vignettes(),
 }
 """The small recipe for data with each kind of target."""
 

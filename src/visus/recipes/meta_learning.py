@@ -60,10 +60,12 @@ def relation_omniglot() -> Recipe:
 def maml_omniglot() -> Recipe:
     """MAML, second order, transductive as published: ``visus train maml_omniglot --data.root FOLDER``.
 
-    One inner step of rate 0.4 in training and ten in the test; the first order by ``model_options.order`` 1.
+    One inner step of rate 0.4 in training and ten in the test; the first order by ``model_options.order`` 1. In two
+    minutes on one core, 8 tasks a step at a rate of 0.003 reach 86 % on validation tasks, at 0.001 74 %; published are
+    32 tasks at 0.001: ``--data.batch-size 32 --optim.lr 0.001``.
     """
     episodes = EpisodeRecipe(train_queries=5, per_epoch=3200)
-    recipe = _omniglot("maml_omniglot", "maml_conv4", episodes, batch_size=32)
+    recipe = _omniglot("maml_omniglot", "maml_conv4", episodes, batch_size=8, optim=replace(_ADAM, lr=3e-3))
     return replace(recipe, model_options={"n_way": 5, "inner_steps": 1, "inner_lr": 0.4})
 
 

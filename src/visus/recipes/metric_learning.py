@@ -200,12 +200,13 @@ def descriptor_lite0_sop() -> Recipe:
 def reid_vignettes() -> Recipe:
     """Re-identification of drawn individuals by four cameras, on EfficientNet-Lite0, for a CPU.
 
-    ``visus train reid_vignettes``; then ``visus evaluate RUN --split test --metric reid_all_cameras`` shows how much
-    the cameras flatter. Not measured.
+    ``visus train reid_vignettes``, four and a half minutes; then ``visus evaluate RUN --split test --metric
+    reid_all_cameras`` shows how much the cameras flatter. In the time for 65 steps of one busy thread: mAP .227 and
+    CMC-1 .218 on other cameras, .246 and .267 on all (docs/reidentification.md).
     """
     base = metric_table(Setting())["triplet"].recipe
     data = replace(base.data, dataset="vignettes_cameras", root="", val="val")
-    fit = FitRecipe(epochs=40, max_minutes=10.0, val_every_epochs=10)
+    fit = FitRecipe(epochs=40, max_minutes=4.5, val_every_epochs=10)
     return replace(base, name="reid_vignettes", data=data, fit=fit, metric="market1501")
 
 

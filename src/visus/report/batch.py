@@ -17,6 +17,7 @@ from visus.data.augment.warp_targets import warp_target
 from visus.draw.draw import draw
 from visus.ops.points import unit_sphere
 from visus.report.pictures import zoomed
+from visus.scenes import GraphBatch
 from visus.types import Batch, Episode, EpisodeBatch, ImageBatch, Schema, row
 
 MOST_SHOWN = 8
@@ -90,12 +91,19 @@ def _views(batch: Batch, index: int, schema: Schema, on_error: OnError) -> Image
     return draw(pixels, target, schema, text_scale=1.3, on_error=on_error)
 
 
+def _real(batch: Batch, index: int, schema: Schema, on_error: OnError) -> Image.Image:
+    """The real image of a graph, as it is in the data."""
+    target = batch.targets[index]
+    return draw(target.pixels, target, schema, on_error=on_error)
+
+
 OF_BATCHES: dict[type, Callable[[Batch, int, Schema, OnError], Image.Image]] = {
     ImageBatch: _drawn,
     EpisodeBatch: _task,
     PointBatch: _cloud,
     VoxelBatch: _cells,
     ViewBatch: _views,
+    GraphBatch: _real,
 }
 """How one input of each kind of batch is drawn."""
 

@@ -15,7 +15,17 @@ import torch
 
 from visus.data.feed.loader import SampleDataset
 from visus.report.charts import count_bars
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, Schema, SemanticTarget, row
+from visus.types import (
+    VOID,
+    ClassTarget,
+    EpisodeTarget,
+    ImageTarget,
+    InstanceTarget,
+    PartTarget,
+    Schema,
+    SemanticTarget,
+    row,
+)
 
 MOST_IMAGES, MOST_SECONDS = 400, 6.0
 """So many images of a split are looked at, in at most so many seconds."""
@@ -35,7 +45,7 @@ class Tally:
         labels: how much there is of each label.
         sides: the side in pixels of a square as large as each box.
         objects: how many each image holds.
-        what: what `labels` counts.
+        what: what `labels` counts, if not the images themselves.
     """
 
     length: int
@@ -43,23 +53,29 @@ class Tally:
     labels: Counter[int] = field(default_factory=Counter)
     sides: list[float] = field(default_factory=list)
     objects: list[int] = field(default_factory=list)
-    what: str = "Images"
+    what: str = ""
 
 
-def distribution(splits: Mapping[str, SampleDataset], schema: Schema) -> tuple[str, str]:
-    """HTML of bars for each split, by its name, and a note on what they count; both empty where nothing can be read."""
+def distribution(splits: Mapping[str, SampleDataset], schema: Schema, *, noun: str = "images") -> tuple[str, str]:
+    """HTML of bars for each split, and a note on what they count; both empty where nothing can be read.
+
+    Args:
+        splits: the data by the name of the split.
+        schema: the names of the categories.
+        noun: what the samples are called, several of them.
+    """
     tallies = {name: _tally(dataset) for name, dataset in splits.items()}
     tallies = {name: tally for name, tally in tallies.items() if tally.images}
     if not tallies:
         return "", ""
-    panels = [_labels(tallies, schema)]
+    panels = [_labels(tallies, schema, noun)]
     if any(tally.sides for tally in tallies.values()):
         sides = {name: _binned(tally.sides, _SIDES) for name, tally in tallies.items()}
         panels.append(_panel("Side of the objects in pixels, the root of the area of their box", sides, _names(_SIDES)))
     if any(tally.objects for tally in tallies.values()):
         counts = {name: _binned(tally.objects, _COUNTS) for name, tally in tallies.items()}
-        panels.append(_panel("Images with so many objects", counts, _names(_COUNTS)))
-    looked = [f"{tally.images:,} of {tally.length:,} images of {name}" for name, tally in tallies.items()]
+        panels.append(_panel(f"{noun.capitalize()} with so many objects", counts, _names(_COUNTS)))
+    looked = [f"{tally.images:,} of {tally.length:,} {noun} of {name}" for name, tally in tallies.items()]
     note = f"Counted in {' and '.join(looked)}. Bars are shares of each split."
     return f'<div class="charts">{"".join(panels)}</div>', note
 
@@ -81,7 +97,7 @@ def _tally(dataset: SampleDataset) -> Tally:
     return tally
 
 
-def _count_objects(target: InstanceTarget, tally: Tally) -> None:
+def _count_objects(target: InstanceTarget | ImageTarget, tally: Tally) -> None:
     sides = (target.boxes_xyxy[:, 2:] - target.boxes_xyxy[:, :2]).clamp(min=0).double().prod(dim=1).sqrt()
     tally.what = "Objects"
     tally.labels.update(target.labels.tolist())
@@ -109,18 +125,19 @@ COUNTED: dict[type, Callable[[Any, Tally], None]] = {
     ClassTarget: _count_class,
     EpisodeTarget: _count_episode,
     PartTarget: _count_class,
+    ImageTarget: _count_objects,
 }
 """What is counted of each kind of target."""
 
 
-def _labels(tallies: Mapping[str, Tally], schema: Schema) -> str:
+def _labels(tallies: Mapping[str, Tally], schema: Schema, noun: str) -> str:
     """The labels, the most frequent of the first split on top."""
     first = next(iter(tallies.values()))
     known = dict.fromkeys(label for tally in tallies.values() for label, _ in tally.labels.most_common())
     shown = sorted(known, key=lambda label: -first.labels[label])
     cut = shown if len(shown) <= _MOST_LABELS else shown[: _MOST_LABELS // 2] + shown[-_MOST_LABELS // 2 :]
     names = [schema.categories[label] if label < len(schema.categories) else f"label {label}" for label in cut]
-    heading = f"{first.what} of each category"
+    heading = f"{first.what or noun.capitalize()} of each category"
     if len(cut) < len(shown):
         heading += f": the most and the least frequent of {len(shown):,}"
     counts = {name: [tally.labels[label] for label in cut] for name, tally in tallies.items()}

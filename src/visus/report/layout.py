@@ -73,6 +73,8 @@ def _page(title: str, body: str) -> str:
 </main>
 <dialog><img alt=""><p></p></dialog>
 <script>
+{(assets / "cloud.js").read_text(encoding="utf-8")}</script>
+<script>
 {(assets / "report.js").read_text(encoding="utf-8")}</script>
 </body>
 </html>

@@ -23,5 +23,6 @@ def data_url(picture: Image.Image) -> str:
 
 def zoomed(picture: Image.Image, name: str) -> str:
     """A picture that a click shows in full size."""
-    image = f'<img src="{data_url(picture)}" alt="{escape(name, quote=True)}" loading="lazy">'
+    sides = f'width="{picture.width}" height="{picture.height}"'  # the page keeps the place until it is shown
+    image = f'<img src="{data_url(picture)}" alt="{escape(name, quote=True)}" {sides} loading="lazy">'
     return f'<button type="button" class="zoom">{image}</button>'

@@ -73,11 +73,13 @@ class Background:
         facts: short texts by name, for the line below the heading.
         splits: the data by the name of the split, whose labels and sizes are counted.
         batch: one of training, as the network saw it.
+        noun: what the samples are called, several of them.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, SampleDataset] = field(default_factory=dict)
     batch: Batch | None = None
+    noun: str = "images"
 
 
 def _ignore(name: str, error: Exception) -> None:
@@ -113,7 +115,7 @@ def write_report(
     about, numbers, measures = background or Background(), results.numbers, results.measures
     sections = [part for detail in results.details for part in _detail(detail, title, schema, results)]
     examples = worst_and_best(results.examples, schema, results.drawn_from, on_error)
-    counted, counted_note = distribution(about.splits, schema)
+    counted, counted_note = distribution(about.splits, schema, noun=about.noun)
     batch = batch_html(about.batch, schema, on_error) if about.batch is not None else ""
     body = "\n".join(
         (

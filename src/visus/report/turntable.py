@@ -17,6 +17,7 @@ from visus.draw.palette import Colour, schema_colour
 from visus.draw.shapes import turntable
 from visus.ops.points import estimated_normals
 from visus.report.pictures import zoomed
+from visus.scenes import SceneGraph
 from visus.types import (
     ClassPrediction,
     ClassTarget,
@@ -39,18 +40,23 @@ def beside(image: Any, shown: Any, name: str, schema: Schema) -> str:
 def turning(cloud: PointCloud, shown: Any, name: str, schema: Schema) -> str:
     """Views from around a shape, and a canvas of its points with what ``shown`` says of them as colours."""
     views = Image.fromarray(turntable(cloud).permute(1, 2, 0).contiguous().numpy())
-    kept = cloud if len(cloud) <= MOST_POINTS else _thinned(cloud)
-    owners, colours = row(COLOURED, shown, "colouring points")(shown, schema)
-    owners = owners[: len(kept)] if len(owners) else torch.zeros(len(kept), dtype=torch.uint8)
-    normals = estimated_normals(kept.points) if kept.normals is None else kept.normals
-    numbers = torch.cat([_bytes(kept.points), _bytes(normals)], dim=1).flatten()
-    content = {"points": _text(numbers), "colours": colours, "owners": _text(owners.to(torch.uint8))}
+    content = cloud_content(cloud, shown, schema)
     label = escape(f"{name}: drag to turn", quote=True)
     canvas = (
         f'<canvas width="360" height="360" tabindex="0" role="img" aria-label="{label}" title="{label}" '
         f'data-cloud="{escape(json.dumps(content), quote=True)}"></canvas>'
     )
     return f'<div class="turn">{canvas}{zoomed(views, f"{name}: from around")}</div>'
+
+
+def cloud_content(cloud: PointCloud, shown: Any, schema: Schema) -> dict[str, Any]:
+    """What the canvas turns, as JSON can hold it: the points in base64, the colours, and the colour of each point."""
+    kept = cloud if len(cloud) <= MOST_POINTS else _thinned(cloud)
+    owners, colours = row(COLOURED, shown, "colouring points")(shown, schema)
+    owners = owners[: len(kept)] if len(owners) else torch.zeros(len(kept), dtype=torch.uint8)
+    normals = estimated_normals(kept.points) if kept.normals is None else kept.normals
+    numbers = torch.cat([_bytes(kept.points), _bytes(normals)], dim=1).flatten()
+    return {"points": _text(numbers), "colours": colours, "owners": _text(owners.to(torch.uint8))}
 
 
 def _thinned(cloud: PointCloud) -> PointCloud:
@@ -80,6 +86,7 @@ BESIDE: dict[type, Callable[[Any, Any, str, Schema], str]] = {
     Tensor: lambda image, shown, name, schema: "",
     PointCloud: turning,
     Episode: lambda episode, shown, name, schema: "",
+    SceneGraph: lambda graph, shown, name, schema: "",
 }
 """What the report has of each kind of input beside its drawings."""
 

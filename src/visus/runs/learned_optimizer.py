@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from visus.terminal import console as new_console
 from visus.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from visus.systems.meta_learning.learning_to_learn import Descent
+    from rich.console import Console
 
-_TESTED = 100  # functions of the comparison
+    from visus.systems.meta_learning.learning_to_learn import Descent
+    from visus.training.learned_optimizer import CoordinateLSTM
 
 
 def train_learned_optimizer(
@@ -25,7 +27,8 @@ def train_learned_optimizer(
     minutes: float = 2.0,
     steps: int = 100,
     hidden: int = 20,
-    preprocessing: str = "log_and_sign",
+    preprocessing: str = "",
+    meta_loss: str = "logarithms",
     seed: int = 0,
     run: str | Path = "runs/learned-optimizer",
 ) -> Path:
@@ -36,7 +39,8 @@ def train_learned_optimizer(
         minutes: of training; the comparison takes about as many seconds.
         steps: of a descent; the comparison goes on for twice as many.
         hidden: width of the LSTM.
-        preprocessing: of gradients: ``log_and_sign`` or ``identity``.
+        preprocessing: of gradients: ``log_and_sign`` or ``identity``; what suits the objective when empty.
+        meta_loss: what is summed over the steps: ``logarithms`` of the losses, or their ``values`` as in the paper.
         seed: of everything.
         run: the folder; numbered where it exists.
 
@@ -51,47 +55,69 @@ def train_learned_optimizer(
 
     from visus import __version__
     from visus.nn.weights import save_weights
-    from visus.systems.meta_learning.learning_to_learn import compare, learn
+    from visus.systems.meta_learning.learning_to_learn import META_LOSSES, RATES, RIVALS, learn
     from visus.systems.meta_learning.objectives import OBJECTIVES
     from visus.training.learned_optimizer import KIND, CoordinateLSTM
 
-    draw = find(OBJECTIVES, objective, "objective")
+    chosen = find(OBJECTIVES, objective, "objective")
+    find(META_LOSSES, meta_loss, "meta-loss")
     if minutes <= 0 or steps < 1 or hidden < 1:
         raise ValueError(f"minutes {minutes}, steps {steps} and hidden {hidden} must be above 0")
     torch.manual_seed(seed)
-    network = CoordinateLSTM(hidden=hidden, preprocessing=preprocessing)
+    network = CoordinateLSTM(hidden=hidden, preprocessing=preprocessing or chosen.preprocessing)
     with new_folder(Path(run), numbered=True) as folder:
         console = new_console(markup=False)
-        count = sum(parameter.numel() for parameter in network.parameters())
-        console.print(f"learned optimiser, {count:,} weights, on random {objective} functions, {minutes:g} min")
-
-        def told(rounds: int, value: float, seconds: float) -> None:
-            console.print(f"{seconds:.0f} s  {rounds} descents  mean log loss of unseen functions {value:.3f}")
-
-        learn(network, draw, seconds=60 * minutes, seed=seed, steps=steps, on_check=told)
+        console.print(f"learned optimiser on random {objective} functions, {minutes:g} min")
+        told = partial(_tell_progress, console)
+        learn(network, chosen, seconds=60 * minutes, seed=seed, steps=steps, meta_loss=meta_loss, on_check=told)
         metadata = {"visus": __version__, "kind": KIND, "options": json.dumps(network.options), "objective": objective}
         save_weights(folder / "weights.safetensors", network.state_dict(), metadata)
-        unseen = [draw(_TESTED, torch.Generator().manual_seed(seed + offset)) for offset in (2_000_003, 3_000_017)]
-        found = {length: compare(network, *unseen, steps=length) for length in (steps, 2 * steps)}
-        _write(folder, {"objective": objective, "minutes": minutes, "seed": seed}, found)
-        for length, runs in found.items():
-            ends = ", ".join(f"{name} {value:.4g}" for name, value in _ends(runs).items())
-            console.print(f"loss after {length} steps: {ends}", soft_wrap=True)
+        console.print(f"comparing with {', '.join(RIVALS)}, each at the best of {len(RATES)} learning rates")
+        found = _compared(network, objective, steps=steps, seed=seed)
+        about = {"objective": objective, "minutes": minutes, "meta_loss": meta_loss, "seed": seed}
+        _write(folder, about | {"functions": chosen.tested}, found, steps)
+        _tell(console, found)
         console.print(f"{folder}: use it with --optim.name learned --optim.weights {folder}", soft_wrap=True)
         return folder
 
 
-def _write(folder: Path, about: dict[str, object], found: dict[int, dict[str, Descent]]) -> None:
-    """Numbers, curves and page of a comparison over some numbers of steps, the first as many as were trained."""
-    (trained, short), (_, long) = found.items()
+def _tell_progress(console: Console, rounds: int, value: float, seconds: float) -> None:
+    console.print(f"{seconds:.0f} s  {rounds} descents  mean log loss of unseen functions {value:.3f}")
+
+
+def _tell(console: Console, found: dict[str, dict[str, Descent]]) -> None:
+    for length, runs in found.items():
+        ends = ", ".join(f"{name} {value:.4g}" for name, value in _ends(runs).items())
+        console.print(f"loss after {length}: {ends}", soft_wrap=True)
+
+
+def _compared(network: CoordinateLSTM, objective: str, *, steps: int, seed: int) -> dict[str, dict[str, Descent]]:
+    """Descents on unseen functions: as many steps as were trained, twice as many, and on wider functions."""
+    import torch
+
+    from visus.systems.meta_learning.learning_to_learn import compare
+    from visus.systems.meta_learning.objectives import OBJECTIVES
+
+    seeds, chosen = [seed + offset for offset in (2_000_003, 3_000_017)], OBJECTIVES[objective]
+    unseen, wider = (
+        [draw(chosen.tested, torch.Generator().manual_seed(one)) for one in seeds]
+        for draw in (chosen.draw, chosen.wider)
+    )
+    found = {f"{length} steps": compare(network, *unseen, steps=length) for length in (steps, 2 * steps)}
+    return found | {f"{steps} steps at twice the width": compare(network, *wider, steps=steps)}
+
+
+def _write(folder: Path, about: dict[str, object], found: dict[str, dict[str, Descent]], trained: int) -> None:
+    """Numbers, curves and page of comparisons: as many steps as were trained, twice as many, and wider functions."""
+    short, long, _ = found.values()
     metrics = {
         **about,
-        **{f"loss after {length} steps": _ends(runs) for length, runs in found.items()},
+        **{f"loss after {length}": _ends(runs) for length, runs in found.items()},
         "learning rates": {name: one.lr for name, one in short.items()},
     }
     write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_whole(folder / "curves.csv", _table(long))
-    _write_page(folder, str(about["objective"]), long, trained)
+    _write_page(folder, about, long, trained)
 
 
 def _ends(runs: dict[str, Descent]) -> dict[str, float]:
@@ -109,7 +135,7 @@ def _table(runs: dict[str, Descent]) -> str:
     return text.getvalue()
 
 
-def _write_page(folder: Path, objective: str, runs: dict[str, Descent], trained: int) -> None:
+def _write_page(folder: Path, about: dict[str, object], runs: dict[str, Descent], trained: int) -> None:
     """The loss over steps and over seconds, as logarithms, on a page of the reports' style."""
     import numpy as np
 
@@ -134,6 +160,8 @@ def _write_page(folder: Path, objective: str, runs: dict[str, Descent], trained:
         x_name="milliseconds",
     )
     rates = ", ".join(f"{name} {one.lr:.3g}" for name, one in runs.items() if name != "learned")
-    note = f"<p class=note>Means over {_TESTED} unseen functions. Learning rates, tuned on others: {rates}.</p>"
-    sections = {f"Random {objective} functions": f'{note}<div class="charts">{by_step}{by_second}</div>'}
+    note = (
+        f"<p class=note>Means over {about['functions']} unseen functions. Learning rates, tuned on others: {rates}.</p>"
+    )
+    sections = {f"Random {about['objective']} functions": f'{note}<div class="charts">{by_step}{by_second}</div>'}
     write_page(folder / "report.html", title="Learned optimiser", sections=sections)

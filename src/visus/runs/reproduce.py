@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.progress import Progress
 
 from visus.errors import VisusError
 from visus.recipes.metric_table import Row
 from visus.runs.feed import open_split, val_loader
 from visus.runs.train import train
-from visus.terminal import console
+from visus.terminal import bar, console
 from visus.training.recipe import Recipe, differences
 from visus.training.run import RunFolder
 
@@ -127,9 +126,7 @@ def embedded(recipe: Recipe, model: nn.Module) -> Embedded:
     from visus.training.evaluation import measure
 
     dataset = open_split(recipe, "val")
-    metric, terminal = RetrievalMetric(ks=(1,)), console()
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        images = progress.add_task("Images", total=len(dataset))
-        loader = val_loader(recipe, dataset, model)
-        measure(model, metric, loader, on_batch=lambda count: progress.advance(images, count))
+    metric = RetrievalMetric(ks=(1,))
+    with bar("embedding", len(dataset)) as advance:
+        measure(model, metric, val_loader(recipe, dataset, model), on_batch=advance)
     return metric.embeddings()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from visus.metrics.metric import LOSS, ConfusionMatrix, Measure, PerCategory, headlines
 from visus.metrics.object_confusion import ObjectConfusion
@@ -21,6 +19,7 @@ from visus.metrics.score_curves import ScoreCurves
 from visus.names import counted
 from visus.runs.feed import val_loader
 from visus.runs.results_shown import print_metrics
+from visus.terminal import bar
 from visus.training.recipe import Recipe
 from visus.training.run import THRESHOLD, RunFolder
 from visus.types import Batch, row
@@ -83,6 +82,7 @@ def measure_weights(
     console: Console,
     device: str | None = None,
     threshold: float | None = None,
+    form: Callable[[nn.Module], nn.Module] | None = None,
 ) -> Measured:
     """Loads the run's best weights into ``model`` and measures them by all that the metric has.
 
@@ -96,18 +96,20 @@ def measure_weights(
         console: shows how far it is.
         device: such as ``cuda:1``; a GPU where there is one when None.
         threshold: the least score of an object that was chosen before, on other data; None chooses one.
+        form: makes another, faster network of the model; None measures the model itself.
     """
     from visus.metrics.ranking import image_quality
     from visus.nn.weights import load_state, read_weights
+    from visus.ops.processes import gathered, share_of_this_process
     from visus.training.evaluation import measure
 
     metric.measure_all(inputs=len(dataset), num_classes=dataset.schema.num_classes)
     examined = problem.examined(dataset.schema, threshold) if problem.examined else None
-    state, _ = read_weights(folder.weights)
-    load_state(model, state, source=str(folder.weights))
-    device = device or _usual_device(recipe)
-    precision, qualities, began = recipe.fit.precision, dict[int, float | None](), time.monotonic()
-    with _bar(console, len(dataset)) as advance:
+    load_state(model, read_weights(folder.weights)[0], source=str(folder.weights))
+    model = form(model) if form else model
+    device, precision, qualities = device or _usual_device(recipe), recipe.fit.precision, dict[int, float | None]()
+    began, (_, processes) = time.monotonic(), share_of_this_process()
+    with bar("measuring the best weights", len(dataset), console) as advance:
         numbers = measure(
             model,
             metric,
@@ -117,19 +119,24 @@ def measure_weights(
             also=[examined] if examined else [],
             quality=None if examined else image_quality,
             qualities=qualities,
-            on_batch=advance,
+            on_batch=lambda count: advance(count * processes),
         )
-    seconds = time.monotonic() - began
-    measures, details = dict(metric.measures), metric.details()
+    seconds, measures, details = time.monotonic() - began, dict(metric.measures), metric.details()
     if examined:
-        at = numbers[THRESHOLD]
-        judged = examined.qualities(USUAL_THRESHOLD if math.isnan(at) else at)
+        judged = examined.qualities(_used_from(numbers))
         qualities = dict(zip(qualities, judged, strict=True))  # both in the order in which they were measured
         measures, found = {**examined.measures, **measures}, examined.details()
         details = [one for one in details if type(one) not in map(type, found)] + found
+    qualities = {index: value for part in gathered(qualities) for index, value in part.items()}
     examples = _examples(model, dataset, qualities, device, precision, given=metric.given)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Measured(numbers, measures, details, examples, len(dataset), seconds, parameters)
+
+
+def _used_from(numbers: Mapping[str, float]) -> float:
+    """The score from which objects are counted."""
+    at = numbers[THRESHOLD]
+    return USUAL_THRESHOLD if math.isnan(at) else at
 
 
 def _usual_device(recipe: Recipe) -> str:
@@ -154,15 +161,6 @@ def _examples(
     samples = [dataset[image.index] for image in chosen]
     predictions = predict_samples(model, samples, device=device, precision=precision, given=given)
     return list(zip(samples, predictions, [image.quality for image in chosen], strict=True))
-
-
-@contextmanager
-def _bar(console: Console, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; what is yielded moves it by a count of images."""
-    columns = (TextColumn("[bold cyan]measuring the best weights"), BarColumn(bar_width=24), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def write_results(
@@ -303,7 +301,7 @@ def _background(
     except (OSError, ValueError) as error:
         begun = None
         failures.append(f"a training batch: {error}")
-    return Background(facts, splits, begun)
+    return Background(facts, splits, begun, noun)
 
 
 def as_json(measured: Measured) -> Mapping[str, object]:

@@ -101,6 +101,21 @@ def teach(
     return _lesson(folder, schema, network, share)
 
 
+def can_see(source: str | Path, stored: StoredWeights) -> bool:
+    """Whether new classes can be taught on what a run sees: its features, or the boxes that it finds.
+
+    Args:
+        source: the folder of the run.
+        stored: its weights.
+    """
+    from visus import catalog
+    from visus.predict.renamed import TAUGHT
+
+    of_boxes = bool(_boxes() & set(catalog.problem_of(stored.model).targets))
+    fits = of_boxes or "lite0" in stored.model
+    return fits and is_run(Path(source).expanduser()) and not (Path(source).expanduser() / TAUGHT).exists()
+
+
 def _boxes() -> set[type]:
     """The kinds of target that networks with boxes learn from."""
     from visus.types import InstanceTarget

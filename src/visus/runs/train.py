@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,7 +15,7 @@ from visus.data.records.given import Indexable, as_dataset
 from visus.errors import VisusError
 from visus.names import counted
 from visus.nn.backbones import AnyBackbone, as_backbone
-from visus.recipes.find import find_recipe, recipe_name
+from visus.recipes.find import find_recipe
 from visus.runs.feed import (
     as_learned,
     check_machine,
@@ -29,13 +27,16 @@ from visus.runs.feed import (
     val_loader,
     why_unmirrored,
 )
+from visus.runs.launch import as_launched, left_behind, mark, process_rank, processes_of, run_folder, unmark
 from visus.runs.own import Own, OwnLoss, own_criterion, qualified, recipe_for, recorded
+from visus.runs.precision import Asked, Choice
 from visus.runs.readable import advice, only_readable
 from visus.runs.results import measure_weights, write_results
+from visus.runs.resume import resumed_recipe, run_to_resume
 from visus.terminal import console as new_console
 from visus.training.loggers import require_logger
-from visus.training.recipe import DataRecipe, Recipe, RecipeError, differences
-from visus.training.run import RunFolder, is_run, new_run, resumable_run
+from visus.training.recipe import DataRecipe, Recipe, RecipeError
+from visus.training.run import RunFolder
 from visus.training.settings import SHORT, changed
 
 if TYPE_CHECKING:
@@ -43,12 +44,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from visus.data.feed.loader import SampleDataset, Transform
+    from visus.metrics.metric import Metric
     from visus.predict.stored import StoredWeights
     from visus.problem import Problem
     from visus.types import Batch, Schema
-
-SHARED_RUN = "VISUS_RUN_FOLDER"
-"""Tells the processes that a training starts on this machine which folder the first one chose."""
 
 
 def train(
@@ -75,7 +74,7 @@ def train(
         recipe: a recipe, the name of one, a recipe.json, a run, a folder in a known layout, or data of your own.
         run: the folder of the run; ``runs/`` and the recipe's name when None, and a number where that exists.
         resume: go on in that very folder, from its checkpoint, with its recipe. A recipe that is given may differ from
-            it in `CHANGEABLE` alone; a name has to be that of the run's recipe.
+            it in `visus.runs.resume.CHANGEABLE` alone; a name has to be that of the run's recipe.
         init: the folder of a run, or the name of published weights, to start from as far as they fit: all of a network
             of the same architecture but its heads where the classes are others, or the backbone of any network.
         epochs: passes over the data; this and the next four change the recipe's own numbers.
@@ -116,7 +115,12 @@ def train(
 def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Path:
     """What `train` does, with everything that was asked for in one recipe and the parts that it cannot hold."""
     console = new_console(quiet=process_rank() > 0, markup=True)
+    recipe, started = as_launched(recipe)
     wanted = Path(run) if run else Path("runs") / recipe.name
+    if not resume and (before := left_behind(wanted)) is not None and before.checkpoint.is_file():
+        recipe = resumed_recipe(recipe, before)
+        started.append(f"torchrun has started its processes again: they go on in {before.path}.")
+        wanted, resume = before.path, True
     require_logger(recipe.fit.logger)
     train_data, val_data = _splits(recipe, own, console)
     schema = train_data.schema
@@ -124,21 +128,25 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
 
     from visus import catalog
     from visus.training.fit import fit
+    from visus.training.trial import settled
 
     problem = catalog.problem_of(recipe.model)
     check_recipe(recipe, problem, train_data, own.augment)
     check_machine(recipe)
     torch.manual_seed(recipe.fit.seed)  # the weights that training starts from
-    model, started = _first_weights(recipe, schema, own, resume)
+    model, weights = _first_weights(recipe, schema, own, resume)
     task = catalog.build_task(model, recipe, schema, criterion=own_criterion(own))
     of, other = f"the split {recipe.data.train!r}", f"the split {recipe.data.val!r} of {recipe.data.root}"
     val_data = as_learned(recipe, problem, model, schema, val_data, of=of, other=other)
     loaders = train_loader(recipe, train_data, model, own.augment), val_loader(recipe, val_data, model)
-    folder = _run_folder(wanted, resume, console)  # made once nothing is refused any more
+    batch = partial(first_batch, recipe, problem, train_data, model, own.augment)
+    recipe, precision = settled(recipe, task, batch, steps=recipe.fit.epochs * len(loaders[0]))
+    folder = run_folder(wanted, resume, console)  # made once nothing is refused any more
     if process_rank() == 0:
         folder.create(recipe)
+    mark(folder)
     _announce(recipe, schema, (len(train_data), len(val_data)), model, console)
-    for line in (*_beside(recipe), *started, *own.lines(held_out=len(val_data))):
+    for line in (*_beside(recipe), *started, *weights, *precision, *own.lines(held_out=len(val_data))):
         console.print(escape(line), soft_wrap=True, highlight=False)
     done = len(folder.history()) if resume else 0
     result = fit(task, *loaders, recipe, folder, schema=schema, resume=resume)
@@ -150,8 +158,8 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
         console.print(f"Stopped early: {result.stop_reason}.", highlight=False)
     measured = measure_weights(folder, recipe, problem, task.model, task.metric, val_data, console=console)
     splits = _named(recipe, train_data, val_data)
-    batch = partial(first_batch, recipe, problem, train_data, task.model, own.augment)
     write_results(folder, recipe, measured, splits, console, batch=batch, best_epoch=result.best_epoch)
+    unmark(folder)
     return folder.path
 
 
@@ -165,6 +173,10 @@ def evaluate(
     metric: str | None = None,
     data: Indexable | None = None,
     backbone: AnyBackbone | None = None,
+    precision: Choice = "plain",
+    force: bool = False,
+    devices: int = 1,
+    nodes: int = 1,
 ) -> dict[str, float]:
     """Measures the weights of a run.
 
@@ -180,38 +192,52 @@ def evaluate(
         batch_size: images at a time.
         metric: another metric of the problem, such as ``voc`` for a detector.
         data: data of your own, as for `train`; SPLIT is then the name of its class.
-        backbone: the backbone of your own that the run was trained with, or what makes it.
+        backbone: of your own, that the run was trained with, or what makes it.
+        precision: the form of the network, see `visus.optimize`; int8 is calibrated with 100 training images.
+        force: take int8 that loses more than half a point, too.
+        devices: processes on this machine that share the images; of the plain network where ``precision`` is "auto".
+        nodes: machines, on each of which torchrun starts the program.
 
     Raises:
-        VisusError: the folder holds no trained run, or the data does not name the categories that the run learned.
+        VisusError: it is no trained run, or the data does not name the categories that the run learned.
     """
-    from visus import catalog
     from visus.nn.device import find_device
 
     folder = RunFolder(Path(run))
-    recipe = folder.recipe()
-    if device is not None:
-        find_device(device)  # before any work
+    recipe, several = processes_of(folder.recipe(), devices=devices, nodes=nodes, device=device)
+    find_device(device)  # before any work
     usual = metric in (None, "", recipe.metric)
     same_data = usual and data is None and root is None and split in (None, recipe.data.val)
-    asked = replace(recipe, metric=recipe.metric if metric is None else metric)
-    asked = replace(asked, data=_measured_part(recipe, root, split, batch_size, data))
-    console = new_console(markup=True)
+    asked = replace(recipe, data=_measured_part(recipe, root, split, batch_size, data))
+    asked = asked if metric is None else replace(asked, metric=metric)
+    console = new_console(quiet=process_rank() > 0, markup=True)
+    problem, model, measuring, dataset = _to_measure(folder, asked, data, backbone, console)
+    threshold = None if same_data else folder.threshold()
+    measure = partial(measure_weights, folder, asked, problem, model, measuring, dataset, threshold=threshold)
+    with several() if several else nullcontext(device) as place:
+        wanted = Asked("plain" if several and precision == "auto" else precision, force, place, console)
+        form = wanted.form(dataset, partial(open_split, recipe, "train"))
+        measured = wanted.measured(partial(measure, console=console, device=place), form)
+    if process_rank() == 0:
+        name = "" if same_data else f"{asked.data.val}{'' if usual else f'-{metric}'}"
+        trained, batch = _learned_from(recipe, problem, model)
+        write_results(folder, recipe, measured, _named(asked, trained, dataset), console, batch=batch, part=name)
+    return measured.numbers
+
+
+def _to_measure(
+    folder: RunFolder, asked: Recipe, data: Indexable | None, backbone: AnyBackbone | None, console: Console
+) -> tuple[Problem, nn.Module, Metric, SampleDataset]:
+    """The problem of a run, its network, the metric and the data, whose classes are those of the run."""
+    from visus import catalog
+
     dataset = _measured_on(asked, data, console)
-    stored = _stored(folder)
+    stored, problem = _stored(folder), catalog.problem_of(asked.model)
     model, schema = stored.network(None if backbone is None else as_backbone(backbone)), stored.schema
-    problem = catalog.problem_of(recipe.model)
-    measuring = problem.metric_of(model, asked, schema)
+    metric = problem.metric_of(model, asked, schema)
     there = f"the split {asked.data.val!r} of {asked.data.root}" if data is None else "the data"
     dataset = as_learned(asked, problem, model, schema, dataset, of=f"the run {folder.path}", other=there)
-    threshold = None if same_data else folder.threshold()
-    measured = measure_weights(
-        folder, asked, problem, model, measuring, dataset, console=console, device=device, threshold=threshold
-    )
-    part = "" if same_data else f"{asked.data.val}{'' if usual else f'-{metric}'}"
-    trained, batch = _learned_from(recipe, problem, model)
-    write_results(folder, recipe, measured, _named(asked, trained, dataset), console, batch=batch, part=part)
-    return measured.numbers
+    return problem, model, metric, dataset
 
 
 def _measured_part(
@@ -236,57 +262,6 @@ def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> Sa
         raise RecipeError(f"this run learned from {recipe.own['data']}, data of a program: give data=... in Python")
     dataset = open_split(recipe, "val")
     return only_readable(dataset, console, what="images") if recipe.data.skip_bad else dataset
-
-
-CHANGEABLE = frozenset(
-    {f"fit.{name}" for name in ("epochs", "max_steps", "max_minutes", "early_stop_patience", "val_every_epochs")}
-    | {f"fit.{name}" for name in ("logger", "log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
-    | {"data.root", "data.workers", "optim.lr", "optim.clip_norm"}
-)
-"""What may be another when a run goes on: how long, where, and what helps a training that diverged."""
-
-
-def run_to_resume(recipe: Recipe | str | Path, run: str | Path | None) -> RunFolder:
-    """The run to go on with: ``run``, or ``recipe`` where that is a run, or the folder of its name.
-
-    Raises:
-        VisusError: there is no such run, or it has no checkpoint.
-    """
-    if run is not None:
-        return resumable_run(Path(run))
-    if isinstance(recipe, Recipe):
-        return resumable_run(Path("runs") / recipe.name)
-    folder = Path(recipe).parent if Path(recipe).name == "recipe.json" else Path(recipe)
-    return resumable_run(folder if is_run(folder) else Path("runs") / recipe_name(recipe))
-
-
-def resumed_recipe(recipe: Recipe | str | Path, run: RunFolder) -> Recipe:
-    """The recipe to go on with in ``run``: its own, with what ``recipe`` changes of it.
-
-    Raises:
-        RecipeError: that is another recipe.
-    """
-    own = run.recipe()
-    if isinstance(recipe, Recipe):
-        other = sorted(differences(own, recipe) - CHANGEABLE)
-    elif Path(recipe).resolve() in (run.path.resolve(), run.recipe_file.resolve()):
-        return own
-    else:
-        other = ["name"] if recipe_name(recipe) != own.name else []
-    if other:
-        raise RecipeError(
-            f"{run.path} was trained with the recipe {own.name!r} and another {', '.join(other)}: leave --resume out "
-            f"for a run of its own. Going on may change {', '.join(sorted(CHANGEABLE))}"
-        )
-    return recipe if isinstance(recipe, Recipe) else own
-
-
-def process_rank() -> int:
-    """The number of this process among those of a distributed run, 0 for the first and for a run alone."""
-    for name in ("RANK", "SLURM_PROCID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))
 
 
 def _splits(recipe: Recipe, own: Own, console: Console) -> tuple[SampleDataset, SampleDataset]:
@@ -348,21 +323,6 @@ def _named(recipe: Recipe, trained: SampleDataset | None, other: SampleDataset) 
         return {recipe.data.val: other}
     name = recipe.data.val if recipe.data.val != recipe.data.train else f"{recipe.data.val} again"
     return {recipe.data.train: trained, name: other}
-
-
-def _run_folder(wanted: Path, resume: bool, console: Console) -> RunFolder:
-    """The folder to train in: a new one, or the very one that is resumed; helping processes take the first one's."""
-    if resume:
-        return resumable_run(wanted)
-    if process_rank() > 0:  # only the first process writes
-        return RunFolder(Path(os.environ.get(SHARED_RUN, wanted)))
-    folder = new_run(wanted)
-    os.environ[SHARED_RUN] = str(folder.path)
-    if folder.path != wanted:
-        go_on = f"`visus train {shlex.quote(str(wanted))} --resume` would go on there"
-        note = f"{wanted} exists already; this run goes to {folder.path} ({go_on})."
-        console.print(escape(note), soft_wrap=True, highlight=False)
-    return folder
 
 
 def _stored(folder: RunFolder) -> StoredWeights:

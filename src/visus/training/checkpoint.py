@@ -31,6 +31,16 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, part)
 
 
+def share_out(checkpoint: dict[str, Any], processes: int) -> None:
+    """Counts the batches of the epoch that is going on as so many processes would have, where it were others."""
+    before = checkpoint.get("processes", processes)
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    if before == processes:
+        return
+    up = processes - 1 if progress["is_last_batch"] else 0  # an epoch that was over stays so
+    progress["current"] = {name: (count * before + up) // processes for name, count in progress["current"].items()}
+
+
 def check_checkpoint(path: Path, model: nn.Module) -> int:
     """The rounds that a checkpoint has seen, after a look at whether ``model`` can go on from it.
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.strategies import DDPStrategy, Strategy
+from pytorch_lightning.strategies import Strategy
 from torch.utils.data import DataLoader
 
 from visus.stopping import StoppedOnRequest
@@ -24,6 +19,7 @@ from visus.training.display import Display
 from visus.training.loaders import EpochLoader
 from visus.training.loggers import make_loggers
 from visus.training.pace import Pace
+from visus.training.processes import Processes, others_needed, quiet_engine
 from visus.training.recipe import Recipe
 from visus.training.records import Checkpoints, History
 from visus.training.run import RunFolder, resumable_run
@@ -73,6 +69,7 @@ def fit(
     Raises:
         TrainingDiverged: a loss is not finite.
         StoppedOnRequest: somebody pressed Ctrl-C or sent SIGTERM; a checkpoint was written first.
+        ProcessLostError: another process of a distributed run has died.
         RunError: there is no checkpoint to resume, or one that is damaged or of another model.
     """
     checkpoint = resumable_run(run.path).checkpoint if resume else None
@@ -83,13 +80,14 @@ def fit(
     display = Display(pace, checkpoints, console(markup=True))
     if loggers is None:
         loggers = make_loggers(recipe, run, rounds=rounds)
-    with _quiet_engine(), pace.stop:
+    with quiet_engine(), pace.stop:
         callbacks: list[pl.Callback] = [pace, display, history, checkpoints]
         trainer = _trainer(task, run, callbacks, loggers)
         epochs: Any = trainer.fit_loop.epoch_progress.current
         train = EpochLoader(train_loader, lambda: int(epochs.processed))
         try:
-            trainer.fit(task, train, val_loader, ckpt_path=checkpoint, weights_only=True)
+            with others_needed(run.go_on):
+                trainer.fit(task, train, val_loader, ckpt_path=checkpoint, weights_only=True)
         finally:
             train.close()
     is_main = trainer.is_global_zero
@@ -108,7 +106,7 @@ def _trainer(task: Task, run: RunFolder, callbacks: list[pl.Callback], loggers: 
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=_strategy(task),
+        strategy=_strategy(task, run),
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         max_epochs=settings.epochs,
         check_val_every_n_epoch=settings.val_every_epochs,
@@ -126,36 +124,10 @@ def _trainer(task: Task, run: RunFolder, callbacks: list[pl.Callback], loggers: 
     )
 
 
-def _strategy(task: Task) -> str | Strategy:
+def _strategy(task: Task, run: RunFolder) -> str | Strategy:
     """One process, or several with the gradients averaged; `Task.average_buffers` takes care of the buffers."""
     settings = task.recipe.fit
     if settings.devices * settings.nodes == 1:
         return "auto"
     # An update of its own may leave some parameters out of each backward pass, which must not be waited for.
-    return DDPStrategy(
-        forward_sync_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=task.has_own_update
-    )
-
-
-@contextmanager
-def _quiet_engine() -> Iterator[None]:
-    """Without the engine's own chatter, of which visus says what matters itself."""
-    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
-    parts = ("rank_zero", "distributed")
-    chatty = [logging.getLogger(f"{name}.utilities.{part}") for name in names for part in parts]
-    levels = [logger.level for logger in chatty]
-    for logger in chatty:
-        logger.setLevel(logging.WARNING)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
-        warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
-        warnings.filterwarnings("ignore", message=".*Grad strides do not match.*")  # channels_last kernels of 1 x 1
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated.*")
-        warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
-        try:
-            yield
-        finally:
-            for logger, level in zip(chatty, levels, strict=True):
-                logger.setLevel(level)
+    return Processes(run.go_on, some_unused=task.has_own_update)

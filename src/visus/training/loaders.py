@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from visus.data.feed.loader import end_workers
+from visus.ops.processes import share_of_this_process
 from visus.types import Batch
 
 
@@ -25,7 +26,7 @@ class EpochLoader:
     def __init__(self, loader: DataLoader[Batch], epoch: Callable[[], int]) -> None:
         self.loader = loader
         self._epoch = epoch
-        self._start = 0
+        self._start = (0, 1)  # batches that each of so many processes has seen
         self._served = 0
         self._length: int | None = None
 
@@ -37,7 +38,9 @@ class EpochLoader:
         epoch = self._epoch()
         sampler.set_epoch(epoch)
         self._length = len(self.loader)
-        self._served, self._start = self._start, 0
+        _, processes = share_of_this_process()
+        start, self._start = self._start, (0, processes)
+        self._served = start[0] * start[1] // processes  # a few batches come again where the numbers do not divide
         sampler.set_epoch(epoch, self._served)
         for batch in self.loader:
             self._served += 1
@@ -49,8 +52,8 @@ class EpochLoader:
 
     def state_dict(self) -> dict[str, int]:
         """The batches of the epoch that were handed out."""
-        return {"served": self._served}
+        return {"served": self._served, "processes": share_of_this_process()[1]}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """The next iteration leaves those batches out."""
-        self._start = state_dict["served"]
+        self._start = state_dict["served"], state_dict.get("processes", share_of_this_process()[1])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.distributed
 from jaxtyping import Float
 from torch import Tensor
+
+from visus.ops.processes import sum_over_processes
 
 
 class LossMeans:
@@ -18,8 +19,8 @@ class LossMeans:
         self._sums: Tensor | None = None
         self._steps = 0
 
-    def add(self, terms: Sequence[str], values: Float[Tensor, " t"]) -> None:
-        """Takes the losses of a step.
+    def add(self, terms: Sequence[str], values: Float[Tensor, " t"], *, counts: bool = True) -> None:
+        """Takes the losses of a step; where it does not count, their names alone.
 
         Raises:
             ValueError: when the names are not those of the steps before.
@@ -31,8 +32,8 @@ class LossMeans:
                 f"The criterion returned the losses {list(terms)} after {list(self.terms)}: return every loss at every "
                 "step, as logits.sum() * 0 where a batch has nothing to learn from."
             )
-        self._sums = self._sums.to(values.device) + values
-        self._steps += 1
+        self._sums = self._sums.to(values.device) + (values if counts else torch.zeros_like(values))
+        self._steps += counts
 
     def compute(self, *, over_processes: bool) -> dict[str, float]:
         """The mean of each loss and, as ``loss``, of their sum; empty before the first step.
@@ -43,8 +44,8 @@ class LossMeans:
         if self._sums is None:
             return {}
         totals = torch.cat([self._sums, self._sums.new_tensor([self._steps])])
-        if over_processes and torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(totals)
+        if over_processes:
+            sum_over_processes(totals)
         *sums, steps = totals.tolist()
         means = [value / steps for value in sums]
         return {"loss": sum(means), **(dict(zip(self.terms, means, strict=True)) if len(means) > 1 else {})}

@@ -13,6 +13,7 @@ import torch
 
 from visus.stopping import StopRequest
 from visus.training.optim import lr_factor, set_lr
+from visus.training.processes import check_agreement
 from visus.training.recipe import Recipe
 from visus.training.task import Task
 
@@ -43,6 +44,8 @@ class Pace(pl.Callback):
         self._validation_began = 0.0
         self._validation_seconds = 0.0
         self._validation_timed = False
+        self._epoch_steps = 0
+        self._shift = 0.0  # of rounds: how many more, or fewer, as many processes as now would have done
 
     @property
     def validation_seconds(self) -> float:
@@ -63,6 +66,13 @@ class Pace(pl.Callback):
         fit = self.recipe.fit
         total = fit.epochs * math.ceil(trainer.num_training_batches / fit.accumulate)
         self.total_steps = min(total, fit.max_steps or total)
+        each = total // fit.epochs
+        if self._epoch_steps not in (0, each) and fit.max_steps is None:  # there are more processes now, or fewer
+            done = task_of(pl_module).rounds
+            self._shift = (done + self._shift) * each / self._epoch_steps - done
+        self._epoch_steps = each
+        if trainer.world_size > 1:
+            check_agreement(task_of(pl_module).rounds, trainer.strategy.root_device)
         self._began = time.monotonic() - self.elapsed
         self.stop.listen()  # the engine has put a handler of its own in place
         if trainer.is_global_zero:
@@ -79,7 +89,8 @@ class Pace(pl.Callback):
         """Sets the learning rate."""
         self._look_at_the_clock(trainer, batch_idx)
         step, recipe = task_of(pl_module).rounds, self.recipe
-        self.progress = min(1.0, max(self.progress, step / self.total_steps, self._time_share()))
+        share = (step + self._shift) / self.total_steps
+        self.progress = min(1.0, max(self.progress, share, self._time_share()))
         factor = lr_factor(recipe.optim, step=step, progress=self.progress, epochs=recipe.fit.epochs)
         for optimizer in trainer.optimizers:
             set_lr(optimizer, factor)
@@ -107,11 +118,13 @@ class Pace(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The time that is used up."""
-        return {"elapsed": self.elapsed, "validation_seconds": self._validation_seconds}
+        steps = {"epoch_steps": self._epoch_steps, "shift": self._shift}
+        return {"elapsed": self.elapsed, "validation_seconds": self._validation_seconds, **steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from ``state_dict``."""
         self.elapsed, self._validation_seconds = state_dict["elapsed"], state_dict["validation_seconds"]
+        self._epoch_steps, self._shift = state_dict.get("epoch_steps", 0), state_dict.get("shift", 0.0)
 
     def _look_at_the_clock(self, trainer: pl.Trainer, batch: int) -> None:
         """Reads the clock and the wish to stop; processes must agree on both, or their weights and counts part."""

@@ -7,6 +7,7 @@ written into its run folder as JSON. Nothing here imports the training engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal, get_args
 
 from visus.data.entry import Void
@@ -235,7 +236,9 @@ class FitRecipe:
         max_minutes: stop in time for this wall clock limit, validation and resumed parts included; the learning rate
             schedule runs by the clock where the clock is the tighter limit, so that it always reaches its end.
         accumulate: batches whose gradients make one optimiser step.
-        precision: float32, or bfloat16 for what tolerates it.
+        precision: float32, or bfloat16 for what tolerates it; auto tries on a CPU that multiplies bfloat16 which of
+            the two is faster, where a training is longer than a minute, and is float32 everywhere else. The recipe of
+            a run says what was taken.
         ema_decay: decay of the running average of the weights that is validated and saved; None keeps none.
         early_stop_patience: validations without improvement after which to stop; None never stops early.
         monitor: the measure that picks the best weights, the smallest value where smaller is better; empty takes the
@@ -254,7 +257,7 @@ class FitRecipe:
     max_steps: int | None = None
     max_minutes: float | None = None
     accumulate: int = 1
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["auto", "32", "bf16"] = "auto"
     ema_decay: float | None = None
     early_stop_patience: int | None = None
     monitor: str = ""
@@ -275,7 +278,7 @@ class FitRecipe:
             _require(value is None or value >= 1, f"fit.{name}", value, "at least 1, or None")
         minutes = self.max_minutes
         _require(minutes is None or minutes > 0, "fit.max_minutes", minutes, "above 0, or None")
-        _require(self.precision in ("32", "bf16"), "fit.precision", self.precision, "'32' or 'bf16'")
+        _require(self.precision in ("auto", "32", "bf16"), "fit.precision", self.precision, "'auto', '32' or 'bf16'")
         decay = self.ema_decay
         _require(decay is None or 0 < decay < 1, "fit.ema_decay", decay, "between 0 and 1, or None")
         kinds = ("auto", "cpu", "cuda", "mps")
@@ -342,11 +345,26 @@ class Recipe:
         except WrongKindError as error:
             raise RecipeError(str(error)) from error
 
+    @classmethod
+    def from_file(cls, file: Path) -> Recipe:
+        """The recipe in a JSON file.
+
+        Raises:
+            RecipeError: as `from_json`, or the file is no text; the message names it.
+        """
+        try:
+            return cls.from_json(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{file}: no recipe, as it is no text ({error.reason} at byte {error.start})") from error
+        except RecipeError as error:
+            raise RecipeError(f"{file}: {error}") from error
+
 
 def differences(one: Recipe, other: Recipe) -> set[str]:
-    """The settings in which two recipes differ, such as "optim.lr"."""
+    """The settings in which two recipes differ, such as "optim.lr"; a precision left open ("auto") is that of both."""
     ours, theirs = settings(one), settings(other)
-    return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)} - {"about"}
+    same = {"about", *(["fit.precision"] if "auto" in (one.fit.precision, other.fit.precision) else [])}
+    return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)} - same
 
 
 def settings(recipe: Recipe) -> dict[str, object]:

@@ -268,8 +268,9 @@ def metric_headlines(numbers: Mapping[str, float], measures: Mapping[str, Measur
 
 
 def current_lr(trainer: pl.Trainer) -> float:
-    """The learning rate of the fastest group."""
-    return max(float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups)
+    """The learning rate of the fastest group; 0 where nothing learns by one."""
+    rates = (float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups)
+    return max(rates, default=0.0)
 
 
 def _named(stage: str, losses: dict[str, float]) -> dict[str, float]:

@@ -106,13 +106,19 @@ class RunFolder:
 
         Raises:
             RunError: where the folder holds no recipe.
+            RecipeError: where recipe.json is damaged.
         """
         if not is_run(self.path):
             raise RunError(f"{self.path} is no run folder: it has no recipe.json. {_meant(self.path)}")
-        return Recipe.from_json(self.recipe_file.read_text())
+        return Recipe.from_file(self.recipe_file)
 
     def save_weights(
-        self, state: dict[str, Shaped[Tensor, ...]], recipe: Recipe, schema: Schema, *, frozen_eps: float | None = None
+        self,
+        state: dict[str, Shaped[Tensor, " ..."]],
+        recipe: Recipe,
+        schema: Schema,
+        *,
+        frozen_eps: float | None = None,
     ) -> None:
         """Writes the weights with all that rebuilds the model: name, options, schema, epsilon of frozen norms."""
         from visus import __version__
@@ -134,11 +140,15 @@ class RunFolder:
         write_whole(self.curves_file, _csv(curves))
 
     def history(self) -> list[dict[str, float]]:
-        """The measures of each epoch, oldest first; empty before the first epoch ends."""
+        """The measures of each epoch, oldest first; empty before the first epoch ends.
+
+        Raises:
+            RunError: the file is not what was written.
+        """
         return _read_csv(self.history_file)
 
     def curves(self) -> list[dict[str, float]]:
-        """The points of the curves, by step; empty before the first epoch ends."""
+        """The points of the curves, by step; empty before the first epoch ends. Errors as for `history`."""
         return _read_csv(self.curves_file)
 
     def write_metrics(self, metrics: Mapping[str, object], file: Path | None = None) -> None:
@@ -175,6 +185,8 @@ class RunFolder:
 
 def _meant(path: Path) -> str:
     """What to say of a folder that is no run: the one that was probably meant."""
+    if path.parts[:1] == ("hf:",):  # an address, whose slashes are one as a path
+        return f"`visus hub pull hf://{'/'.join(path.parts[1:])}` fetches it and prints its folder."
     in_runs = Path("runs") / path
     near = str(in_runs) if (in_runs / "recipe.json").is_file() else None if path.exists() else closest_path(path)
     return f"Did you mean {near}?" if near else "Runs lie in runs/ unless --run says else."
@@ -193,8 +205,14 @@ def _read_csv(path: Path) -> list[dict[str, float]]:
     """The rows that ``_csv`` wrote; none where there is no file."""
     if not path.is_file():
         return []
-    with path.open(newline="") as lines:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        try:
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (ValueError, TypeError, csv.Error) as error:  # no number, too many cells, no text
+            reason = " ".join(str(error).split())[:120]
+            where = f"{path}: damaged near line {max(1, rows.line_num)} ({reason})"
+            raise RunError(f"{where}; move it away to go on without what it holds") from error
 
 
 def is_run(path: Path) -> bool:

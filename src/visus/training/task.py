@@ -13,14 +13,16 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed
 from jaxtyping import Float
 from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 
+from visus.data.feed.samplers import EpochSampler
 from visus.metrics.metric import LOSS, Measure, Metric
 from visus.nn.model import predict_batch
 from visus.nn.weights import frozen_eps, set_frozen_eps
+from visus.ops.processes import share_of_this_process, sum_over_processes
+from visus.training.checkpoint import share_out
 from visus.training.ema import Ema
 from visus.training.guard import LossGuard
 from visus.training.means import LossMeans
@@ -91,7 +93,7 @@ class Task(pl.LightningModule):
         accumulate = self.recipe.fit.accumulate
         step = Round(
             batch=batch,
-            evaluate=partial(self._losses, batch),
+            evaluate=partial(self.losses, batch),
             backward=self._backward,
             watch=partial(self._watch, batch_idx, batch.paths),
             share=1 / accumulate,
@@ -123,9 +125,16 @@ class Task(pl.LightningModule):
         if self.val_losses:
             losses = self._criticised(outputs, batch)
             self._watch(index, batch.paths, losses)
-            self.val_means.add(tuple(losses), torch.stack([value.detach() for value in losses.values()]))
+            values = torch.stack([value.detach() for value in losses.values()])
+            self.val_means.add(tuple(losses), values, counts=not self._repeats(index, stage))
 
-    def _losses(self, batch: Batch) -> Mapping[str, Tensor]:
+    def _repeats(self, index: int, stage: Stage) -> bool:
+        """Whether a batch only gives each process as many: metrics know its images again, a mean of losses does not."""
+        loader: Any = self.trainer.test_dataloaders if stage == "test" else self.trainer.val_dataloaders
+        sampler: EpochSampler = loader.batch_sampler
+        return index * self.trainer.world_size + self.global_rank >= sampler.different
+
+    def losses(self, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
         """The losses of the model on a batch."""
         return self._criticised(self.model(batch.inputs, batch.targets), batch)
 
@@ -190,11 +199,12 @@ class Task(pl.LightningModule):
 
     def average_buffers(self) -> None:
         """Averages what each process counted for itself, such as the statistics of batch norms."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        _, processes = share_of_this_process()
+        if processes > 1:
             for buffer in self.model.buffers():
                 if buffer.is_floating_point():
-                    torch.distributed.all_reduce(buffer)
-                    buffer /= torch.distributed.get_world_size()
+                    sum_over_processes(buffer)
+                    buffer /= processes
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """The batch on ``device``; the copy overlaps with computing where the memory is pinned."""
@@ -204,11 +214,13 @@ class Task(pl.LightningModule):
         """Adds what no state dict holds: the average of the weights, the means of the losses, the frozen epsilon."""
         checkpoint["ema"] = self.ema.state_dict() if self.ema is not None else None
         checkpoint["rounds"], checkpoint["frozen_eps"] = self.rounds, frozen_eps(self.model)
+        checkpoint["processes"] = self.trainer.world_size
         checkpoint["means"] = [means.state_dict() for means in (self.train_means, self.recent_means)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up where the checkpoint left."""
         self._saved_ema, self.rounds = checkpoint["ema"], checkpoint["rounds"]
+        share_out(checkpoint, self.trainer.world_size)
         if (epsilon := checkpoint.get("frozen_eps")) is not None:
             set_frozen_eps(self.model, epsilon)
         for means, state in zip((self.train_means, self.recent_means), checkpoint["means"], strict=True):

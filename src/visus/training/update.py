@@ -51,8 +51,8 @@ class Round:
         self._backward, self._watch, self._share, self._clip_norm = backward, watch, share, clip_norm
         self.losses: dict[str, Tensor] = {}
 
-    def backward(self, losses: Losses) -> None:
-        """Notes named scalar losses and adds the gradient of their sum to the parameters; see `frozen`.
+    def note(self, losses: Losses) -> dict[str, Float[Tensor, ""]]:
+        """Notes named scalar losses that teach nothing by themselves; in float32.
 
         Raises:
             TrainingDiverged: one of them is not finite.
@@ -60,6 +60,15 @@ class Round:
         values = {name: value.float() for name, value in losses.items()}
         self._watch(values)
         self.losses |= {name: value.detach() for name, value in values.items()}
+        return values
+
+    def backward(self, losses: Losses) -> None:
+        """Notes named scalar losses and adds the gradient of their sum to the parameters; see `frozen`.
+
+        Raises:
+            TrainingDiverged: one of them is not finite.
+        """
+        values = self.note(losses)
         total = torch.stack(list(values.values())).sum()
         self._backward(total * self._share if self._share != 1 else total)
 

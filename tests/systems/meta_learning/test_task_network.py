@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from visus.systems.meta_learning.inner_loop import for_each, gradient_steps
 from visus.systems.meta_learning.maml import maml_conv4
-from visus.systems.meta_learning.task_network import Neighbourhoods, Scattered, TaskNetwork
+from visus.systems.meta_learning.task_network import EPS, Neighbourhoods, NormRelu, Scattered, TaskNetwork
 from visus.types import EpisodeBatch
 
 TASKS, WAY, SIZE, STEPS, RATE = 3, 2, 12, 2, 0.1
@@ -48,6 +48,21 @@ def test_scattering_is_the_transpose_of_gathering() -> None:
     other = torch.rand_like(rows)
     back = Scattered.apply(other, tuple(maps.shape))
     torch.testing.assert_close((rows * other).sum(), (maps * back).sum())
+
+
+@pytest.mark.parametrize("own", [(3, 1, 4), (1, 4)], ids=["of each task", "shared"])
+def test_norm_and_relu_have_both_derivatives(own: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    rows, gain, shift = (torch.randn(*size, dtype=torch.float64, requires_grad=True) for size in ((3, 7, 4), own, own))
+
+    def active(rows: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+        return NormRelu.apply(rows, gain, shift)[0]
+
+    variance, mean = torch.var_mean(rows, dim=1, correction=0, keepdim=True)
+    plain = ((rows - mean) / (variance + EPS).sqrt() * gain + shift).relu()
+    torch.testing.assert_close(active(rows, gain, shift), plain)
+    assert torch.autograd.gradcheck(active, (rows, gain, shift))
+    assert torch.autograd.gradgradcheck(active, (rows, gain, shift))
 
 
 @pytest.mark.parametrize("first_order", [False, True])

@@ -16,6 +16,7 @@ from visus.data.augment.colour import jitter_colour
 from visus.data.augment.mirror import UNKNOWN, Mirror
 from visus.data.augment.warp import Warp, place
 from visus.data.augment.warp_targets import warp_sample
+from visus.scenes import SceneGraph
 from visus.types import Episode, Sample
 
 
@@ -100,7 +101,7 @@ class Unchanged:
         mirror: taken and not used, as nothing is mirrored.
     """
 
-    inputs = (Tensor, PointCloud, Episode)
+    inputs = (Tensor, PointCloud, Episode, SceneGraph)
 
     def __init__(self, *, mirror: Mirror = UNKNOWN) -> None:
         self.mirror = mirror

@@ -13,7 +13,17 @@ from torch import Tensor
 from visus.data.formats.coco_values import mirror_places
 from visus.data.sides import other_side, sides_of
 from visus.names import counted
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, PartTarget, Schema, SemanticTarget, row
+from visus.types import (
+    VOID,
+    ClassTarget,
+    EpisodeTarget,
+    ImageTarget,
+    InstanceTarget,
+    PartTarget,
+    Schema,
+    SemanticTarget,
+    row,
+)
 
 Table = tuple[int, ...]
 
@@ -141,6 +151,12 @@ def _mirrored_episode(target: EpisodeTarget, mirror: Mirror) -> EpisodeTarget:
     return replace(target, classes=_table(mirror.categories, target.classes)[target.classes])
 
 
+def _mirrored_image(target: ImageTarget, mirror: Mirror) -> ImageTarget:
+    if not mirror.categories:
+        return target
+    return replace(target, labels=_table(mirror.categories, target.labels)[target.labels])
+
+
 def _mirrored_shape(target: PartTarget, mirror: Mirror) -> PartTarget:
     """Parts have no sides: no name of one tells left from right."""
     return replace(target, label=_table(mirror.categories, target.label)[target.label]) if mirror.categories else target
@@ -152,5 +168,6 @@ MIRRORED: dict[type, Callable[[Any, Mirror], Any]] = {
     ClassTarget: _mirrored_class,
     EpisodeTarget: _mirrored_episode,
     PartTarget: _mirrored_shape,
+    ImageTarget: _mirrored_image,
 }
 """How the numbers in each kind of target change with the side."""

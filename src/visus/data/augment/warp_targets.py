@@ -14,7 +14,7 @@ from visus.data.augment.mirror import UNKNOWN, Mirror, mirrored_meaning
 from visus.data.augment.warp import Warp, warp_image, warp_maps
 from visus.ops.boxes import box_area, clip_boxes, large_boxes
 from visus.ops.masks import masks_to_boxes
-from visus.types import VOID, ClassTarget, EpisodeTarget, InstanceTarget, Sample, SemanticTarget, row
+from visus.types import VOID, ClassTarget, EpisodeTarget, ImageTarget, InstanceTarget, Sample, SemanticTarget, row
 
 
 def warp_sample(sample: Sample, warp: Warp, *, mirror: Mirror = UNKNOWN, min_visible: float = 0.0) -> Sample:
@@ -93,6 +93,17 @@ def warp_class(target: ClassTarget, warp: Warp, min_visible: float = 0.0) -> Cla
     return replace(target, box_xyxy=box if seen else None, size=warp.canvas)
 
 
+def warp_real(target: ImageTarget, warp: Warp, min_visible: float = 0.0) -> ImageTarget:
+    """The image with its outlines; no object is dropped, as the graph of the image has all of them."""
+    return replace(
+        target,
+        pixels=warp_image(target.pixels, warp),
+        boxes_xyxy=clip_boxes(_warped_bounds(target.boxes_xyxy, warp.matrix()), warp.canvas),
+        size=warp.canvas,
+        masks=None if target.masks is None else warp_maps(target.masks, warp),
+    )
+
+
 def _warped_bounds(boxes: Float[Tensor, "n 4"], matrix: Float64[Tensor, "2 3"]) -> Float[Tensor, "n 4"]:
     """The bounds of the warped corners of each box."""
     corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].view(-1, 4, 2).double()
@@ -132,6 +143,7 @@ WARPED: dict[type, Callable[[Any, Warp, float], Any]] = {
     InstanceTarget: warp_objects,
     SemanticTarget: warp_pixels,
     ClassTarget: warp_class,
+    ImageTarget: warp_real,
     EpisodeTarget: lambda target, warp, min_visible: replace(target, size=warp.canvas),
 }
 """How each kind of target goes through a warp; what its numbers mean in a mirror is `MIRRORED`'s to say."""

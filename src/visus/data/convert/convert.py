@@ -1,4 +1,4 @@
-"""From one format of annotations to another: COCO, Pascal VOC and YOLO, through records in COCO's format.
+"""From one format of annotations to another: COCO, Pascal VOC and YOLO, and to labelme, Label Studio and CVAT.
 
 Boxes, classes and images without objects survive every way; what a format has no words for is left out and counted.
 Categories are the same where their names are, whatever numbers the files of the splits give them.
@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from visus.data.convert.losses import lost_of_content
-from visus.data.convert.writers import WRITERS, AnnotatedImage, Plan
+from visus.data.convert.plan import AnnotatedImage, Plan
+from visus.data.convert.writers import WRITERS
 from visus.data.errors import AnnotationError, ConversionError, DatasetNotFoundError
 from visus.data.files.images import ImageError, image_size
 from visus.data.files.splits import SPLITS, check_split
@@ -54,12 +55,13 @@ def convert(
     Whatever the other format has no words for is left out, with its number in the result: crowds in YOLO (a difficult
     object of VOC is one); outlines in VOC; keypoints, areas, identifiers, supercategories and fields of one's own in
     both; VOC's pose, truncation and masks. Run lengths become polygons in YOLO where one polygon can say the same.
-    YOLO's boxes are cut at the border. Nothing is written before everything is read.
+    YOLO's boxes are cut at the border. Programs for annotating get outlines, keypoints and which of these are hidden;
+    crowds become objects there. Nothing is written before everything is read.
 
     Args:
         source: a folder in COCO's, VOC's or the YOLO layout.
         target: a folder that does not exist or is empty.
-        to: "coco", "voc" or "yolo".
+        to: "coco", "voc", "yolo", "labelme", "label-studio" or "cvat".
         splits: those to convert; empty converts all that there are.
         link: make hard links to the images where the file system can, instead of copies.
         on_image: told the number of images done and of all.
@@ -92,8 +94,8 @@ def convert(
 def _refuse(source: Path, layout: str, target: Path, to: str) -> None:
     if to not in WRITERS:
         raise ConversionError(f"{to!r} is no format; there are {', '.join(WRITERS)}")
-    if layout not in WRITERS:
-        raise ConversionError(f"{source}: is in the layout {layout}; only {', '.join(WRITERS)} can be converted")
+    if layout not in READERS:
+        raise ConversionError(f"{source}: is in the layout {layout}; only {', '.join(READERS)} can be converted")
     if layout == to:
         raise ConversionError(f"{source}: is in the format {to} already")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -102,7 +104,7 @@ def _refuse(source: Path, layout: str, target: Path, to: str) -> None:
 
 def _contents(source: Path, layout: str, splits: Sequence[str]) -> dict[str, tuple[Path, Record]]:
     """The folder of the images and the content of each split."""
-    read = {"coco": _read_coco, "voc": _read_voc, "yolo": _read_yolo}[layout]
+    read = READERS[layout]
     contents: dict[str, tuple[Path, Record]] = {}
     for split in splits or SPLITS:
         check_split(split)
@@ -142,6 +144,14 @@ def _read_voc(source: Path, split: str) -> tuple[Path, Record]:
 def _read_yolo(source: Path, split: str) -> tuple[Path, Record]:
     declared = read_yaml(find_yaml(source))
     return Path(), yolo_content(split_files(declared, split), declared)
+
+
+READERS: dict[str, Callable[[Path, str], tuple[Path, Record]]] = {
+    "coco": _read_coco,
+    "voc": _read_voc,
+    "yolo": _read_yolo,
+}
+"""The layouts that are converted from: what reads a split as the folder of its images and COCO's content."""
 
 
 def _categories(source: Path, contents: dict[str, tuple[Path, Record]]) -> list[Record]:

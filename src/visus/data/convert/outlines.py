@@ -39,6 +39,54 @@ def polygons_of(mask: Bool[Tensor, "h w"]) -> list[list[float]]:
     return [[float(value) for corner in loop for value in corner] for loop in _loops(steps)]
 
 
+def simple_polygons_of(mask: Bool[Tensor, "h w"], *, tolerance: float = 1.0) -> list[list[float]]:
+    """The outlines of the parts of a mask with few corners, for people to move; holes are filled.
+
+    Ramer, "An iterative procedure for the polygonal approximation of plane curves", 1972; Douglas and Peucker, 1973.
+
+    Args:
+        mask: of one object.
+        tolerance: pixels by which a corner that is left out may be off the line that replaces it.
+
+    Returns:
+        Polygons as flat lists of x and y in turn, the largest first; parts that no three corners describe are left out.
+    """
+    found: list[tuple[float, list[float]]] = []
+    for flat in polygons_of(mask):
+        points = np.asarray(flat).reshape(-1, 2)
+        x, y = points.T
+        area = float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+        if area > 0:  # a hole is walked the other way round
+            far = int(((points - points[0]) ** 2).sum(1).argmax())
+            first, second = (
+                _fewer(points[: far + 1], tolerance),
+                _fewer(np.vstack((points[far:], points[:1])), tolerance),
+            )
+            corners = np.vstack((first[:-1], second[:-1]))
+            if len(corners) > 2:
+                found.append((area, [float(value) for value in corners.reshape(-1)]))
+    return [polygon for _, polygon in sorted(found, key=lambda one: -one[0])]
+
+
+def _fewer(points: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+    """The points of a line that keep all others within the tolerance; its ends stay."""
+    kept = np.zeros(len(points), bool)
+    kept[[0, -1]] = True
+    waiting = [(0, len(points) - 1)]
+    while waiting:
+        begin, end = waiting.pop()
+        if end - begin < 2:
+            continue
+        along, between = points[end] - points[begin], points[begin + 1 : end] - points[begin]
+        length = float(np.hypot(*along))
+        away = np.abs(along[0] * between[:, 1] - along[1] * between[:, 0]) / length if length else np.hypot(*between.T)
+        worst = int(away.argmax())
+        if away[worst] > tolerance:
+            kept[middle := begin + 1 + worst] = True
+            waiting += [(begin, middle), (middle, end)]
+    return points[kept]
+
+
 def _loops(steps: dict[Corner, list[Corner]]) -> list[list[Corner]]:
     """The steps joined to closed lines, without corners that do not turn."""
     found = []

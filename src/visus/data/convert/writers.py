@@ -1,46 +1,24 @@
-"""The three formats of `visus.data.convert.convert`, written: what goes into which file."""
+"""The formats of `visus.data.convert.convert`, written: what goes into which file."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
+from visus.data.convert.for_annotators import plan_cvat, plan_label_studio, plan_labelme
 from visus.data.convert.losses import loses_area, lost_of_categories, lost_of_object
 from visus.data.convert.names import check_class_names, free_name
 from visus.data.convert.outlines import polygons_of
+from visus.data.convert.plan import Plan, Splits
 from visus.data.errors import ConversionError
 from visus.data.formats.coco_segments import draw_segments, segmentation_of
 from visus.data.formats.coco_values import Record
 from visus.data.formats.voc_xml import voc_xml
 from visus.data.formats.yolo_files import parse_label, write_label
 from visus.data.formats.yolo_yaml import yaml_text
-
-
-@dataclass(frozen=True)
-class AnnotatedImage:
-    """An image: its file, its (h, w), and its objects in COCO's format, ``category_id`` counting from 0."""
-
-    file: Path
-    size: tuple[int, int]
-    objects: list[Record]
-
-
-@dataclass
-class Plan:
-    """What a conversion will do: which image goes where, and what the text files hold."""
-
-    copies: list[tuple[Path, Path]] = field(default_factory=list)
-    files: dict[Path, str] = field(default_factory=dict)
-    objects: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-
-
-Splits = Mapping[str, Sequence[AnnotatedImage]]
 
 
 def plan_coco(target: Path, categories: Sequence[Record], splits: Splits) -> Plan:
@@ -122,6 +100,9 @@ WRITERS: dict[str, Callable[[Path, Sequence[Record], Splits], Plan]] = {
     "coco": plan_coco,
     "voc": plan_voc,
     "yolo": plan_yolo,
+    "labelme": plan_labelme,
+    "label-studio": plan_label_studio,
+    "cvat": plan_cvat,
 }
 
 

@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
-import torch.distributed
 from torch import Tensor
 from torch.utils.data import Sampler
+
+from visus.ops.processes import share_of_this_process
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -56,6 +57,11 @@ class EpochSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         _, processes = self.share or share_of_this_process()
         return self.batches_each(processes) - self._start
+
+    @property
+    def different(self) -> int:
+        """How many batches of an epoch differ; what several processes get beyond them repeats the first ones."""
+        return self.batches_each(1)
 
     def batches_each(self, processes: int) -> int:
         """How many batches of an epoch each of so many processes gets."""
@@ -164,10 +170,3 @@ def aspect_ratio_groups(sizes: Sequence[tuple[int, int]], factor: int = 3) -> li
     ratios = torch.tensor([width / height for height, width in sizes])
     groups: list[int] = torch.bucketize(ratios, limits, right=True).tolist()
     return groups
-
-
-def share_of_this_process() -> tuple[int, int]:
-    """(rank, number of processes); (0, 1) outside torch.distributed."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

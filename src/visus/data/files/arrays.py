@@ -14,7 +14,7 @@ from visus.data.files.depth import Levels, eight_bits
 from visus.data.files.images import rgb_pixels
 from visus.data.files.opened import check_pixels
 
-Array = Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
+Array = Shaped[np.ndarray, "..."] | Shaped[Tensor, " ..."]
 
 _CHANNELS = (1, 3, 4)
 _ALLOWED = "uint8, uint16, bool or floats in 0..1, of shape [h, w], [h, w, c] or [c, h, w] with c in 1, 3, 4"
@@ -45,7 +45,7 @@ def array_images(array: Array, *, bgr: bool = False) -> list[UInt8[Tensor, "3 h 
     return [_rgb(image, bgr=bgr) for image in (eight if eight.ndim == 4 else eight[None])]
 
 
-def _numbers(tensor: Shaped[Tensor, ...]) -> NDArray[np.generic]:
+def _numbers(tensor: Shaped[Tensor, " ..."]) -> NDArray[np.generic]:
     """A tensor as an array; NumPy has no bfloat16."""
     near = tensor.detach().cpu()
     array: NDArray[np.generic] = (near.float() if near.is_floating_point() else near).numpy()

@@ -27,6 +27,7 @@ from visus.data.files.orientation import load_unturned, orientation_of, turned, 
 
 __all__ = [
     "ImageError",
+    "content_size",
     "current_pixels",
     "decode_image",
     "image_size",
@@ -90,8 +91,23 @@ def image_size(path: str | Path) -> tuple[int, int]:
             return upright_size(image)
     except ImageError:
         data = _read_bytes(path)
-        head = _jpeg_head(data, path) if data.startswith(_JPEG_START) else None
-        if head is None:  # Pillow reads no JPEG that libjpeg-turbo does not, but the reverse happens
+        if not data.startswith(_JPEG_START):  # libjpeg-turbo reads some that Pillow does not
+            raise
+        return content_size(data, path)
+
+
+def content_size(data: bytes, name: str | Path) -> tuple[int, int]:
+    """The (h, w) of the image in the content of a file, as `image_size` gives it; nothing is decoded.
+
+    Raises:
+        ImageError: empty, not an image, or of too many pixels.
+    """
+    head = _jpeg_head(data, name) if data.startswith(_JPEG_START) else None
+    try:
+        with opened(data, name) as image:
+            return upright_size(image)
+    except ImageError:
+        if head is None:
             raise
         return head[:2]
 

@@ -64,7 +64,7 @@ def decode_shape(content: bytes, name: str | Path, *, count: int = SAMPLED, seed
         return sampled(mesh, count=count, seed=seed)
     except (ShapeError, PointsError) as error:
         raise ShapeError(f"{name}: {error}") from error
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, EOFError, NotImplementedError) as error:
+    except Exception as error:  # of readers written in Python: IndexError, TokenError, UnboundLocalError and others
         reason = " ".join(str(error).split())[:120]
         raise ShapeError(f"{name}: no {suffix[1:].upper()} file, or a damaged one ({reason})") from error
 

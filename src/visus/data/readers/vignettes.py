@@ -1,14 +1,16 @@
-"""Drawn data, made while it is used: the five ways to look at `visus.data.vignettes`. There are no files to read."""
+"""Drawn data, made while it is used: the ways to look at `visus.data.vignettes`. There are no files to read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from visus.data.entry import DatasetEntry, OpenSplit
 from visus.data.vignettes import CATEGORIES, NOVEL_CATEGORIES, Vignettes
+from visus.data.vignettes.graphs import VignetteGraphs
 from visus.data.vignettes.identities import VignetteIdentities
 from visus.data.vignettes.objects import VignetteObjects
 from visus.data.vignettes.semantic import SemanticVignettes
@@ -59,6 +61,12 @@ ENTRY = DatasetEntry(
     source="drawn by visus",
 )
 SEMANTIC_ENTRY = replace(ENTRY, open=_drawn(SemanticVignettes), summary="drawn scenes, the class of every pixel")
+GRAPHS_ENTRY = replace(
+    ENTRY, open=_drawn(VignetteGraphs), summary="scene graphs of drawn scenes, with their images of 64 x 64"
+)
+GRAPHS_128_ENTRY = replace(
+    ENTRY, open=_drawn(partial(VignetteGraphs, size=128)), summary="the same, with images of 128 x 128"
+)
 OBJECTS_ENTRY = replace(ENTRY, open=_drawn(VignetteObjects), summary="drawn images of one object, with its box")
 IDENTITIES_ENTRY = replace(
     ENTRY,

@@ -30,11 +30,13 @@ from visus.data.errors import AnnotationError, ImageError
 from visus.data.feed.loader import SampleDataset
 from visus.data.files.arrays import array_images
 from visus.data.files.images import read_image, rgb_pixels
+from visus.scenes import SceneGraph
 from visus.types import (
     VOID,
     ClassTarget,
     Episode,
     EpisodeTarget,
+    ImageTarget,
     InstanceTarget,
     PartTarget,
     Sample,
@@ -193,6 +195,7 @@ LABELS: dict[type, Callable[[Any], Tensor]] = {
     SemanticTarget: lambda target: target.labels[target.labels != VOID],
     ClassTarget: lambda target: target.label,
     EpisodeTarget: lambda target: target.classes,
+    ImageTarget: lambda target: target.labels,
     PartTarget: lambda target: target.label,
 }
 """The labels of each kind of target that have to be in the schema."""
@@ -204,6 +207,7 @@ PARTS: dict[type, Callable[[Any], list[str]]] = {
     SemanticTarget: lambda target: [],
     ClassTarget: lambda target: [],
     EpisodeTarget: lambda target: [],
+    ImageTarget: lambda target: [] if target.masks is None else ["masks"],
     PartTarget: lambda target: [],
 }
 """What each kind of target holds beside boxes and labels."""
@@ -236,6 +240,7 @@ READERS: Mapping[type, Callable[[Any], list[Any]]] = {
     np.ndarray: array_images,
     Tensor: array_images,
     PointCloud: lambda cloud: [cloud],
+    SceneGraph: lambda graph: [graph],
 }
 """What reads each kind of image, by the base of its class."""
 
@@ -244,6 +249,7 @@ FRAMES: dict[type, Callable[[Any], tuple[int, ...]]] = {
     Tensor: lambda pixels: (int(pixels.shape[1]), int(pixels.shape[2])),
     PointCloud: lambda cloud: cloud.frame,
     Episode: lambda episode: episode.size,
+    SceneGraph: lambda graph: graph.size,
 }
 """The shape of each kind of input without its channels."""
 

@@ -20,6 +20,7 @@ from visus.types import (
     VOID,
     ClassTarget,
     EpisodeTarget,
+    ImageTarget,
     InstanceTarget,
     PartTarget,
     Sample,
@@ -117,11 +118,17 @@ def _relabelled_parts(target: PartTarget, table: Int64[Tensor, " c"]) -> PartTar
     raise AnnotationError("the categories of data with parts must be in one order in all splits")
 
 
+def _relabelled_image(target: ImageTarget, table: Int64[Tensor, " c"]) -> ImageTarget:
+    """The graph of an image has the labels, too, so that they may not change."""
+    raise AnnotationError("the categories of scene graphs must be in one order in all splits")
+
+
 RELABELLED: dict[type, Callable[[Any, Int64[Tensor, " c"]], Any]] = {
     InstanceTarget: _relabelled_objects,
     SemanticTarget: _relabelled_pixels,
     ClassTarget: _relabelled_class,
     EpisodeTarget: lambda target, table: replace(target, classes=table[target.classes]),
     PartTarget: _relabelled_parts,
+    ImageTarget: _relabelled_image,
 }
 """How the labels in each kind of target are changed."""

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from visus.nn.points.greatest import greatest
+
 GLOBAL = 1024
 """Features of a whole cloud."""
 LOCAL = 64
@@ -36,7 +38,7 @@ class PointNetEncoder(nn.Module):
         x = self.first(x)
         matrix = self.align_features(x)
         local = matrix @ x
-        return self.second(local).amax(dim=2), local, matrix
+        return greatest(self.second, local), local, matrix
 
 
 class TNet(nn.Module):
@@ -58,7 +60,7 @@ class TNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c p"]) -> Float[Tensor, "b c c"]:
         """The matrices."""
-        features = self.cloud(self.points(x).amax(dim=2))
+        features = self.cloud(greatest(self.points, x))
         matrices: Tensor = self.matrix(features).view(-1, self.channels, self.channels)
         return matrices
 

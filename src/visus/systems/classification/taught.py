@@ -72,7 +72,7 @@ class TaughtClassifier(nn.Module):
         """The logits of each image; targets change nothing."""
         cosines = self.features(images) @ F.normalize(self.centroids, dim=1).T
         if self.threshold is not None:
-            cosines = torch.cat([cosines, self.threshold.expand(len(cosines), 1).to(cosines)], dim=1)
+            cosines = torch.cat([cosines, self.threshold.expand(cosines.shape[0], 1).to(cosines)], dim=1)
         return ClassificationOutputs(images.sizes, self.scale * cosines)
 
     @torch.no_grad()

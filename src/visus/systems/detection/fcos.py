@@ -133,7 +133,7 @@ class FCOS(nn.Module):
             most = stride * self.max_distance if level < len(features) - 1 else math.inf
             rows.append(base.new_tensor([stride, least, most]).expand(height * width, 3))
         columns = torch.cat(rows)
-        return Locations(torch.cat(points), columns[:, 0], columns[:, 1:], tuple(len(level) for level in rows))
+        return Locations(torch.cat(points), columns[:, 0], columns[:, 1:], tuple(level.shape[0] for level in rows))
 
     @torch.no_grad()
     def postprocess(self, outputs: FCOSOutputs, sizes: Sequence[tuple[int, int]]) -> list[InstancePrediction]:
@@ -291,20 +291,25 @@ def sigmoid_focal_loss(
 
 def detect(outputs: FCOSOutputs, limits: FCOSLimits) -> Detections:
     """The detections of all images in network pixels, scored by the root of class probability times centreness."""
+    found, (images, _, columns) = candidates(outputs, limits, limits.score), outputs.class_logits.shape
+    return suppress(found, images=images, num_classes=columns - 1, iou=limits.iou, count=limits.count)
+
+
+def candidates(outputs: FCOSOutputs, limits: FCOSLimits, least: float | Float[Tensor, ""]) -> Detections:
+    """The best locations and classes of every level that score more than ``least``, before any is suppressed."""
     scores = (outputs.class_logits[..., 1:].sigmoid() * outputs.centerness_logits.sigmoid()[..., None]).sqrt()
-    images, _, classes = scores.shape
+    classes = scores.shape[2]
     pairs = scores.flatten(1)  # [b, a * classes], those of a location beside each other
     best = top_of_levels(pairs, [count * classes for count in outputs.locations.counts], limits.candidates)  # [b, t]
     score = pairs.gather(1, best)
-    image, rank = (score > limits.score).nonzero(as_tuple=True)
+    image, rank = (score > least).nonzero(as_tuple=True)
     score, pair = score[image, rank], best[image, rank]
     place, label = pair // classes, pair % classes
     points = outputs.locations.points_xy[place].repeat(1, 2)
     sides = outputs.distances_ltrb[image, place] * outputs.locations.strides[place, None]
     edges = outputs.image_sizes.flip(1).repeat(1, 2)[image].to(sides)  # w, h, w, h
     boxes = torch.minimum((points + sides * sides.new_tensor([-1, -1, 1, 1])).clamp(min=0), edges)
-    found = Detections(boxes, image, label, score)
-    return suppress(found, images=images, num_classes=classes, iou=limits.iou, count=limits.count)
+    return Detections(boxes, image, label, score)
 
 
 def _resnet50_pyramid(*, pretrained: bool, norm: NormName | None, trainable_layers: int | None) -> FCOSBackbone:

@@ -142,18 +142,28 @@ class RoIHeads(nn.Module):
         sizes: Int64[Tensor, "b 2"],
     ) -> Detections:
         """The detections of all images, in network pixels."""
-        image_index = index_of_images(proposals)
-        regions = torch.cat(proposals)
+        found = self.candidates(features, torch.cat(proposals), index_of_images(proposals), sizes, self.limits.score)
+        images, limits = len(proposals), self.limits
+        return suppress(found, images=images, num_classes=self.num_classes, iou=limits.iou, count=limits.count)
+
+    @torch.no_grad()
+    def candidates(
+        self,
+        features: Sequence[Float[Tensor, "b c _ _"]],
+        regions: Float[Tensor, "r 4"],
+        image_index: Int64[Tensor, " r"],
+        sizes: Int64[Tensor, "b 2"],
+        least: float | Float[Tensor, ""],
+    ) -> Detections:
+        """Every class of every region that scores more than ``least``, before any is suppressed, in network pixels."""
         logits, deltas = self.score(features, regions, image_index)
         scores = logits.softmax(1)[:, 1:]  # [r, k]
-        moves = deltas.view(len(regions), -1, 4)[:, 1:]  # [r, k, 4]
-        region, label = (scores > self.limits.score).nonzero(as_tuple=True)
+        moves = deltas.unflatten(1, (-1, 4))[:, 1:]  # type: ignore[no-untyped-call]  # [r, k, 4]
+        region, label = (scores > least).nonzero(as_tuple=True)
         boxes = decode_boxes(moves[region, label], regions[region], weights=BOX_WEIGHTS)
         boxes = torch.minimum(boxes.clamp(min=0), sizes.flip(1).repeat(1, 2)[image_index[region]].to(boxes))
         large = large_boxes(boxes, self.limits.min_side).nonzero()[:, 0]
-        found = Detections(boxes[large], image_index[region][large], label[large], scores[region, label][large])
-        images, limits = len(proposals), self.limits
-        return suppress(found, images=images, num_classes=self.num_classes, iou=limits.iou, count=limits.count)
+        return Detections(boxes[large], image_index[region][large], label[large], scores[region, label][large])
 
 
 def index_of_images(boxes: Sequence[Float[Tensor, "_ 4"]]) -> Int64[Tensor, " r"]:

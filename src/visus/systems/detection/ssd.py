@@ -136,16 +136,22 @@ class LevelPredictors(nn.Module):
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b a columns"]:
         """The answers in the order of the default boxes: map by map, then rows, columns and shapes."""
         maps = [predict(feature) for predict, feature in zip(self.module_list, features, strict=True)]
-        rows = [answer.permute(0, 2, 3, 1).reshape(len(answer), -1, self.columns) for answer in maps]
+        rows = [answer.permute(0, 2, 3, 1).unflatten(3, (-1, self.columns)).flatten(1, 3) for answer in maps]
         return torch.cat(rows, dim=1)
 
 
 def detect(outputs: SSDOutputs, frame: tuple[int, int], limits: SSDLimits) -> Detections:
     """The detections of all images in the pixels of the network's ``frame`` (h, w) (section 2.2 of the paper)."""
+    found, (images, _, columns) = candidates(outputs, frame, limits, limits.score), outputs.class_logits.shape
+    return suppress(found, images=images, num_classes=columns - 1, iou=limits.iou, count=limits.count)
+
+
+def candidates(
+    outputs: SSDOutputs, frame: tuple[int, int], limits: SSDLimits, least: float | Float[Tensor, ""]
+) -> Detections:
+    """The best default boxes of every class that score more than ``least``, before any is suppressed."""
     scores = outputs.class_logits.softmax(dim=-1)[:, :, 1:].transpose(1, 2)  # [b, classes, a]
     boxes = clip_boxes(decode_boxes(outputs.box_deltas, outputs.default_boxes, weights=BOX_WEIGHTS), frame)
-    images, classes, anchors = scores.shape
-    best, places = scores.topk(min(limits.candidates, anchors), dim=-1)
-    image, label, rank = (best > limits.score).nonzero(as_tuple=True)
-    found = Detections(boxes[image, places[image, label, rank]], image, label, best[image, label, rank])
-    return suppress(found, images=images, num_classes=classes, iou=limits.iou, count=limits.count)
+    best, places = scores.topk(min(limits.candidates, scores.shape[2]), dim=-1)
+    image, label, rank = (best > least).nonzero(as_tuple=True)
+    return Detections(boxes[image, places[image, label, rank]], image, label, best[image, label, rank])

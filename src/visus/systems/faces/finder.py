@@ -77,7 +77,7 @@ class FaceTransform:
 
     one_frame = False
 
-    def batch(self, images: Sequence[Shaped[Tensor, ...]]) -> ImageBatch:
+    def batch(self, images: Sequence[Shaped[Tensor, " ..."]]) -> ImageBatch:
         """[3 h w] images (uint8 in 0..255 or float in 0..1) in one tensor.
 
         Raises:

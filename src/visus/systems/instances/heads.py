@@ -49,7 +49,8 @@ class MaskPredictor(nn.Module):
         weight = self.mask_fcn_logits.weight[labels + 1, :, 0, 0].to(fine.dtype)  # [r, c]
         bias = self.mask_fcn_logits.bias[labels + 1]  # type: ignore[index]
         logits = torch.bmm(weight[:, None], fine.flatten(2)).float()  # [r, 1, m*m]
-        return (logits + bias[:, None, None]).view(-1, *fine.shape[-2:])
+        whole = logits + bias[:, None, None]  # [r, 1, m*m]
+        return whole[:, 0].unflatten(1, fine.shape[-2:])  # type: ignore[no-any-return, no-untyped-call]
 
 
 class KeypointHead(nn.Sequential):

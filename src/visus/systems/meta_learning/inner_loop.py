@@ -21,7 +21,7 @@ Loss = Callable[[Weights], Float[Tensor, ""]]
 ADAM_BETA2, ADAM_EPS = 0.999, 1e-8
 
 
-def for_each(parameters: Mapping[str, Float[Tensor, ...]], episodes: int) -> dict[str, Float[Tensor, "t ..."]]:
+def for_each(parameters: Mapping[str, Float[Tensor, " ..."]], episodes: int) -> dict[str, Float[Tensor, "t ..."]]:
     """The same weights for each episode; what is learned from them adds up in ``parameters``."""
     return {name: value.expand(episodes, *value.shape) for name, value in parameters.items()}
 

@@ -2,7 +2,9 @@
 
 Andrychowicz et al., arXiv 1606.04474: the loss is the sum of the values on the way (equation 3), its gradient is taken
 through segments of 20 steps (truncated), the gradients that enter the optimiser are constants (section 2.1). What is
-remembered of each weight goes on from segment to segment.
+remembered of each weight goes on from segment to segment. By default the sum is of the logarithms of the functions'
+mean value: values fall by factors of a thousand, so that their plain sum says next to nothing of the last steps, and
+the mean of their logarithms next to nothing of the hard functions.
 """
 
 from __future__ import annotations
@@ -17,13 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visus.systems.meta_learning.objectives import Functions, Points
+from visus.systems.meta_learning.objectives import Functions, Objective, Points
 from visus.training.learned_optimizer import CoordinateLSTM, LearnedOptimizer, State
 
 RATES = tuple(10 ** (power / 4) for power in range(-14, 5))
 """The learning rates that are tried for the others: four to a power of ten, from 0.0003 to 10."""
 
-Draw = Callable[[int, torch.Generator], Functions]
 Rule = Callable[[list[Points], float], torch.optim.Optimizer]
 RIVALS: Mapping[str, Rule] = {
     "SGD": lambda weights, lr: torch.optim.SGD(weights, lr=lr),
@@ -34,8 +35,23 @@ RIVALS: Mapping[str, Rule] = {
 """What a learned optimiser has to beat. Each works weight by weight, so one of it serves many functions."""
 
 
+META_LOSSES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "logarithms": lambda values: values.mean().clamp(min=1e-12).log(),
+    "values": lambda values: values.mean(),
+}
+"""What is summed on the way, of the values of some functions; ``values`` is the paper's."""
+_LARGEST_GRADIENT = 1.0
+
+
 def unrolled(
-    network: CoordinateLSTM, functions: Functions, weights: Points, state: State, *, first: int, steps: int
+    network: CoordinateLSTM,
+    functions: Functions,
+    weights: Points,
+    state: State,
+    *,
+    first: int,
+    steps: int,
+    meta_loss: str = "values",
 ) -> tuple[Float[Tensor, ""], Points, State]:
     """Some steps of the optimiser, as a function of its own weights.
 
@@ -46,15 +62,16 @@ def unrolled(
         state: what it remembers.
         first: the number of steps before.
         steps: how many.
+        meta_loss: a key of `META_LOSSES`.
 
     Returns:
-        The sum of the values behind each step, averaged over functions; where it is then; what it remembers then.
+        The sum of the losses behind each step; where it is then; what it remembers then.
     """
-    total = weights.new_zeros(())
+    loss_of, total = META_LOSSES[meta_loss], weights.new_zeros(())
     for step in range(first, first + steps):
         change, state = network(_slopes(functions, weights, step).flatten(), state)
         weights = weights + change.view_as(weights)
-        total = total + functions(weights, step).mean()
+        total = total + loss_of(functions(weights, step + 1))  # on other data than the step was taken by
     return total, weights, state
 
 
@@ -73,8 +90,9 @@ def learn_once(
     *,
     steps: int = 100,
     segment: int = 20,
+    meta_loss: str = "values",
 ) -> float:
-    """Descends on some functions and learns after each segment; the mean value on the way.
+    """Descends on some functions and learns after each segment; the mean loss on the way.
 
     Args:
         network: learns.
@@ -82,14 +100,18 @@ def learn_once(
         outer: its optimiser.
         steps: of descent.
         segment: steps that gradients flow through.
+        meta_loss: a key of `META_LOSSES`.
     """
     weights = functions.start()
     state, total = network.start(weights.flatten()), 0.0
     for first in range(0, steps, segment):
         count = min(segment, steps - first)
-        loss, weights, state = unrolled(network, functions, weights, state, first=first, steps=count)
+        loss, weights, state = unrolled(
+            network, functions, weights, state, first=first, steps=count, meta_loss=meta_loss
+        )
         outer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss / count).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
         outer.step()
         weights, state = weights.detach(), tuple(value.detach() for value in state)
         total += float(loss.detach())
@@ -98,34 +120,35 @@ def learn_once(
 
 def learn(
     network: CoordinateLSTM,
-    draw: Draw,
+    objective: Objective,
     *,
     seconds: float,
     seed: int,
     steps: int = 100,
-    functions: int = 64,
+    meta_loss: str = "logarithms",
     on_check: Callable[[int, float, float], None] = lambda rounds, value, seconds: None,
 ) -> CoordinateLSTM:
     """Trains until the clock says so, and keeps the weights that were best on functions for validation.
 
     Args:
         network: learns by Adam at 0.003, falling to a tenth of it.
-        draw: draws functions.
+        objective: the functions to learn from, and how many at a time.
         seconds: so long.
         seed: of everything.
         steps: of a descent.
-        functions: at a time.
-        on_check: told the descents done, the final value on validation, and the seconds.
+        meta_loss: a key of `META_LOSSES`.
+        on_check: told the descents done, the mean logarithm on validation, and the seconds.
     """
     outer = torch.optim.Adam(network.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(seed)
-    validation = draw(functions, torch.Generator().manual_seed(seed + 1_000_003))
+    validation = objective.draw(objective.functions, torch.Generator().manual_seed(seed + 1_000_003))
     began, checked, rounds = time.monotonic(), 0.0, 0
     best, kept = float("inf"), {name: value.clone() for name, value in network.state_dict().items()}
     while (spent := time.monotonic() - began) < seconds:
         for group in outer.param_groups:
             group["lr"] = 3e-3 * 0.1 ** (spent / seconds)
-        learn_once(network, draw(functions, generator), outer, steps=steps)
+        drawn = objective.draw(objective.functions, generator)
+        learn_once(network, drawn, outer, steps=steps, meta_loss=meta_loss)
         rounds += 1
         if time.monotonic() - began - checked > seconds / 20:
             checked = time.monotonic() - began

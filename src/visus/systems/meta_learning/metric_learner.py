@@ -24,7 +24,7 @@ class MetricLearner(nn.Module):
         batch_statistics: whether the encoder's norms look at the whole batch in evaluation, queries included.
     """
 
-    channels_last = False
+    channels_last = True
     adapts = False
 
     def __init__(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -109,8 +110,31 @@ class SmallNetworks:
         return self.centres.gather(1, labels[:, :, None].expand(-1, -1, self.INPUTS)) + noise, labels
 
 
-OBJECTIVES: dict[str, Callable[[int, torch.Generator], Functions]] = {
-    "quadratic": Quadratics.drawn,
-    "network": SmallNetworks.drawn,
+Draw = Callable[[int, torch.Generator], Functions]
+"""Draws so many functions."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A kind of functions that an optimiser can learn from.
+
+    Args:
+        draw: draws some.
+        wider: draws some of twice the width, of which an optimiser has learned nothing.
+        preprocessing: of their gradients, as in the authors' code.
+        functions: how many are learned from at a time.
+        tested: how many an optimiser is compared on with the others, and these are tuned on as many.
+    """
+
+    draw: Draw
+    wider: Draw
+    preprocessing: str
+    functions: int
+    tested: int
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "quadratic": Objective(Quadratics.drawn, partial(Quadratics.drawn, size=20), "identity", 64, 100),
+    "network": Objective(SmallNetworks.drawn, partial(SmallNetworks.drawn, hidden=40), "log_and_sign", 4, 24),
 }
-"""What an optimiser can learn from: how so many functions are drawn."""
+"""What an optimiser can learn from, by the name that ``--objective`` takes."""

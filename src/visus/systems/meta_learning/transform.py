@@ -86,7 +86,7 @@ class EpisodeTransform(nn.Module):
         """Not asked, as all batches have one frame."""
         return self.size, self.size
 
-    def _stacked(self, images: Sequence[Shaped[Tensor, ...]]) -> UInt8[Tensor, "m 3 h w"]:
+    def _stacked(self, images: Sequence[Shaped[Tensor, " ..."]]) -> UInt8[Tensor, "m 3 h w"]:
         for image in images:
             check_image(image)
         found = torch.stack([self._resized(image) for image in images])

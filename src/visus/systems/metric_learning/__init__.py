@@ -23,7 +23,16 @@ from visus.systems.metric_learning.descriptor import (
 )
 from visus.systems.metric_learning.hdc import HDC, HDCCriterion, hdc_googlenet, hdc_lite0, hdc_resnet50
 from visus.systems.metric_learning.losses import LOSSES
-from visus.systems.metric_learning.measured import KS, all_cameras_metric, market1501_metric, retrieval_metric
+from visus.systems.metric_learning.measured import (
+    KS,
+    all_cameras_metric,
+    all_cameras_reranked_metric,
+    lfw_metric,
+    market1501_metric,
+    market1501_reranked_metric,
+    retrieval_metric,
+    verification_metric,
+)
 from visus.systems.metric_learning.outputs import EmbeddingOutputs
 from visus.types import ClassTarget
 
@@ -58,7 +67,14 @@ PROBLEM = Problem(
         Architecture(ABES, {"abe": ABECriterion}),
     ),
     metric=retrieval_metric,
-    metrics={"market1501": market1501_metric, "reid_all_cameras": all_cameras_metric},
+    metrics={
+        "market1501": market1501_metric,
+        "market1501_reranked": market1501_reranked_metric,
+        "reid_all_cameras": all_cameras_metric,
+        "reid_all_cameras_reranked": all_cameras_reranked_metric,
+        "verification": verification_metric,
+        "lfw": lfw_metric,
+    },
     val_losses=False,
     unseen_classes=True,
 )

@@ -69,7 +69,7 @@ class ABE(nn.Module):
         attended = self.attention(shared)  # [b * m, c, h, w]
         pooled = self.pooling([attended, self.backbone.upper(attended)])
         unit = F.normalize(self.head(pooled), dim=1)
-        embeddings = unit.view(len(images), self.attention.learners, -1)  # [b, m, d / m]
+        embeddings = unit.unflatten(0, (-1, self.attention.learners))  # type: ignore[no-untyped-call]  # [b, m, d / m]
         return EmbeddingOutputs(images.sizes, embeddings.flatten(1), list(embeddings.unbind(1)))
 
     @torch.no_grad()

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from visus.ops.graphs import overlapping
+from visus.ops.processes import sum_over_processes
 from visus.systems.scene_graphs.outputs import Scene
 from visus.types import InstanceTarget
 
@@ -39,9 +40,10 @@ class Frequencies(nn.Module):
 
     @torch.no_grad()
     def observe(self, targets: Sequence[InstanceTarget]) -> None:
-        """Counts the relationships of annotated images, in training alone."""
+        """Counts the relationships of annotated images, of those of all processes; in training alone."""
         if not self.training:
             return
+        new = torch.zeros_like(self.counts)
         for target in targets:
             free = ~torch.eye(len(target), dtype=torch.bool, device=target.labels.device)
             if self.overlap:
@@ -49,13 +51,11 @@ class Frequencies(nn.Module):
             if target.relationships is not None and len(target.relationships):
                 subject, predicate, object_ = target.relationships.unbind(1)
                 free[subject, object_] = False
-                self._add(target.labels[subject], target.labels[object_], predicate + 1)
+                _count(new, target.labels[subject], target.labels[object_], predicate + 1)
             first, second = free.nonzero(as_tuple=True)
-            self._add(target.labels[first], target.labels[second], torch.zeros_like(first))
-
-    def _add(self, subjects: Tensor, objects: Tensor, predicates: Tensor) -> None:
-        ones = torch.ones(len(subjects), device=self.counts.device)
-        self.counts.index_put_((subjects, objects, predicates), ones, accumulate=True)
+            _count(new, target.labels[first], target.labels[second], torch.zeros_like(first))
+        sum_over_processes(new)
+        self.counts += new
 
     def forward(self, subjects: Int64[Tensor, " p"], objects: Int64[Tensor, " p"]) -> Float[Tensor, "p predicates"]:
         """The logarithm of the share of each predicate, with `EPSILON` added; all alike for classes never met."""
@@ -65,6 +65,11 @@ class Frequencies(nn.Module):
     def seen(self) -> Bool[Tensor, "c p c"]:
         """Which triplets of subject, predicate and object were counted."""
         return (self.counts[..., 1:] > 0).transpose(1, 2)
+
+
+def _count(counts: Tensor, subjects: Tensor, objects: Tensor, predicates: Tensor) -> None:
+    ones = torch.ones(len(subjects), device=counts.device)
+    counts.index_put_((subjects, objects, predicates), ones, accumulate=True)
 
 
 class FrequencyModel(nn.Module):

@@ -7,20 +7,26 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from visus.ops.graphs import around
+from visus.ops.roi import roi_align
 from visus.systems.detection.box_heads import TwoLayerHead
 from visus.systems.detection.roi_heads import RoIHeads
+from visus.systems.scene_graphs.outputs import Objects
 
 _AT_ONCE = 4096
 """So many pairs are pooled at once, at most: 300 objects have 89,700."""
+_CROP = 16
+"""Pixels of a side of what the attribute head sees of an object."""
 
 
 class AttributeHead(nn.Module):
-    """Which attributes an object has, any number of them, from its pooled region and its class.
+    """Which attributes an object has, any number of them: from its region of the pyramid, its pixels and its class.
+
+    The features of a detector tell classes apart whatever the colour; colours and patterns are in the pixels.
 
     Args:
         channels: of the region.
         pooled: its rows and columns.
-        hidden: of the two layers.
+        hidden: of the layers.
         num_classes: categories.
         num_attributes: attributes; without any the head is empty.
     """
@@ -30,15 +36,36 @@ class AttributeHead(nn.Module):
         self.num_attributes = num_attributes
         if num_attributes:
             self.layers = TwoLayerHead(channels, pooled, hidden)
-            self.logits = nn.Linear(hidden + num_classes, num_attributes)
+            self.texture = nn.Sequential(
+                nn.Conv2d(3, hidden // 4, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(hidden // 4, hidden // 2, 3, padding=1),
+                nn.ReLU(),
+                nn.AdaptiveAvgPool2d(4),
+                nn.Flatten(),
+                nn.Linear(8 * hidden, hidden),
+                nn.ReLU(),
+            )
+            self.logits = nn.Linear(2 * hidden + num_classes, num_attributes)
 
     def forward(
-        self, regions: Float[Tensor, "n c p p"], class_scores: Float[Tensor, "n classes"]
+        self,
+        regions: Float[Tensor, "n c p p"],
+        pixels: Float[Tensor, "b 3 h w"],
+        objects: Objects,
     ) -> Float[Tensor, "n attributes"]:
-        """A logit for each attribute."""
+        """A logit for each attribute.
+
+        Args:
+            regions: of the objects, pooled from the pyramid.
+            pixels: of the images, normalised.
+            objects: their boxes in these pixels, and their classes.
+        """
         if not self.num_attributes:
-            return class_scores[:, :0]
-        return self.logits(torch.cat([self.layers(regions), class_scores], dim=1))  # type: ignore[no-any-return]
+            return objects.class_scores[:, :0]
+        crops = roi_align([pixels], objects.boxes_xyxy, objects.image_index, _CROP, [1.0])
+        seen = [self.layers(regions), self.texture(crops), objects.class_scores]
+        return self.logits(torch.cat(seen, dim=1))  # type: ignore[no-any-return]
 
 
 class UnionFeatures(nn.Module):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_args
 
+from visus.systems.scene_graphs.network import Mode
 from visus.training.recipe import Recipe, RecipeError
 from visus.types import Schema
 
@@ -26,3 +29,16 @@ def scene_graph_metric(model: Any, recipe: Recipe, schema: Schema) -> SceneGraph
             f"{recipe.model} learns relationships, but the data {recipe.data.dataset} names no predicates"
         )
     return SceneGraphMetric(schema, mode=model.mode, seen=model.frequencies.seen)
+
+
+def _in_mode(mode: Mode, /, model: Any, recipe: Recipe, schema: Schema) -> SceneGraphMetric:
+    """The same where the network is asked in a mode: it is given no more than the metric supposes."""
+    model.mode = mode
+    return scene_graph_metric(model, recipe, schema)
+
+
+METRICS: dict[str, Callable[[Any, Recipe, Schema], SceneGraphMetric]] = {
+    "scene_graphs": scene_graph_metric,
+    **{mode: partial(_in_mode, mode) for mode in get_args(Mode)},
+}
+"""By name; the first asks in the mode of the model's options."""

@@ -34,7 +34,7 @@ class SceneGraphNetwork(nn.Module):
     Args:
         detector: finds objects; its parts have the names that they have in a detector alone.
         relations: from a `Scene` to the logits of objects (or None) and of predicates.
-        attributes: from pooled regions and classes to attributes.
+        attributes: from regions, pixels and classes to attributes.
         unions: from the boxes around pairs to features.
         frequencies: counts what is learned from; the relation model may use it.
         mode: what is given where there are targets.
@@ -80,13 +80,13 @@ class SceneGraphNetwork(nn.Module):
         with torch.no_grad():
             pixels = self.transform(images)
             features = self.backbone(pixels)
-        outputs = GraphOutputs(images.sizes, features, tuple(pixels.shape[-2:]))
+        outputs = GraphOutputs(images.sizes, features, pixels)
         if targets is None:
             return outputs
         annotated = training_targets(targets, images.sizes)
         self.frequencies.observe(annotated)
         objects = self._annotated(features, annotated)
-        return replace(outputs, given=self._graph(features, objects, images.sizes))
+        return replace(outputs, given=self._graph(outputs, objects))
 
     @torch.no_grad()
     def postprocess(self, outputs: GraphOutputs, sizes: Sequence[tuple[int, int]]) -> list[GraphPrediction]:
@@ -95,7 +95,7 @@ class SceneGraphNetwork(nn.Module):
         if graph is None or not given:
             given = False
             objects = self._detected(outputs)
-            graph = self._graph(outputs.features, objects, outputs.image_sizes)
+            graph = self._graph(outputs, objects)
         scores = graph.objects.class_scores
         if graph.object_logits is not None and self.mode != "predcls":
             scores = graph.object_logits.float().softmax(dim=1)
@@ -104,8 +104,9 @@ class SceneGraphNetwork(nn.Module):
             for image, (old, size) in enumerate(zip(size_pairs(outputs.image_sizes), sizes, strict=True))
         ]
 
-    def _graph(self, features: list[Tensor], objects: Objects, sizes: Tensor) -> Graph:
+    def _graph(self, outputs: GraphOutputs, objects: Objects) -> Graph:
         """Everything that is to be said of some objects."""
+        features, sizes = outputs.features, outputs.image_sizes
         exact = self.frequencies.counts.dtype
         objects = replace(objects, class_scores=objects.class_scores.to(exact))
         boxes, images = objects.boxes_xyxy, objects.image_index
@@ -116,7 +117,7 @@ class SceneGraphNetwork(nn.Module):
         shares = boxes.to(exact) / sizes.flip(1).repeat(1, 2)[images].to(exact)
         unions = self.unions(features, boxes, shares, images, pairs, self.roi_heads)
         object_logits, predicates = self.relations(Scene(objects, shares, vectors, pairs, unions))
-        attributes = self.attributes(pooled, objects.class_scores)
+        attributes = self.attributes(pooled, outputs.pixels, objects)
         return Graph(objects, pairs, predicates, attributes, object_logits, learned=self.learned)
 
     @torch.no_grad()
@@ -131,7 +132,7 @@ class SceneGraphNetwork(nn.Module):
 
     def _detected(self, outputs: GraphOutputs) -> Objects:
         """What the detector finds, the best of each image."""
-        rpn = self.rpn(outputs.features, outputs.padded, outputs.image_sizes)
+        rpn = self.rpn(outputs.features, tuple(outputs.pixels.shape[-2:]), outputs.image_sizes)
         found = self.roi_heads.detect(outputs.features, rpn.proposals, outputs.image_sizes)
         images = range(len(outputs.image_sizes))
         best = [torch.nonzero(found.image_index == image)[: self.max_objects, 0] for image in images]

@@ -81,13 +81,13 @@ class Graph:
 class GraphOutputs:
     """One look at the images: features, and with targets the graph of the annotated objects, for losses.
 
-    `postprocess` makes predictions of the features, or of ``given`` where boxes or classes are given. ``padded`` is the
-    (h, w) of the pixels that the network saw.
+    `postprocess` makes predictions of the features, or of ``given`` where boxes or classes are given. ``pixels`` are
+    what the network saw, normalised and padded.
     """
 
     image_sizes: Int64[Tensor, "b 2"]
     features: list[Float[Tensor, "b c _ _"]]
-    padded: tuple[int, int]
+    pixels: Float[Tensor, "b 3 h w"]
     given: Graph | None = None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -79,7 +80,8 @@ class DeepLabSmallHead(nn.Module):
 
 def covered_shares(frame: Frame) -> Float[Tensor, "b 2"]:
     """The share of a frame's rows and columns that each image covers."""
-    return frame.image_sizes / frame.image_sizes.new_tensor(frame.size)
+    height, width = frame.size
+    return torch.stack((frame.image_sizes[:, 0] / height, frame.image_sizes[:, 1] / width), dim=1)
 
 
 def _resnet(

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visus.ops.processes import sum_over_processes
 from visus.systems.segmentation.outputs import SegmentationOutputs
 from visus.systems.segmentation.upsampling import enlarge
 from visus.types import VOID, SemanticTarget
@@ -105,10 +106,11 @@ class SegmentationCriterion(nn.Module):
         if not self.balance:
             return None
         if self.training:
-            for image in labels:
-                counts = class_counts(image, VOID)
-                self.class_counts += counts
-                self.picture_counts += (counts > 0) * counts.sum()
+            counts = torch.stack([class_counts(image, VOID) for image in labels])
+            new = torch.stack([counts.sum(0), ((counts > 0) * counts.sum(1, keepdim=True)).sum(0)])
+            sum_over_processes(new)  # so that all weigh the classes alike
+            self.class_counts += new[0]
+            self.picture_counts += new[1]
         weights = median_frequency_weights(self.class_counts[:num_classes], self.picture_counts[:num_classes])
         return weights**self.balance
 

@@ -1,0 +1,1 @@
+"""What programs for annotating images read: labelme, Label Studio and CVAT."""

@@ -1,0 +1,92 @@
+"""Convolutions of eight bits: near the plain ones, and only where they may be."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nn_fused_tiny import Tiny, a_batch
+from visus.nn.fused.int8 import calibrate, int8_layers, scale_of, top
+from visus.nn.fused.optimize import optimize_network
+from visus.nn.norm import ConvNorm
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="this PyTorch has no int8 convolutions"
+)
+
+
+class Bottlenecks(nn.Module):
+    """A first layer, two blocks of which the second adds its input, and a last layer of another width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU())
+        self.first = ConvNorm(nn.Conv2d(32, 32, 1), nn.BatchNorm2d(32), nn.ReLU())
+        self.second = ConvNorm(nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32))
+        self.third = ConvNorm(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU())
+        self.logits = nn.Conv2d(64, 20, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(self.stem(x))
+        return self.logits(self.third(F.relu_(self.second(x).add_(x))))
+
+
+def images(number: int) -> Tensor:
+    return torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(number))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Tiny:
+    torch.manual_seed(0)
+    return Tiny(Bottlenecks().eval())
+
+
+@pytest.fixture(scope="module")
+def rounded(plain: Tiny) -> nn.Module:
+    fast = optimize_network(plain, a_batch(images(0)), on_note=pytest.fail)
+    return calibrate(fast, [a_batch(images(number)) for number in range(4)], on_note=pytest.fail)
+
+
+def test_new_images_get_nearly_the_same(plain: Tiny, rounded: nn.Module) -> None:
+    with torch.no_grad():
+        expected, found = plain(a_batch(images(9))), rounded(a_batch(images(9)))
+    error = (found - expected).pow(2).mean().sqrt() / expected.std()
+    assert 0 < error < 0.06
+
+
+def test_the_first_and_the_last_layer_stay(rounded: nn.Module) -> None:
+    assert [layer.origin.layer.out_channels for layer in int8_layers(rounded)] == [32, 32, 64]
+
+
+def test_a_map_that_only_such_layers_read_stays_in_eight_bits(rounded: nn.Module) -> None:
+    written = [layer.result is not None for layer in int8_layers(rounded)]
+    assert written == [True, True, False]  # the last layer reads float32
+
+
+def test_ranges_begin_at_an_exact_zero() -> None:
+    scale = scale_of(-1.0, 3.0)
+    values = torch.tensor([-1.0, 0.0, 3.0, 100.0])
+    numbers = scale.quantised(values)
+    assert numbers.dtype is torch.uint8
+    assert int(numbers.max()) == top()
+    exact = scale.exact(numbers)
+    assert float(exact[1]) == 0.0
+    assert (exact[:3] - values[:3]).abs().max() <= scale.scale
+
+
+def test_files_pack_anew(rounded: nn.Module) -> None:
+    again = pickle.loads(pickle.dumps(rounded))
+    with torch.no_grad():
+        torch.testing.assert_close(again(a_batch(images(9))), rounded(a_batch(images(9))))
+
+
+def test_where_nothing_can_be_rounded_it_says_so() -> None:
+    narrow = Tiny(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval())
+    fast = optimize_network(narrow, a_batch(images(0)), on_note=pytest.fail)
+    notes: list[str] = []
+    assert calibrate(fast, [a_batch(images(1))], on_note=notes.append) is fast
+    assert "no convolution" in notes[0]
