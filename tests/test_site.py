@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import http.server
-import importlib.util
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +20,12 @@ import model_zoo
 import reference
 import result_tables
 import visus
+from chromium import NEEDS_BROWSER
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 NAV = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
 SITE = ROOT / "build" / "site"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PROBLEM_PAGES = [
     "classification",
     "detection",
@@ -209,36 +207,31 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.skipif(not SITE.is_dir(), reason="the site is not built (make docs)")
-@pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="Playwright is not installed")
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_the_site_in_a_browser(address: str) -> None:
+@NEEDS_BROWSER
+def test_the_site_in_a_browser(address: str, browser: Any) -> None:
     """Search, dark mode and copying work, nothing is wider than a phone, and no other host is asked."""
-    from playwright.sync_api import sync_playwright
-
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--headless", "--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address.rstrip("/"))
-        page: Any = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{address}index.html")
-        grounds = [_ground(page)]
-        page.locator("label[title='dark']").first.click()
-        page.wait_for_timeout(300)
-        grounds.append(_ground(page))
-        page.locator("pre").first.hover()
-        page.locator("button[data-md-type='copy']").first.click()
-        page.wait_for_timeout(300)
-        copied = page.evaluate("navigator.clipboard.readText()")
-        page.keyboard.press("Control+k")
-        page.keyboard.type("reciprocal", delay=20)
-        page.get_by_text("Re-ranking").first.wait_for(timeout=30_000)
-        page.set_viewport_size({"width": 420, "height": 900})
-        for name in ("model_zoo", "detection", "benchmarks"):
-            page.goto(f"{address}{name}.html")
-            assert page.evaluate("document.documentElement.scrollWidth") <= 420, f"{name} is wider than a phone"
-        browser.close()
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address.rstrip("/"))
+    page: Any = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}index.html")
+    grounds = [_ground(page)]
+    page.locator("label[title='dark']").first.click()
+    page.wait_for_timeout(300)
+    grounds.append(_ground(page))
+    page.locator("pre").first.hover()
+    page.locator("button[data-md-type='copy']").first.click()
+    page.wait_for_timeout(300)
+    copied = page.evaluate("navigator.clipboard.readText()")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("reciprocal", delay=20)
+    page.get_by_text("Re-ranking").first.wait_for(timeout=30_000)
+    page.set_viewport_size({"width": 420, "height": 900})
+    for name in ("model_zoo", "detection", "benchmarks"):
+        page.goto(f"{address}{name}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 420, f"{name} is wider than a phone"
+    context.close()
     assert grounds[0] > 200, "the light page is not light"
     assert grounds[1] < 60, "the dark page is not dark"
     assert copied.startswith("visus demo")

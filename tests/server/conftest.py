@@ -44,22 +44,9 @@ def client(served: tuple[Any, Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of pages."""
-    from playwright.sync_api import sync_playwright
-
-    from server.chromium import ARGUMENTS, CHROMIUM
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server with a run of each kind, a gallery, and the first run browsed."""
-    from server.chromium import serving_all
+    from server.pages import serving_all
 
     with serving_all(tmp_path_factory.mktemp("page")) as one:
         yield one
@@ -68,7 +55,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """The page, 1280 pixels wide."""
-    from server.chromium import opened
+    from server.pages import opened
 
     with opened(browser, address) as one:
         yield one

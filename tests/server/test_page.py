@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.chromium import NEEDS_BROWSER, listening, look
+from chromium import NEEDS_BROWSER
+from server.pages import listening, look
 from server.tiny import GENERATOR, RECIPE_OF, image_bytes, make_run
 
 pytestmark = NEEDS_BROWSER

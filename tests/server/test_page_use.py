@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.chromium import NEEDS_BROWSER, look, opened
+from chromium import NEEDS_BROWSER
+from server.pages import look, opened
 from server.tiny import GENERATOR, image_bytes
 
 pytestmark = NEEDS_BROWSER

@@ -1,28 +1,14 @@
-"""A headless Chromium, a server with a run of each kind of system, and its page in the browser."""
+"""A server with a run of each kind of system, and its page in the browser."""
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from server.tiny import GENERATOR, RECIPE_OF, image_bytes, make_run
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-ARGUMENTS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-
-NEEDS_BROWSER = [
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="Playwright is not installed"),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
-]
 
 
 def is_refusal(said: Any) -> bool:
