@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from visus.recipes.scene_generation import scene_generation_vignettes
+from visus.recipes.scene_generation import scene_generation_128_vignettes, scene_generation_vignettes
 from visus.training.recipe import Recipe
 
 
@@ -38,5 +38,6 @@ SCENE_ROWS: dict[str, SceneRow] = {
     "full": SceneRow("full", scene_generation_vignettes),
     "no-graph-convolution": SceneRow("no graph convolution", no_graph_convolution),
     "no-discriminators": SceneRow("no discriminators", no_discriminators),
+    "full-128": SceneRow("full, 128 x 128", scene_generation_128_vignettes),
 }
-"""The ablations of arXiv 1804.01622, table 1, that need a training of their own."""
+"""The ablations of arXiv 1804.01622, table 1, that need a training of their own, and the larger image."""
