@@ -33,7 +33,7 @@ def ratios(*names: str, peer: str, unit: str = "ms") -> Lines:
 
 def whole_networks() -> Lines:
     """The time of whole networks in every form as a share of the peer's, and the share of the machine's limit."""
-    sides = {"plain": "plain", "fp32": "fp32", "bf16": "bf16", "int8": "int8"}
+    sides = {"torchvision, memory kept": "peer kept", "plain": "plain", "fp32": "fp32", "bf16": "bf16", "int8": "int8"}
     sides |= {"OpenVINO fp32": "openvino fp32", "OpenVINO bf16": "openvino bf16"}
     rows = []
     for network, row in record_of("run")["networks"].items():

@@ -2,7 +2,8 @@
 
 The public interface: `load` a trained model, `predict` with it (a `Result` an image), `train` a recipe or a folder of
 data, `evaluate` a run, `export` it for other run times, `optimize` a model, `teach` new classes from a few images,
-`open_dataset` to look at data. Everything else lies in the packages below.
+`open_dataset` to look at data, `keep_memory` for programs that compute on a CPU. Everything else lies in the packages
+below.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from visus.export.written import export
+    from visus.memory import keep_memory
     from visus.predict.faster import optimize
     from visus.predict.predictor import load, predict
     from visus.predict.result import Result
@@ -30,6 +32,7 @@ _PUBLIC = {
     "train": "visus.runs.train",
     "evaluate": "visus.runs.train",
     "export": "visus.export.written",
+    "keep_memory": "visus.memory",
     "teach": "visus.runs.teach",
     "open_dataset": "visus.runs.feed",
 }
@@ -39,6 +42,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "export",
+    "keep_memory",
     "load",
     "open_dataset",
     "optimize",

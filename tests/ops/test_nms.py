@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from visus.ops import batched_nms, box_iou, nms
+from visus.ops.nms import best_survivors
 
 module = importlib.import_module("visus.ops.nms")
 
@@ -81,6 +83,32 @@ def test_large_counts_cross_real_blocks() -> None:
     boxes, scores, groups = clustered(700, 5)
     assert nms(boxes, scores, 0.6).tolist() == plain(boxes, scores, 0.6)
     assert batched_nms(boxes, scores, groups, 0.6).tolist() == plain(boxes, scores, 0.6, groups)
+
+
+@pytest.mark.parametrize("count", [1, 3, 20, 400])
+def test_the_best_survivors_are_the_first_of_all(count: int) -> None:
+    """Also with many equal scores, and where most boxes are dropped, so that further ones have to be visited."""
+    for seed in range(3):
+        boxes, scores, groups = clustered(300, seed)
+        for equal in (scores, (scores * 4).round() / 4, torch.ones_like(scores)):
+            for threshold in (0.0, 0.5):
+                expected = batched_nms(boxes, equal, groups, threshold)[:count]
+                assert torch.equal(best_survivors(boxes, equal, groups, threshold, count), expected)
+
+
+def test_the_best_survivors_visit_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    visited: list[int] = []
+    plain_visit = module.batched_nms
+
+    def counting(boxes: torch.Tensor, *rest: Any) -> torch.Tensor:
+        visited.append(len(boxes))
+        return plain_visit(boxes, *rest)
+
+    monkeypatch.setattr(module, "batched_nms", counting)
+    left = torch.arange(1000.0) * 20
+    boxes = torch.stack((left, torch.zeros(1000), left + 10, torch.full((1000,), 10.0)), dim=1)
+    best_survivors(boxes, torch.rand(1000), torch.zeros(1000, dtype=torch.int64), 0.5, 10)
+    assert visited == [20]
 
 
 def test_only_more_than_the_threshold_suppresses(way: str) -> None:

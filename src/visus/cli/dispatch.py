@@ -5,7 +5,6 @@ Nothing heavy is imported before a verb is chosen: help, version and typing erro
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import io
 import itertools
@@ -17,6 +16,7 @@ from typing import Final, TextIO
 
 from visus import __version__
 from visus.errors import VisusError
+from visus.memory import keep_memory
 from visus.stopping import SIGNALS, Stopped, StoppedOnRequest, exit_status, ignore_signals, stop_now
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
@@ -43,10 +43,6 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
 """Each verb: where it lives (``module`` means its function ``main``), and what it does."""
 
 USAGE_ERROR = 2
-
-_MALLOPT: Final[dict[int, int]] = {-4: 0, -1: 2**31 - 1, -2: 64 << 20, -8: 1}
-"""What glibc is told, by its numbers: no mapping of its own for a large block (M_MMAP_MAX), give back none below 2 GB
-(M_TRIM_THRESHOLD), grow by 64 MB (M_TOP_PAD), one heap for all threads (M_ARENA_MAX)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,20 +142,6 @@ def share_processors(words: list[str]) -> list[str]:
             os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(int(number))
             return words[:place] + words[place + (1 if equals else 2) :]
     return words
-
-
-def keep_memory() -> None:
-    """Has the process keep what it frees; elsewhere than on Linux with glibc, does nothing.
-
-    A step of training frees and takes the same hundreds of megabytes again. By default they go back to the system each
-    time, and every page is cleared when it is touched anew: a fifth of the time of a small network on a CPU.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for number, value in _MALLOPT.items():
-            mallopt(number, value)
 
 
 def print_any_name() -> None:

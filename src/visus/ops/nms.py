@@ -69,6 +69,34 @@ def batched_nms(
     return order[rank[_stays(boxes[visit], groups[visit], iou_threshold)].sort().values]
 
 
+def best_survivors(
+    boxes: Float[Tensor, "n 4"],
+    scores: Float[Tensor, " n"],
+    groups: Int64[Tensor, " n"],
+    iou_threshold: float,
+    count: int,
+) -> Int64[Tensor, " m"]:
+    """The first ``count`` of `batched_nms`, without visiting the boxes that are too far down to be among them.
+
+    A box is dropped only by one with a better score, so the survivors among the best boxes are those among all. We
+    visit the best few, and more where too few of them survive.
+
+    Returns:
+        The indices, best score first.
+
+    Raises:
+        ValueError: if ``iou_threshold`` is not between 0 and 1.
+    """
+    most = 2 * count
+    while most < len(scores) and boxes.device.type == "cpu" and not torch.compiler.is_compiling():
+        best = (scores >= scores.topk(most).values[-1]).nonzero()[:, 0]  # with all that equal the last one
+        kept = batched_nms(boxes[best], scores[best], groups[best], iou_threshold)
+        if len(kept) >= count:
+            return best[kept[:count]]
+        most *= 4
+    return batched_nms(boxes, scores, groups, iou_threshold)[:count]
+
+
 def _stays(boxes: Tensor, groups: Tensor | None, iou_threshold: float) -> Bool[Tensor, " n"]:
     """Visit the boxes in their order, where equal groups are neighbours, and tell which stay."""
     if not 0 <= iou_threshold <= 1:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nn_fused_tiny import Tiny, a_batch
 from visus.nn.fused.int8 import calibrate, int8_layers, scale_of, top
-from visus.nn.fused.optimize import optimize_network
+from visus.nn.fused.optimize import optimize_network, unavailable
 from visus.nn.norm import ConvNorm
 
 pytestmark = pytest.mark.skipif(
@@ -69,13 +69,35 @@ def test_a_map_that_only_such_layers_read_stays_in_eight_bits(rounded: nn.Module
 
 def test_ranges_begin_at_an_exact_zero() -> None:
     scale = scale_of(-1.0, 3.0)
-    values = torch.tensor([-1.0, 0.0, 3.0, 100.0])
+    values = torch.tensor([-1.0, 0.0, 3.0, 100.0]).view(1, 4, 1, 1)
     numbers = scale.quantised(values)
     assert numbers.dtype is torch.uint8
     assert int(numbers.max()) == top()
     exact = scale.exact(numbers)
-    assert float(exact[1]) == 0.0
-    assert (exact[:3] - values[:3]).abs().max() <= scale.scale
+    assert float(exact[0, 1]) == 0.0
+    assert (exact[:, :3] - values[:, :3]).abs().max() <= scale.scale
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_large_maps_are_rounded_part_by_part(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 24, 61, 67, generator=torch.Generator().manual_seed(0)).to(dtype)
+    scale = scale_of(-2.0, 2.5)
+    numbers = scale.quantised(x)
+    assert numbers.is_contiguous(memory_format=torch.channels_last)
+    expected = (x.double() / scale.scale + scale.zero).clamp(0, top())
+    assert (numbers.double() - expected).abs().max() <= 0.5 + 1e-4
+
+
+def test_the_rest_is_bfloat16_where_the_network_is(plain: Tiny) -> None:
+    """Maps that are not in eight bits stay as wide as they were."""
+    if reason := unavailable("bf16"):
+        pytest.skip(reason)
+    half = optimize_network(plain, a_batch(images(1)), "bf16", on_note=pytest.fail)
+    rounded = calibrate(half, [a_batch(images(n)) for n in range(4)], on_note=pytest.fail)
+    assert {layer.dtype for layer in int8_layers(rounded)} == {torch.bfloat16}
+    with torch.no_grad():
+        found, expected = rounded(a_batch(images(9))).float(), plain(a_batch(images(9)))
+    assert (found - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 def test_files_pack_anew(rounded: nn.Module) -> None:

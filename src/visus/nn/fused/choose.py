@@ -21,7 +21,7 @@ FEW: Final = 16
 _LOOKS: Final = 2  # at the first inputs, for a time
 
 Calibrate = Callable[[nn.Module, Note], nn.Module]
-"""Makes an int8 network of one that is fused in float32."""
+"""Makes an int8 network of one that is fused in float32 or bfloat16."""
 
 
 def choose(
@@ -55,7 +55,10 @@ def choose(
         return optimize_network(model, inputs, "bf16", on_note=on_note)
     if choice == "auto" and on_cpu:
         return _fastest(model, inputs, exact, on_note)
-    fast = optimize_network(model, inputs, "fp32", on_note=on_note)
+    rest: Literal["fp32", "bf16"] = "fp32"
+    if choice == "int8" and on_cpu and multiplies_bfloat16():
+        rest = "bf16"  # what is not in eight bits
+    fast = optimize_network(model, inputs, rest, on_note=on_note)
     if choice != "int8" or fast is model or not on_cpu:
         return fast
     if calibrate is None:

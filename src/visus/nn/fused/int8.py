@@ -1,9 +1,9 @@
 """Convolutions in whole numbers of eight bits: `calibrate` looks at the ranges of maps and rewrites the fused ones.
 
 Weights are symmetric, with a scale for each output channel; maps have one scale and zero point each, from the range
-that they had in the images of the calibration. A map that nothing but such convolutions reads stays in eight bits. In
-float32 stay: the first layer, layers of a few or of single channels, linear and transposed layers, and the last layer
-of each branch, so logits and coordinates are never rounded.
+that they had in the images of the calibration. A map that nothing but such convolutions reads stays in eight bits. As
+they were, in float32 or bfloat16, stay: the first layer, layers of a few or of single channels, linear and transposed
+layers, and the last layer of each branch, so logits and coordinates are never rounded.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from visus.nn.model import predict_batch
 from visus.nn.norm import SameConv2d
 
 _FEWEST: Final = 16  # channels of a map that is worth rounding
+_PART: Final = 1 << 17  # numbers of a map that are rounded at a time
 _ACTIVATIONS: Final = ("none", "relu")
 
 
@@ -35,13 +36,23 @@ class Scale:
     scale: float
     zero: int
 
-    def quantised(self, x: Float[Tensor, "*s"]) -> UInt8[Tensor, "*s"]:
-        """A map as numbers of eight bits."""
-        return (x.float() / self.scale).round_().add_(self.zero).clamp_(0, top()).to(torch.uint8)
+    def quantised(self, x: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
+        """A map as numbers of eight bits in channels-last memory, part by part, as much as a cache holds."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        numbers = torch.empty_like(x, dtype=torch.uint8)
+        values, places = (some.permute(0, 2, 3, 1).view(-1) for some in (x, numbers))  # as they lie in memory
+        buffer = torch.empty(min(_PART, x.numel()), device=x.device)
+        for start in range(0, len(values), _PART):
+            value = values[start : start + _PART]
+            part = buffer[: len(value)].copy_(value)
+            places[start : start + _PART].copy_(
+                part.mul_(1 / self.scale).add_(self.zero + 0.5).clamp_(0, top())
+            )  # cut off: rounded
+        return numbers
 
-    def exact(self, numbers: UInt8[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+    def exact(self, numbers: UInt8[Tensor, "*s"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "*s"]:
         """What the numbers stand for."""
-        return (numbers.float() - self.zero) * self.scale
+        return numbers.float().sub_(self.zero).mul_(self.scale).to(dtype)
 
 
 def top() -> int:
@@ -93,9 +104,10 @@ class Int8Convolution(nn.Module):
         origin: the layers that it stands for.
         activation: none or ReLU.
         source: the scale of its input.
-        result: the scale of its output; None for float32.
+        result: the scale of its output; None for ``dtype``.
         other: the scale of the second input.
         keeps_other: whether the second input is read again later; otherwise it is written over.
+        dtype: of maps that are not in eight bits: float32 or bfloat16.
     """
 
     def __init__(
@@ -107,10 +119,11 @@ class Int8Convolution(nn.Module):
         result: Scale | None,
         other: Scale | None,
         keeps_other: bool,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.origin, self.activation, self.source, self.result = origin, activation, source, result
-        self.other, self.keeps_other = other, keeps_other
+        self.other, self.keeps_other, self.dtype = other, keeps_other, dtype
         self._kept: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
 
     def forward(
@@ -124,7 +137,7 @@ class Int8Convolution(nn.Module):
         given = (x, self.source.scale, self.source.zero, weight, scales, zeros)
         how = (layer.stride, layer.padding, layer.dilation, layer.groups)
         result = self.result or Scale(1.0, 0)
-        written = (result.scale, result.zero, torch.float32 if self.result is None else torch.uint8)
+        written = (result.scale, result.zero, self.dtype if self.result is None else torch.uint8)
         if other is None:
             return torch.ops.onednn.qconv2d_pointwise(  # type: ignore[no-any-return]
                 *given, bias, *how, *written, self.activation.name, [], ""
@@ -139,7 +152,7 @@ class Int8Convolution(nn.Module):
         """The second input as the operator takes it: of the kind of the output, and free to be written over."""
         assert self.other is not None
         if self.result is None:
-            exact = self.other.exact(other) if other.dtype is torch.uint8 else other
+            exact = self.other.exact(other, self.dtype) if other.dtype is torch.uint8 else other.to(self.dtype)
             fresh = exact.clone() if exact is other and self.keeps_other else exact
             return fresh.contiguous(memory_format=torch.channels_last), Scale(1.0, 0)
         if other.dtype is torch.uint8:
@@ -168,7 +181,7 @@ class Int8Convolution(nn.Module):
 
 
 def calibrate(fast: nn.Module, batches: Iterable[Any], *, on_note: Note) -> nn.Module:
-    """An int8 network of one that is fused in float32, with the ranges of numbers that it has in ``batches``.
+    """An int8 network of one that is fused in float32 or bfloat16, with the ranges of numbers of ``batches``.
 
     Args:
         fast: of `visus.nn.fused.optimize.optimize_network`; it stays as it is.
@@ -219,6 +232,7 @@ def _round(call: FusedCall, seen: dict[PackedConvolution, _Seen]) -> int:
             result=ranges.result.scale if node in inside else None,
             other=None if other is None else _scale(other, inside, modules, seen) or ranges.result.scale,
             keeps_other=not last,
+            dtype=layer.dtype,
         )
         call.graph.add_submodule(str(node.target), made)
     return len(chosen)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from visus.nn.fused.activations import NONE, Activation
+from visus.nn.fused.taps import TapRows, can_be_rows, is_faster
 from visus.nn.norm import FrozenBatchNorm2d, SameConv2d, folded, moved_for
 
 Norm = FrozenBatchNorm2d | nn.BatchNorm2d
@@ -55,13 +56,14 @@ class Packed(nn.Module):
         super().__init__()
         self.origin, self.activation, self.dtype = origin, activation, dtype
         self._kept: dict[Any, tuple[Tensor, Tensor | None]] = {}
+        self._rows: dict[Any, TapRows | None] = {}  # of taps that lie far apart, where they are faster
 
     def forget(self) -> None:
         """Drops the packed weights: those of the network have changed."""
-        self._kept = {}
+        self._kept, self._rows = {}, {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_kept": {}, "_rows": {}}
 
     def extra_repr(self) -> str:
         """What ``print`` shows between the parentheses."""
@@ -83,7 +85,13 @@ class PackedConvolution(Packed):
         how = (weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups)
         name, numbers, algorithm = self.activation.name, list(self.activation.numbers), self.activation.algorithm
         if other is None:
-            return torch.ops.mkldnn._convolution_pointwise(x, *how, name, numbers, algorithm)  # type: ignore[no-any-return]
+
+            def whole() -> Tensor:
+                found: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *how, name, numbers, algorithm)
+                return found
+
+            rows = self._rows_for(x, whole)
+            return whole() if rows is None else self._by_rows(x, rows)
         other = other.to(self.dtype).contiguous(memory_format=torch.channels_last)
         unary = None if name == "none" else name
         return torch.ops.mkldnn._convolution_pointwise.binary(  # type: ignore[no-any-return]
@@ -101,6 +109,20 @@ class PackedConvolution(Packed):
         how = (layer.stride, layer.padding, layer.dilation, layer.groups)
         y = F.conv2d(x.to(self.dtype), weight.to(self.dtype), bias, *how)
         return self.activation(y if other is None else y + other)
+
+    def _rows_for(self, x: Tensor, whole: Callable[[], Tensor]) -> TapRows | None:
+        """The rows of taps for maps of this size, where they are faster than the whole convolution."""
+        if not can_be_rows(self.origin.layer, self.dtype):
+            return None
+        key = tuple(x.shape[-2:])
+        if key not in self._rows and len(self._rows) < MOST_SIZES:
+            weight, bias = self.origin.weight_and_bias()
+            rows = TapRows(weight.to(self.dtype), bias, self.origin.layer)
+            self._rows[key] = rows if is_faster(lambda: self._by_rows(x, rows), whole) else None
+        return self._rows.get(key)
+
+    def _by_rows(self, x: Tensor, rows: TapRows) -> Tensor:
+        return self.activation(rows(x)).to(self.dtype)
 
     def _packed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         key = tuple(x.shape[-2:])

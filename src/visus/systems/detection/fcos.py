@@ -291,8 +291,8 @@ def sigmoid_focal_loss(
 
 def detect(outputs: FCOSOutputs, limits: FCOSLimits) -> Detections:
     """The detections of all images in network pixels, scored by the root of class probability times centreness."""
-    found, (images, _, columns) = candidates(outputs, limits, limits.score), outputs.class_logits.shape
-    return suppress(found, images=images, num_classes=columns - 1, iou=limits.iou, count=limits.count)
+    found = candidates(outputs, limits, limits.score)
+    return suppress(found, images=len(outputs.class_logits), iou=limits.iou, count=limits.count)
 
 
 def candidates(outputs: FCOSOutputs, limits: FCOSLimits, least: float | Float[Tensor, ""]) -> Detections:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visus.nn.rpn import RPNOutputs
 from visus.nn.transform import scale_boxes, size_pairs
-from visus.ops.nms import batched_nms
+from visus.ops.nms import best_survivors
 from visus.types import InstancePrediction
 
 NO_OBJECT = -1
@@ -62,19 +62,21 @@ class Detections:
     scores: Float[Tensor, " n"]
 
 
-def suppress(found: Detections, *, images: int, num_classes: int, iou: float, count: int) -> Detections:
+def suppress(found: Detections, *, images: int, iou: float, count: int) -> Detections:
     """Those that survive a suppression within each class of each image, then the best of each image, image by image.
 
     Args:
         found: in any order.
         images: how many images there are.
-        num_classes: how many labels there are.
         iou: the most overlap within a class.
         count: the most of an image.
     """
-    groups = found.image_index * num_classes + found.labels
-    kept = batched_nms(found.boxes_xyxy, found.scores, groups, iou)
-    order = torch.cat([kept[found.image_index[kept] == image][:count] for image in range(images)])
+    kept = []
+    for image in range(images):
+        mine = (found.image_index == image).nonzero()[:, 0]
+        best = best_survivors(found.boxes_xyxy[mine], found.scores[mine], found.labels[mine], iou, count)
+        kept.append(mine[best])
+    order = torch.cat(kept)
     return Detections(found.boxes_xyxy[order], found.image_index[order], found.labels[order], found.scores[order])
 
 

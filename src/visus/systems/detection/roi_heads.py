@@ -144,7 +144,7 @@ class RoIHeads(nn.Module):
         """The detections of all images, in network pixels."""
         found = self.candidates(features, torch.cat(proposals), index_of_images(proposals), sizes, self.limits.score)
         images, limits = len(proposals), self.limits
-        return suppress(found, images=images, num_classes=self.num_classes, iou=limits.iou, count=limits.count)
+        return suppress(found, images=images, iou=limits.iou, count=limits.count)
 
     @torch.no_grad()
     def candidates(

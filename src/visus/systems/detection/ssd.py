@@ -142,8 +142,8 @@ class LevelPredictors(nn.Module):
 
 def detect(outputs: SSDOutputs, frame: tuple[int, int], limits: SSDLimits) -> Detections:
     """The detections of all images in the pixels of the network's ``frame`` (h, w) (section 2.2 of the paper)."""
-    found, (images, _, columns) = candidates(outputs, frame, limits, limits.score), outputs.class_logits.shape
-    return suppress(found, images=images, num_classes=columns - 1, iou=limits.iou, count=limits.count)
+    found = candidates(outputs, frame, limits, limits.score)
+    return suppress(found, images=len(outputs.class_logits), iou=limits.iou, count=limits.count)
 
 
 def candidates(
