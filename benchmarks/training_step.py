@@ -2,7 +2,7 @@
 
 Run ``python benchmarks/training_step.py``. Forward, all losses, backward and a step of SGD with momentum, eight objects
 an image; as is usual, the stem and the first stage do not learn and norms are frozen. The peer computes in float32,
-ours in float32, and under autocast in bfloat16.
+ours in float32, and under autocast in bfloat16, with the memory kept as under the command line.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ def title(network: str, half: bool) -> str:
 
 
 def ours() -> Cases:
+    from visus import keep_memory
+
+    keep_memory()  # as the command line does
     return {title(*case): our_step(*case) for case in CASES}
 
 
