@@ -11,76 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from result_files import Lines, Record, percent, record_of, sources, table
+from result_speeds import gallery_search, growth, ratios, reranking, retrieval_cases, whole_networks
 from visus.recipes.few_shot_table import FewShotSetting, few_shot_table
 from visus.recipes.metric_table import Setting, frozen_backbones, metric_table
 from visus.recipes.scene_table import SCENE_ROWS
 from visus.recipes.shape_table import SHAPE_ROWS
 from visus.runs.results_table import interval
-
-# --- speeds ---
-
-
-def ratios(*names: str, peer: str, unit: str = "ms") -> Lines:
-    """Times of ours and of a peer's, and their ratio."""
-    factor, digits = {"ms": (1e3, 1), "s": (1, 1)}[unit]
-    rows = [
-        (case, *(f"{factor * times[side]:.{digits}f}" for side in ("ours_s", "theirs_s")), f"{times['ratio']:.3f}")
-        for name in names
-        for case, times in record_of(name)["cases"].items()
-    ]
-    return table(["case", f"ours, {unit}", f"{peer}, {unit}", "ratio"], rows) + sources(*names)
-
-
-def whole_networks() -> Lines:
-    """The time of whole networks in every form as a share of the peer's, and the share of the machine's limit."""
-    sides = {"torchvision, memory kept": "peer kept", "plain": "plain", "fp32": "fp32", "bf16": "bf16", "int8": "int8"}
-    sides |= {"OpenVINO fp32": "openvino fp32", "OpenVINO bf16": "openvino bf16"}
-    rows = []
-    for network, row in record_of("run")["networks"].items():
-        found = [row["sides"].get(side) for side in sides.values()]
-        cells = ["-" if one is None else f"{one['ratio']:.2f} ({one['share of the limit']:.2f})" for one in found]
-        base = row["sides"][row["base"]]["seconds"]
-        beside = "torchvision" if row["base"] == "peer" else "itself, plain"
-        rows.append((f"`{network}`", f"{beside}, {1e3 * base:,.0f} ms", *cells))
-    return table(["network", "beside", *sides], rows) + sources("run")
-
-
-def retrieval_cases() -> Lines:
-    """Seconds of recall@K on embeddings that are hard to compare."""
-    cases = {name: case for name, case in record_of("retrieval_cases")["cases"].items() if "1" in case["found"]}
-    rows = [(name, f"{case['seconds']:.1f}", f"{case['processor_seconds']:.1f}") for name, case in cases.items()]
-    return table(["embeddings", "seconds", "seconds of the processors"], rows) + sources("retrieval_cases")
-
-
-def gallery_search() -> Lines:
-    """Milliseconds of the processors that a search takes beside faiss."""
-    times = record_of("gallery_search")["seconds of the processors"]
-    rows = []
-    for count in ("1 query", "64 queries"):
-        ours, theirs = times[f"{count}: gallery"], times[f"{count}: faiss IndexFlatIP"]
-        rows.append((count, f"{1e3 * ours:.1f}", f"{1e3 * theirs:.1f}", f"{ours / theirs:.2f}"))
-        for share in ("1 %", "99 %"):
-            filtered = times[f"{count}: gallery, {share} by a filter"]
-            rows.append((f"{count}, a filter leaves {share}", f"{1e3 * filtered:.1f}", "", ""))
-    header = ["case", "gallery, ms", "faiss `IndexFlatIP`, ms", "ratio"]
-    return table(header, rows) + sources("gallery_search")
-
-
-def reranking() -> Lines:
-    """Time and memory of re-ranking."""
-    rows = [
-        (
-            f"{int(count):,}",
-            f"{row['encoding_s']:.1f}",
-            f"{row['queries_s']:.2f}",
-            f"{row['memory_mib']:,}",
-            f"{row['one n x n float32 matrix, mib']:,}",
-        )
-        for count, row in record_of("reranking")["entries"].items()
-    ]
-    header = ["entries", "encoding all, s", "200 queries, s", "memory, MiB", "one dense n x n matrix, MiB"]
-    return table(header, rows) + sources("reranking")
-
 
 # --- trainings ---
 
@@ -297,13 +233,13 @@ def scene_generation() -> Lines:
     return table(header, rows) + sources("scene_generation_vignettes")
 
 
-def vrd() -> Lines:
-    """FREQ on VRD, all relationships together."""
+def vrd(name: str) -> Lines:
+    """Relation models on VRD, all relationships together."""
     measures = ("R@50", "R@100", "ng R@50", "ng R@100", "A@50")
-    found = {name: by["recall over relationships"] for name, by in record_of("vrd")["numbers"].items()}
-    rows = [(name, *(percent(values[measure]) for measure in measures)) for name, values in found.items()]
+    found = {model: by["recall over relationships"] for model, by in record_of(name)["numbers"].items()}
+    rows = [(model, *(percent(values[measure]) for measure in measures)) for model, values in found.items()]
     header = ["", "R@50", "R@100", "without the constraint: R@50", "R@100", "among annotated pairs (A@50)"]
-    return table(header, rows) + sources("vrd")
+    return table(header, rows) + sources(name)
 
 
 def faces() -> Lines:
@@ -363,6 +299,8 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "metric-losses": partial(ratios, "metric_losses", peer="pytorch-metric-learning"),
     "retrieval": partial(ratios, "retrieval", peer="peer", unit="s"),
     "whole-networks": whole_networks,
+    "training-step": partial(ratios, "training_step", peer="torchvision"),
+    "growth": growth,
     "retrieval-cases": retrieval_cases,
     "gallery-search": gallery_search,
     "reranking": reranking,
@@ -377,7 +315,8 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "modelnet10": modelnet10,
     "scene-graphs": scene_graphs,
     "scene-generation": scene_generation,
-    "vrd": vrd,
+    "vrd": partial(vrd, "vrd"),
+    "vrd-photos": partial(vrd, "vrd_photos"),
     "faces": faces,
     "galleries": galleries,
     "recommendation": recommendation,
