@@ -215,22 +215,22 @@ def scene_graphs() -> Lines:
     return table(header, rows) + sources(*names)
 
 
-def scene_generation() -> Lines:
+def scene_generation(name: str) -> Lines:
     """Made images beside real ones, as a scene-graph model sees them."""
-    found = record_of("scene_generation_vignettes")["table"]["rows"]
+    found = record_of(name)["table"]["rows"]
     rows = []
-    for name, row in found.items():
+    for variant, row in found.items():
         kinds = {"": "", ", in the annotated layout": "given "}
         for ending, prefix in kinds.items():
             seen = [percent(row[f"{prefix}{one}"]) for one in ("recognised", "found", "relations")]
             whole = [percent(row["box IoU"]), f"{row['FD (Lite0 at 128)']:.0f}"] if not prefix else ["-", "-"]
-            rows.append((f"{SCENE_ROWS[name].title}{ending}", *seen, *whole))
-    row = next(iter(found.values()))
-    rows.append(
-        ("real, 64 x 64", *(percent(row[f"real {one}"]) for one in ("recognised", "found", "relations")), "-", "-")
-    )
+            rows.append((f"{SCENE_ROWS[variant].title}{ending}", *seen, *whole))
+    for side, variant in ((64, "full"), (128, "full-128")):
+        if variant in found:
+            seen = [percent(found[variant][f"real {one}"]) for one in ("recognised", "found", "relations")]
+            rows.append((f"real, {side} x {side}", *seen, "-", "-"))
     header = ["images", "recognised", "found", "R@20", "box IoU", "FD (Lite0 at 128)"]
-    return table(header, rows) + sources("scene_generation_vignettes")
+    return table(header, rows) + sources(name)
 
 
 def vrd(name: str) -> Lines:
@@ -314,7 +314,8 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "small-networks": partial(learned_optimizer, "_network"),
     "modelnet10": modelnet10,
     "scene-graphs": scene_graphs,
-    "scene-generation": scene_generation,
+    "scene-generation": partial(scene_generation, "scene_generation_vignettes"),
+    "scene-ablations": partial(scene_generation, "scene_generation_ablations"),
     "vrd": partial(vrd, "vrd"),
     "vrd-photos": partial(vrd, "vrd_photos"),
     "faces": faces,
