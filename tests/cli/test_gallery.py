@@ -58,6 +58,9 @@ def test_a_gallery_from_beginning_to_end(place: Path, capsys: pytest.CaptureFixt
     assert len(told(capsys, "recommend", "things", "id:1", "id:2", "--k", "4", "--no-pictures")["matches"]) == 4
     assert len(told(capsys, "cluster", "things", "--count", "3", "--out", "groups")) == 3
     assert len(list(Path("groups").glob("*.png"))) == 3
+    page = Path("groups/answer.html").read_text()
+    assert (page.count("<h3>Group "), page.count("<figure")) == (3, 33)
+    assert "24 × 24" in page
     assert isinstance(told(capsys, "duplicates", "things"), list)
     assert main(["gallery", "create", "things", "--rebuild"]) == 0
     stats = told(capsys, "stats", "things")
@@ -112,7 +115,7 @@ def test_several_processes_add_what_one_does(place: Path, capsys: pytest.Capture
         (["create", "other", "--model", "nothing"], "nothing"),
         (["add", "things", "nowhere.png"], "nowhere.png: no such file or folder"),
         (["add", "things", "images", "--set", "camera"], "'camera': no field and value"),
-        (["add", "things", "images", "--processes", "0"], "--processes must be at least 1"),
+        (["add", "things", "images", "--processes", "0"], "--processes, --devices and --nodes must be at least 1"),
         (["sync", "things", "nowhere"], "nowhere: no such folder"),
         (["remove", "things"], "name what to remove"),
         (["duplicates", "nothing"], "no gallery here"),

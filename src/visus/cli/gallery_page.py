@@ -6,19 +6,26 @@ import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Final
 
 from PIL import Image
 from rich import box
 from rich.table import Table
 
 from visus.draw.sheet import contact_sheet
-from visus.galleries.answer import Answer, Match, picture_of
-from visus.galleries.entry import Box
+from visus.galleries.answer import Answer, Group, Match, picture_of, short_name
+from visus.galleries.entry import Box, Entry
 from visus.galleries.identify import Identification
 from visus.galleries.reid import Seen
 from visus.predict.pictures import write_picture
 from visus.report.layout import write_page
 from visus.report.pictures import data_url
+
+MOST_GROUPS: Final = 100
+"""Groups that have a sheet and a place on the page."""
+
+MOST_ENTRIES: Final = 60
+"""Entries of a group that are shown."""
 
 
 def answer_table(answer: Answer) -> Table:
@@ -62,16 +69,18 @@ def _shown(path: str) -> str:
 
 def _lines(match: Match) -> list[str]:
     score = f"{match.score:.4f}" + (f" · chance {_chance(match)}" if match.chance is not None else "")
-    return [score, _shown(match.entry.name), _about(match)]
+    return [score, _shown(match.entry.name), f"id:{match.entry.id}", _about(match)]
 
 
 def _about(match: Match) -> str:
-    entry = match.entry
+    return ", ".join(part for part in (match.reason, _told(match.entry)) if part)
+
+
+def _told(entry: Entry) -> str:
+    """What is known of an entry: its fields, its box, and whether it is gone."""
     parts = [f"{name}={value}" for name, value in entry.metadata.items()]
-    if entry.box_xyxy:
-        parts.append("box " + " ".join(f"{value:g}" for value in entry.box_xyxy))
-    parts += ["gone"] if entry.gone else []
-    return ", ".join([match.reason, *parts] if match.reason else parts)
+    parts += [f"box {_box_words(entry.box_xyxy)}"] if entry.box_xyxy else []
+    return ", ".join([*parts, *(["gone"] if entry.gone else [])])
 
 
 def _chance(match: Match) -> str:
@@ -130,7 +139,7 @@ def write_identification(found: Identification, folder: Path, title: str) -> Non
         entry = one.match.entry
         asked = _figure(data_url(one.asked.picture), one.name, one.asked.name, _box_words(one.asked.box_xyxy))
         nearest = f"{one.match.score:.4f} · {one.candidate}"
-        pairs.append(_row(asked + _figure(data_url(picture_of(entry)), nearest, entry.name, _about(one.match))))
+        pairs.append(_row(asked + _figure(data_url(picture_of(entry)), nearest, _shown(entry.name), _about(one.match))))
     note = f'<p class="note">{escape(str(found.threshold))}</p>'
     write_page(folder / "answer.html", title=title, sections={"Identified, beside the nearest": note + "".join(pairs)})
 
@@ -150,6 +159,35 @@ def write_seen(seen: Sequence[Seen], folder: Path, title: str) -> None:
         rows.append(_row(_figure(data_url(asked), "query", one.image, _box_words(one.box_xyxy)) + "".join(figures)))
     write_picture(contact_sheet(pictures, captions=captions, columns=columns, cell=160), folder / "sheet.png")
     write_page(folder / "answer.html", title=title, sections={"Objects and what they are like": "".join(rows)})
+
+
+def write_groups(groups: Sequence[Group], folder: Path, title: str) -> None:
+    """Writes a contact sheet of each group and one page of all into a folder; of very many, the first."""
+    shown = groups[:MOST_GROUPS]
+    parts = [f'<p class="note">{_groups_note(groups)}</p>']
+    for number, group in enumerate(shown):
+        entries = group.entries[:MOST_ENTRIES]
+        pictures = [picture_of(entry) for entry in entries]
+        sheet = contact_sheet(pictures, captions=[short_name(entry) for entry in entries], cell=200)
+        write_picture(sheet, folder / f"group_{number:03d}.png")
+        figures = [
+            _figure(data_url(picture), f"id:{entry.id}", _shown(entry.name), _size_words(entry), _told(entry))
+            for picture, entry in zip(pictures, entries, strict=True)
+        ]
+        of_many = f", of which {len(entries)} are shown" if len(entries) < len(group.entries) else ""
+        parts.append(f"<h3>Group {number + 1}: {len(group.entries):,} entries{of_many}</h3>" + _row("".join(figures)))
+    write_page(folder / "answer.html", title=title, sections={"Groups": "".join(parts)})
+
+
+def _groups_note(groups: Sequence[Group]) -> str:
+    count = f"{len(groups):,} group{'s' * (len(groups) != 1)}"
+    first = f", the first {MOST_GROUPS} of which are shown" if len(groups) > MOST_GROUPS else ""
+    return f"{count}{first}; in each the image with most pixels comes first."
+
+
+def _size_words(entry: Entry) -> str:
+    height, width = entry.size
+    return f"{width} × {height}"
 
 
 def _box_words(place: Box | None) -> str:

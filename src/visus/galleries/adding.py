@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -60,6 +60,11 @@ class Report:
     gone: int = 0
     empty: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def count_in(self, other: Report) -> None:
+        """Adds what became of other images."""
+        for one in fields(Report):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
 Watch: TypeAlias = Callable[[Report], None]

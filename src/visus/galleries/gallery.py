@@ -213,11 +213,11 @@ class Gallery(GalleryBase):
         """Entries for somebody who likes some and dislikes others; never those themselves or what was seen.
 
         Args:
-            liked: images or identifiers of entries.
+            liked: images or identifiers of entries: one item, a basket, or a history, the oldest first.
             disliked: as ``liked``.
             seen: identifiers of entries that are not to be shown again.
             where: as for `search`.
-            wishes: how many, and how varied.
+            wishes: how many, how varied, and how much what is long ago counts.
 
         Raises:
             EmptyGalleryError: there is nothing to recommend.
@@ -225,7 +225,7 @@ class Gallery(GalleryBase):
         """
         table = self._contents.filled_table()
         likes, dislikes = self._asked(table, liked), self._asked(table, disliked)
-        wanted = combined(likes, dislikes, self.closeness)
+        wanted = combined(likes, dislikes, self.closeness, decay=wishes.decay)
         allowed = self._contents.allowed(table, where)
         allowed = torch.ones(len(table), dtype=torch.bool) if allowed is None else allowed
         shown = [one for one in (*liked, *disliked, *seen) if isinstance(one, int)]
