@@ -60,6 +60,7 @@ def stats(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
 ADD = ["gallery", "add", "things", "images", "--folder-as", "kind", "--device", "cpu", "--json"]
 
 
+@pytest.mark.slow
 def test_two_processes_add_what_one_does_and_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "driver.py").write_text(DRIVER)
     broken = run(place, "driver.py", *ADD, "--devices", "2")

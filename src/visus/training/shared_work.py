@@ -6,6 +6,7 @@ process waits for another one before the end.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -63,6 +64,7 @@ def shared_work(
     work = _Work(listed, begin, sharing.at_once)
     accelerator: Any = sharing.accelerator
     with quiet_engine(), others_needed(sharing.advice):
+        warnings.filterwarnings("ignore", message=".*(zero length|across ranks is zero).*")  # all was done before
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=sharing.devices,
@@ -116,7 +118,7 @@ class _Work(pl.LightningModule, Generic[Piece, Outcome]):
         return DataLoader(cast(Any, pieces[rank::processes]), batch_size=self.at_once, collate_fn=_as_they_are)
 
     def predict_step(self, batch: Sequence[Piece], batch_idx: int) -> bool:
-        """Does some pieces, after an error no more; whether they are done, as Lightning warns of a step without a word."""
+        """Does some pieces, after an error no more; whether they are done, as Lightning warns of steps without result."""
         if self.error:
             return False
         try:
