@@ -118,7 +118,7 @@ class _Work(pl.LightningModule, Generic[Piece, Outcome]):
         return DataLoader(cast(Any, pieces[rank::processes]), batch_size=self.at_once, collate_fn=_as_they_are)
 
     def predict_step(self, batch: Sequence[Piece], batch_idx: int) -> bool:
-        """Does some pieces, after an error no more; whether they are done, as Lightning warns of steps without result."""
+        """Does some pieces, after an error no more; whether they are done: Lightning warns of steps without result."""
         if self.error:
             return False
         try:
