@@ -39,21 +39,21 @@ VARIETY = (0.0, 0.3, 0.6)
 Images = Iterator[tuple[Path, Mapping[str, Value]]]
 
 
-def coil20(every: int) -> Images:
+def coil20(folder: Path, every: int) -> Images:
     """One view in so many of the 20 objects."""
-    for path in sorted((DATA / "coil20").glob("obj*.png")):
+    for path in sorted(folder.glob("obj*.png")):
         thing, view = path.stem.removeprefix("obj").split("__")
         if int(view) % every == 0:
             yield path, {"person": int(thing)}
 
 
-def emoji(classes: int) -> Images:
+def emoji(folder: Path, classes: int) -> Images:
     """The images of the first test classes of emoji_sop, with their super-classes."""
-    lines = [line.split() for line in (DATA / "emoji_sop" / "Ebay_test.txt").read_text().splitlines()[1:]]
+    lines = [line.split() for line in (folder / "Ebay_test.txt").read_text().splitlines()[1:]]
     kept = set(sorted({int(label) for _, label, _, _ in lines})[:classes])
     for _, label, above, name in lines:
         if int(label) in kept:
-            yield DATA / "emoji_sop" / name, {"person": int(label), "above": int(above)}
+            yield folder / name, {"person": int(label), "above": int(above)}
 
 
 def filled(folder: Path, images: Images) -> tuple[Gallery, dict[str, float]]:
@@ -164,6 +164,7 @@ def told(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
 def main() -> None:
     """Measures, prints tables and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of coil20/ and emoji_sop/")
     parser.add_argument("--work", type=Path, default=Path("/tmp/gallery_protocols"), help="folder for the galleries")
     parser.add_argument("--coil-every", type=int, default=1, help="one view in so many of COIL-20")
     parser.add_argument("--emoji-classes", type=int, default=868, help="of the 868 test classes of emoji_sop")
@@ -171,7 +172,10 @@ def main() -> None:
     options = parser.parse_args()
     clean = commit()
     options.work.mkdir(parents=True, exist_ok=True)
-    sets = {"coil20": coil20(options.coil_every), "emoji_sop": emoji(options.emoji_classes)}
+    sets = {
+        "coil20": coil20(options.data / "coil20", options.coil_every),
+        "emoji_sop": emoji(options.data / "emoji_sop", options.emoji_classes),
+    }
     titles = {
         "coil20": "COIL-20" if options.coil_every == 1 else f"COIL-20, every view number {options.coil_every}",
         "emoji_sop": f"emoji_sop, the first {options.emoji_classes} test classes",
@@ -184,7 +188,7 @@ def main() -> None:
         galleries[name], costs[name] = filled(folder, images)
         print(name, costs[name], flush=True)
     record: dict[str, object] = {
-        "command": said(),
+        "command": said().replace(str(options.data), "DATA"),
         "commit": clean,
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "descriptor": "frozen_lite0",
