@@ -176,7 +176,7 @@ VERBS: Final[Mapping[type, Callable[[Any], int]]] = {
 
 def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments, title: str) -> int:
     """The answer as a table or as JSON, and its pictures in a folder."""
-    from visus.cli.gallery_page import answer_table, write_answer
+    from visus.cli.gallery_page import answer_table, title_of, write_answer
     from visus.terminal import console
 
     out, told = console(), console(stderr=True)
@@ -192,13 +192,13 @@ def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments
         first = Path(arguments.images[0].replace(":", "-").rstrip("/")).stem or "images"
         wanted = arguments.out.expanduser() if arguments.out else Path("runs") / "gallery" / first
         with new_folder(wanted, numbered=arguments.out is None) as folder:
-            write_answer(answer, folder, f"{title}: {', '.join(arguments.images)}")
+            write_answer(answer, folder, title_of(title, arguments.images))
             told.print(f"pictures in {folder / 'sheet.png'} and {folder / 'answer.html'}", soft_wrap=True)
     return 0
 
 
 def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | ClusterArguments, what: str) -> int:
-    from visus.cli.gallery_page import write_groups
+    from visus.cli.gallery_page import shown_path, write_groups
     from visus.terminal import console
 
     out = console()
@@ -207,7 +207,7 @@ def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | Clust
     else:
         out.print(f"{len(groups):,} {what if len(groups) != 1 else what.replace('groups', 'group')}")
         for group in groups:
-            names = [f"{entry.name} (id:{entry.id})" for entry in group.entries]
+            names = [f"{shown_path(entry.name)} (id:{entry.id})" for entry in group.entries]
             out.print(f"{names[0]}\n" + "\n".join(f"  {name}" for name in names[1:]), soft_wrap=True)
     if arguments.out is not None and groups:
         with new_folder(arguments.out.expanduser()) as folder:

@@ -235,7 +235,7 @@ class Gallery(GalleryBase):
         chosen, scores, alike = recommended(table, rows[0], wanted, known[: len(likes)], known, wishes)
         reasons = [f"resembles {likes[place].name}" for place in alike.tolist()]
         found = matches_of(self.store, table.ids[chosen].tolist(), scores.tolist(), reasons=reasons)
-        return Answer(found, "cosine", tuple(one.picture for one in likes))
+        return Answer(found, "cosine", tuple(one.picture for one in likes), tuple(one.name for one in likes))
 
     def duplicates(self, *, limit: float | None = None) -> list[Group]:
         """Groups of near-duplicates, the best of each first.
@@ -336,7 +336,8 @@ class Gallery(GalleryBase):
         chances = None if calibration is None else calibration.by_chance(vector, scores).tolist()
         distances = None if reranked_ is None else reranked_.tolist()
         matches = matches_of(self.store, ids.tolist(), scores.tolist(), chances=chances, reranked=distances)
-        return Answer(matches, self.closeness, tuple(one.picture for one in likes))
+        pictures, names = tuple(one.picture for one in likes), tuple(one.name for one in likes)
+        return Answer(matches, self.closeness, pictures, names)
 
     def _enrolled(self, table: ScanTable, by: str, where: Sequence[str | Condition]) -> Enrolled:
         columns = self._contents.columns(table)
