@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,44 @@ def test_several_processes_add_what_one_does(place: Path, capsys: pytest.Capture
     report = told(capsys, "add", "things", "images", "--processes", "2", "--folder-as", "kind")
     assert (report["images"], report["added"]) == (34, 34)
     assert told(capsys, "add", "things", "images", "--processes", "2")["unchanged"] == 34
+    assert told(capsys, "stats", "things")["fields"] == {"kind": 2}
+
+
+def test_shards_add_every_image_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In any order, one twice, and with a file that came in between, which changes the shard of no other one."""
+    main(["gallery", "create", "things", "--root", "images"])
+    reports = [told(capsys, "add", "things", "images", "--shard", f"{number}/3") for number in (2, 0)]
+    paint(place / "images" / "aaa.png", 90)
+    reports += [told(capsys, "add", "things", "images", "--shard", f"{number}/3") for number in (1, 1)]
+    assert all(report["added"] for report in reports[:3])
+    assert (reports[3]["added"], reports[3]["unchanged"]) == (0, reports[2]["images"])
+    assert 34 <= told(capsys, "stats", "things")["entries"] <= 35
+    told(capsys, "add", "things", "images")
+    assert told(capsys, "stats", "things")["entries"] == 35
+
+
+def test_without_ray_one_line_says_what_helps(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["gallery", "create", "things"])
+    capsys.readouterr()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["gallery", "add", "things", "images", "--engine", "ray", "--shards", "2"]) == 2
+    assert 'pip install "visus[ray]"' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (extra ray)")
+def test_a_ray_cluster_of_two_workers_adds_what_one_process_does(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["gallery", "create", "things", "--root", "images"])
+    Path("images/broken.png").write_bytes(b"none")
+    words = ["gallery", "add", "things", "images", "--folder-as", "kind", "--engine", "ray", "--shards", "3"]
+    capsys.readouterr()
+    assert main([*words, "--workers", "2", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["images"], report["added"]) == (35, 34)
+    assert [one["name"] for one in report["failures"]] == ["broken.png"]
     assert told(capsys, "stats", "things")["fields"] == {"kind": 2}
 
 

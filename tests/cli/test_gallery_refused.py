@@ -90,6 +90,12 @@ SEVERAL = "two.png: 2 squares, where one is asked for; say which by a box (--box
         (["add", "people", "images", "--devices", "2", "--detector", "d"], "leave out --devices and --nodes"),
         (["add", "people", "images", "--devices", "2", "--device", "cuda:1"], "--device cuda:1 is one device"),
         (["add", "people", "-", "--devices", "2"], "standard input (-) is read by one process"),
+        (["add", "people", "-", "--shard", "0/2"], "standard input (-) is read by one process"),
+        (["add", "people", "images", "--shard", "2"], "give one shard as I/N, such as 0/8"),
+        (["add", "people", "images", "--shard", "2/2"], "the last one is 1/2"),
+        (["add", "people", "images", "--shards", "2"], "--shards and --workers are of --engine ray"),
+        (["add", "people", "images", "--engine", "ray"], "--engine ray needs --shards N"),
+        (["add", "people", "images", "--engine", "ray", "--shards", "2", "--devices", "2"], "takes no --processes"),
         (
             ["add", "people", "images", "--nodes", "2", "--device", "cpu"],
             "a folder is filled by one machine",

@@ -58,6 +58,10 @@ class AddArguments:
         processes: describe in so many processes, each with one thread.
         devices: share the images among so many devices of this machine, each with a process of its own.
         nodes: machines that do so together, for a gallery on a server; torchrun starts the command on each.
+        shards: cut the images into so many parts, which --engine ray gives to its workers.
+        shard: add one of these parts alone, such as 0/8 for the first of eight: for a scheduler.
+        engine: where the shards are done: here, or by the workers of a Ray cluster (extra ray).
+        workers: shards that Ray does at a time on this machine; default: one for each processor.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         precision: auto fuses the network's layers where that is faster here, which changes vectors by rounding.
         json: print what was done as JSON.
@@ -73,6 +77,10 @@ class AddArguments:
     processes: int = 1
     devices: int = 1
     nodes: int = 1
+    shards: int | None = None
+    shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
+    engine: Literal["local", "ray"] = "local"
+    workers: int | None = None
     device: Device = None
     precision: Literal["auto", "plain", "fp32"] = "auto"
     json: bool = False

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visus.cli.gallery_arguments import AddArguments, CreateArguments, SyncArguments
 from visus.cli.gallery_words import print_json
+from visus.cli.predict_ray import check_ray, on_ray
+from visus.cli.predict_shards import shard_of
 from visus.errors import VisusError
 from visus.names import counted
 from visus.predict.sources import STDIN, Source, find_sources
+from visus.terminal import bar, console
 
 if TYPE_CHECKING:
     from visus.galleries.adding import Report
@@ -23,7 +29,6 @@ def create(arguments: CreateArguments) -> int:
     """Runs ``visus gallery create``."""
     from visus.galleries.gallery import Gallery
     from visus.galleries.rebuild import rebuild
-    from visus.terminal import console
 
     place = arguments.gallery.expanduser()
     if arguments.rebuild:
@@ -50,11 +55,14 @@ def add(arguments: AddArguments) -> int:
 
     devices, nodes = launched_processes() or (arguments.devices, arguments.nodes)
     _check(arguments, devices, nodes)
-    sources = find_sources(arguments.sources)
+    sources = _part(find_sources(arguments.sources), arguments.shard)
     total = None if any(source.video for source in sources) else sum(len(source.images) for source in sources)
     shared = devices * nodes > 1
+    report: Report | None
     with _progress("adding", total, shown=not shared or process_rank() == 0) as watch:
-        if shared:
+        if arguments.engine == "ray":
+            report = _add_on_ray(arguments)
+        elif shared:
             report = _add_on_devices(arguments, sources, (devices, nodes), watch)
         else:
             report = _add_here(arguments, sources, watch)
@@ -75,8 +83,25 @@ def _check(arguments: AddArguments, devices: int, nodes: int) -> None:
         raise VisusError("--processes share the processors of one machine: leave them out beside --devices and --nodes")
     if devices * nodes > 1 and arguments.device not in (None, "cpu", "cuda"):
         raise VisusError(f"--device {arguments.device} is one device, and {devices * nodes} processes need one each")
-    if devices * nodes > 1 and STDIN in arguments.sources:
-        raise VisusError("standard input (-) is read by one process: leave out --devices and --nodes")
+    in_parts = arguments.engine == "ray" or arguments.shard is not None or devices * nodes > 1
+    if in_parts and STDIN in arguments.sources:
+        raise VisusError(
+            "standard input (-) is read by one process: leave out --devices, --nodes, --shard and --engine"
+        )
+    _check_shards(arguments, devices * nodes)
+
+
+def _check_shards(arguments: AddArguments, processes: int) -> None:
+    if arguments.shard is not None:
+        shard_of(arguments.shard, alone=arguments.shards is None and arguments.engine == "local")
+    if arguments.engine == "local" and (arguments.shards is not None or arguments.workers is not None):
+        raise VisusError("--shards and --workers are of --engine ray; for a scheduler, --shard I/N adds one part")
+    if arguments.engine == "ray":
+        if not arguments.shards or arguments.shards < 1:
+            raise VisusError("--engine ray needs --shards N, at least 1: into how many parts the images are cut")
+        if (arguments.workers or 1) < 1 or processes > 1 or arguments.processes > 1:
+            raise VisusError("--workers is at least 1, and --engine ray takes no --processes, --devices and --nodes")
+        check_ray()
 
 
 def _add_here(arguments: AddArguments, sources: list[Source], watch: Callable[[Report], None]) -> Report:
@@ -117,6 +142,43 @@ def _add_on_devices(
     )
 
 
+def _add_on_ray(arguments: AddArguments) -> Report:
+    from visus.galleries.adding import Report
+
+    total, count = Report(), arguments.shards or 1
+    alone = replace(arguments, shards=None, engine="local", workers=None)
+    parts = [replace(alone, shard=f"{number}/{count}") for number in range(count)]
+    with bar("shards", count, console(stderr=True)) as advance:
+        for report in on_ray(_add_shard, parts, workers=arguments.workers, on_done=advance):
+            total.count_in(report)
+    return total
+
+
+def _add_shard(arguments: AddArguments) -> Report:
+    """What a worker of Ray does."""
+    return _add_here(arguments, _part(find_sources(arguments.sources), arguments.shard), lambda report: None)
+
+
+def _part(sources: list[Source], shard: str | None) -> list[Source]:
+    """The sources with the images of one shard: by their paths, so that new files move no others to another shard."""
+    if shard is None:
+        return sources
+    number, count = shard_of(shard)
+
+    def within(path: str | Path) -> bool:
+        return zlib.crc32(os.fsencode(str(path))) % count == number
+
+    parts = [
+        replace(
+            source,
+            images=tuple(image for image in source.images if within(image.path)),
+            video=source.video if source.video and within(source.video) else "",
+        )
+        for source in sources
+    ]
+    return [part for part in parts if part.images or part.video]
+
+
 def _items(sources: list[Source]) -> Iterator[Item]:
     from visus.predict.items import Reading, items_of_source
 
@@ -145,8 +207,6 @@ def _progress(what: str, total: int | None, *, shown: bool = True) -> Iterator[C
     """A bar on a terminal, that follows the report of what is on the disk."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from visus.terminal import console
-
     out = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True, disable=not (shown and out.is_terminal)) as progress:
@@ -155,8 +215,6 @@ def _progress(what: str, total: int | None, *, shown: bool = True) -> Iterator[C
 
 
 def _tell_report(report: Report, gallery: Path, *, as_json: bool) -> None:
-    from visus.terminal import console
-
     if as_json:
         numbers = {name: value for name, value in vars(report).items() if name != "failures"}
         print_json({**numbers, "failures": [{"name": name, "cause": cause} for name, cause in report.failures]})
