@@ -4,8 +4,8 @@ Run ``python benchmarks/gallery_protocols.py``. The descriptor is the frozen one
 mAP are computed once from what searches of the gallery return and once by the metrics of ``visus evaluate`` on the same
 vectors; they have to be equal to the last digit. Recommendation: of each class of emoji_sop the last image is hidden,
 the others are liked (leave-one-out); the super-classes are the axis along which lists are varied. The seconds of the
-processors that adding takes are counted. Galleries are kept in ``--work``, so that the command goes on where it was
-stopped.
+processors that adding takes are counted. Galleries, and each part that was measured, are kept in ``--work``, so that
+the command goes on where it was stopped; an empty ``--work`` measures all anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -115,18 +116,33 @@ def evaluated(points: Tensor, labels: Tensor) -> dict[str, float]:
     return {"recall@1": retrieval.compute()["R@1"], "CMC-1": numbers["CMC-1"], "mAP": numbers["mAP"]}
 
 
-def retrieval_of(gallery: Gallery) -> dict[str, dict[str, float]]:
+def reranked(gallery: Gallery) -> dict[str, float]:
+    """The same by k-reciprocal neighbours."""
+    start = time.perf_counter()
+    found = gallery.measure(Protocol(camera_rule=False, rerank=True))
+    seconds = time.perf_counter() - start
+    numbers = {name: found[name] for name in ("CMC-1", "mAP")}
+    return {"recall@1": numbers["CMC-1"], **numbers, "seconds": round(seconds, 1)}
+
+
+def retrieval_of(gallery: Gallery, work: Path) -> dict[str, dict[str, float]]:
     """By searching, by the metrics, and re-ranked."""
     points, labels, ids = entries_of(gallery, "person")
-    start = time.perf_counter()
-    reranked = gallery.measure(Protocol(camera_rule=False, rerank=True))
-    seconds = time.perf_counter() - start
-    numbers = {name: reranked[name] for name in ("CMC-1", "mAP")}
-    return {
-        "through the gallery": searched(gallery, points, labels, ids),
-        "by the metrics": evaluated(points, labels),
-        "re-ranked": {"recall@1": numbers["CMC-1"], **numbers, "seconds": round(seconds, 1)},
+    sides: dict[str, Callable[[], dict[str, float]]] = {
+        "through the gallery": lambda: searched(gallery, points, labels, ids),
+        "by the metrics": lambda: evaluated(points, labels),
+        "re-ranked": lambda: reranked(gallery),
     }
+    return {side: kept(work / f"{gallery.folder.name}, {side}.json", measure) for side, measure in sides.items()}
+
+
+def kept(path: Path, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What was measured before, or is measured now and kept."""
+    if not path.exists():
+        path.write_text(json.dumps(measure()))
+        print(path.stem, flush=True)
+    found: dict[str, float] = json.loads(path.read_text())
+    return found
 
 
 def recommendations_of(gallery: Gallery, diversity: float) -> dict[str, float]:
@@ -195,12 +211,18 @@ def main() -> None:
         "adding": costs,
     }
     for name, gallery in galleries.items():
-        rows = retrieval_of(gallery)
+        rows = retrieval_of(gallery, options.work)
         told(f"{name}, {gallery.store.state().entries} images", rows)
         record[name] = {"data": titles[name], "images": gallery.store.state().entries, **rows}
         if rows["through the gallery"] != rows["by the metrics"]:
             sys.exit(f"{name}: the gallery and the metrics differ")
-    varied = {f"diversity {value}": recommendations_of(galleries["emoji_sop"], value) for value in VARIETY}
+    emojis = galleries["emoji_sop"]
+    varied = {
+        f"diversity {value}": kept(
+            options.work / f"{emojis.folder.name}, diversity {value}.json", partial(recommendations_of, emojis, value)
+        )
+        for value in VARIETY
+    }
     told("recommendation", varied)
     record["recommendation on emoji_sop, leave-one-out"] = varied
     if not options.no_write:

@@ -155,7 +155,12 @@ class Adder:
     def _say_again(self, pixels: bytes, item: Item) -> None:
         """What is said now of an image that is there, holds from now on."""
         if metadata := self.metadata(item):
-            self.store.edit(self.store.known([pixels]).get(pixels, []), metadata)
+            self._say(self.store.known([pixels]).get(pixels, []), metadata)
+
+    def _say(self, ids: Sequence[int], metadata: Metadata) -> None:
+        """Writes what is said of entries where it is not written there already."""
+        if any({**entry.metadata, **metadata} != entry.metadata for entry in self.store.entries(ids)):
+            self.store.edit(ids, metadata)
 
     def _finish(self, batch: _Batch, report: Report) -> None:
         """Describes what is new and writes all of the batch in one transaction."""
@@ -167,7 +172,7 @@ class Adder:
             if digest in present:
                 report.known += 1
                 if metadata:
-                    self.store.edit(present[digest], metadata)
+                    self._say(present[digest], metadata)
             elif digest in fresh:
                 report.known += 1
             else:
