@@ -79,6 +79,7 @@ def test_what_is_said_of_known_images_holds_from_now_on(gallery: Gallery, images
     edited = gallery.store.state().edited
     gallery.add([str(images / "000_0.png"), Image.open(images / "000_0.png")], metadata={"camera": 2})
     assert gallery.store.state().edited == edited, "what is written already costs no transaction"
+    gallery.add(str(images / "000_0.png"), metadata={"camera": 1})
     gallery.add(str(images / "000_0.png"), metadata={"camera": True})
     assert gallery.search(1, k=1).matches[0].entry.metadata["camera"] is True
 

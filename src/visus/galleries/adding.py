@@ -7,6 +7,7 @@ that moved is read, recognised and not described again.
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -159,7 +160,8 @@ class Adder:
 
     def _say(self, ids: Sequence[int], metadata: Metadata) -> None:
         """Writes what is said of entries where it is not written there already."""
-        if any({**entry.metadata, **metadata} != entry.metadata for entry in self.store.entries(ids)):
+        known = (entry.metadata for entry in self.store.entries(ids))
+        if any(json.dumps({**told, **metadata}) != json.dumps(dict(told)) for told in known):  # 1 is not True
             self.store.edit(ids, metadata)
 
     def _finish(self, batch: _Batch, report: Report) -> None:
