@@ -131,7 +131,7 @@ def test_the_face_that_a_box_names_is_taken(place: Path, capsys: pytest.CaptureF
 def stored(folder: Path, seed: int, dimensions: int) -> None:
     """A run of a descriptor with random weights, in the place of another one."""
     shutil.rmtree(folder, ignore_errors=True)
-    options = {"pretrained": False, "size": 32, "embedding_dim": dimensions}
+    options: dict[str, bool | int | float | str] = {"pretrained": False, "size": 32, "embedding_dim": dimensions}
     recipe = Recipe(
         name="tiny", model="descriptor_lite0", model_options=options, data=DataRecipe(dataset="vignettes_birds")
     )
