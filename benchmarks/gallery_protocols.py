@@ -3,8 +3,9 @@
 Run ``python benchmarks/gallery_protocols.py``. The descriptor is the frozen one (`frozen_lite0`). Recall@1, CMC-1 and
 mAP are computed once from what searches of the gallery return and once by the metrics of ``visus evaluate`` on the same
 vectors; they have to be equal to the last digit. Recommendation: of each class of emoji_sop the last image is hidden,
-the others are liked (leave-one-out); the super-classes are the axis along which lists are varied. Galleries are kept in
-``--work``, so that the command goes on where it was stopped.
+the others are liked (leave-one-out); the super-classes are the axis along which lists are varied. The seconds of the
+processors that adding takes are counted. Galleries, and each part that was measured, are kept in ``--work``, so that
+the command goes on where it was stopped; an empty ``--work`` measures all anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from interleaved import ROOT, commit, cpu, said
 from torch import Tensor
 
 from visus.galleries import Gallery, Wishes
+from visus.galleries.adding import Report
 from visus.galleries.entry import Value
 from visus.galleries.reid import Protocol
 from visus.metrics.recommendation import coverage, hit_rate, intra_list_diversity, ndcg
@@ -37,29 +40,42 @@ VARIETY = (0.0, 0.3, 0.6)
 Images = Iterator[tuple[Path, Mapping[str, Value]]]
 
 
-def coil20(every: int) -> Images:
-    """Every third view (or whatever is asked for) of the 20 objects."""
-    for path in sorted((DATA / "coil20").glob("obj*.png")):
+def coil20(folder: Path, every: int) -> Images:
+    """One view in so many of the 20 objects."""
+    for path in sorted(folder.glob("obj*.png")):
         thing, view = path.stem.removeprefix("obj").split("__")
         if int(view) % every == 0:
             yield path, {"person": int(thing)}
 
 
-def emoji(classes: int) -> Images:
+def emoji(folder: Path, classes: int) -> Images:
     """The images of the first test classes of emoji_sop, with their super-classes."""
-    lines = [line.split() for line in (DATA / "emoji_sop" / "Ebay_test.txt").read_text().splitlines()[1:]]
+    lines = [line.split() for line in (folder / "Ebay_test.txt").read_text().splitlines()[1:]]
     kept = set(sorted({int(label) for _, label, _, _ in lines})[:classes])
     for _, label, above, name in lines:
         if int(label) in kept:
-            yield DATA / "emoji_sop" / name, {"person": int(label), "above": int(above)}
+            yield folder / name, {"person": int(label), "above": int(above)}
 
 
-def filled(folder: Path, images: Images) -> Gallery:
-    """The gallery of some images, filled as far as it is not yet."""
-    gallery = Gallery.open(folder) if folder.exists() else Gallery.create(folder)
+def filled(folder: Path, images: Images) -> tuple[Gallery, dict[str, float]]:
+    """The gallery of some images, filled as far as it is not yet, and what adding took, in all runs together."""
+    if not folder.exists():
+        Gallery.create(folder).close()
+    gallery, kept = Gallery.open(folder, precision="auto"), folder.with_name(f"{folder.name}.json")
+    before = json.loads(kept.read_text()) if kept.exists() else {"added": 0, "seconds of the processors": 0.0}
     told = {str(path.resolve()): about for path, about in images}
-    gallery.add(list(told), metadata=lambda item: told[os.path.realpath(item.path)])
-    return gallery
+    gallery.describer.describe([])  # loaded before the clock starts
+    start = time.process_time()
+
+    def keep(report: Report) -> None:
+        seconds = before["seconds of the processors"] + time.process_time() - start
+        now = {"added": before["added"] + report.added, "seconds of the processors": round(seconds, 2)}
+        kept.write_text(json.dumps(now))
+
+    gallery.add(list(told), metadata=lambda item: told[os.path.realpath(item.path)], watch=keep)
+    cost = json.loads(kept.read_text())
+    each = cost["seconds of the processors"] / cost["added"]
+    return gallery, {**cost, "milliseconds an image": round(1e3 * each, 1)}
 
 
 def entries_of(gallery: Gallery, field: str) -> tuple[Tensor, Tensor, list[int]]:
@@ -75,16 +91,17 @@ def searched(gallery: Gallery, points: Tensor, labels: Tensor, ids: list[int]) -
     """Recall@1, CMC-1 and mAP of what searching for each entry returns."""
     row_of = torch.full((max(ids) + 1,), -1)
     row_of[torch.tensor(ids)] = torch.arange(len(ids))
-    hits, averages = [], []
+    ranks = torch.arange(1, len(points) + 1)
+    each = []
     for rows in torch.arange(len(points)).split(64):
         found = row_of[gallery.nearest(points[rows], k=len(points))[0]]  # [q, n]
         others = found[found != rows[:, None]].view(len(rows), -1)
-        right = (labels[others] == labels[rows, None]).double()
-        ranks = torch.arange(1, right.shape[1] + 1, dtype=torch.float64)
-        hits.append(right[:, 0])
-        averages.append((right.cumsum(1) / ranks * right).sum(1) / right.sum(1))
-    first = float(torch.cat(hits).mean())
-    return {"recall@1": first, "CMC-1": first, "mAP": float(torch.cat(averages).mean())}
+        right = torch.cat([labels[others] == labels[rows, None], torch.zeros(len(rows), 1, dtype=torch.bool)], 1)
+        precision = (right.cumsum(1).double() / ranks * right).sum(1) / right.sum(1).clamp_min(1)
+        each.append(torch.stack([right[:, 0].double(), precision, right.sum(1).double()], 1))
+    each = torch.cat(each)
+    first, average = each[each[:, 2] > 0, :2].mean(0).tolist()  # queries with nothing to find are skipped
+    return {"recall@1": first, "CMC-1": first, "mAP": average}
 
 
 def evaluated(points: Tensor, labels: Tensor) -> dict[str, float]:
@@ -99,18 +116,33 @@ def evaluated(points: Tensor, labels: Tensor) -> dict[str, float]:
     return {"recall@1": retrieval.compute()["R@1"], "CMC-1": numbers["CMC-1"], "mAP": numbers["mAP"]}
 
 
-def retrieval_of(gallery: Gallery) -> dict[str, dict[str, float]]:
+def reranked(gallery: Gallery) -> dict[str, float]:
+    """The same by k-reciprocal neighbours."""
+    start = time.perf_counter()
+    found = gallery.measure(Protocol(camera_rule=False, rerank=True))
+    seconds = time.perf_counter() - start
+    numbers = {name: found[name] for name in ("CMC-1", "mAP")}
+    return {"recall@1": numbers["CMC-1"], **numbers, "seconds": round(seconds, 1)}
+
+
+def retrieval_of(gallery: Gallery, work: Path) -> dict[str, dict[str, float]]:
     """By searching, by the metrics, and re-ranked."""
     points, labels, ids = entries_of(gallery, "person")
-    start = time.perf_counter()
-    reranked = gallery.measure(Protocol(camera_rule=False, rerank=True))
-    seconds = time.perf_counter() - start
-    numbers = {name: reranked[name] for name in ("CMC-1", "mAP")}
-    return {
-        "through the gallery": searched(gallery, points, labels, ids),
-        "by the metrics": evaluated(points, labels),
-        "re-ranked": {"recall@1": numbers["CMC-1"], **numbers, "seconds": round(seconds, 1)},
+    sides: dict[str, Callable[[], dict[str, float]]] = {
+        "through the gallery": lambda: searched(gallery, points, labels, ids),
+        "by the metrics": lambda: evaluated(points, labels),
+        "re-ranked": lambda: reranked(gallery),
     }
+    return {side: kept(work / f"{gallery.folder.name}, {side}.json", measure) for side, measure in sides.items()}
+
+
+def kept(path: Path, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What was measured before, or is measured now and kept."""
+    if not path.exists():
+        path.write_text(json.dumps(measure()))
+        print(path.stem, flush=True)
+    found: dict[str, float] = json.loads(path.read_text())
+    return found
 
 
 def recommendations_of(gallery: Gallery, diversity: float) -> dict[str, float]:
@@ -148,31 +180,49 @@ def told(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
 def main() -> None:
     """Measures, prints tables and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of coil20/ and emoji_sop/")
     parser.add_argument("--work", type=Path, default=Path("/tmp/gallery_protocols"), help="folder for the galleries")
-    parser.add_argument("--coil-every", type=int, default=3, help="one view in so many of COIL-20")
-    parser.add_argument("--emoji-classes", type=int, default=100, help="of the 868 test classes of emoji_sop")
+    parser.add_argument("--coil-every", type=int, default=1, help="one view in so many of COIL-20")
+    parser.add_argument("--emoji-classes", type=int, default=868, help="of the 868 test classes of emoji_sop")
     parser.add_argument("--no-write", action="store_true", help="leave the results as they are")
     options = parser.parse_args()
     clean = commit()
     options.work.mkdir(parents=True, exist_ok=True)
-    sets = {"coil20": coil20(options.coil_every), "emoji_sop": emoji(options.emoji_classes)}
-    galleries = {
-        name: filled(options.work / f"{name}_{options.coil_every}_{options.emoji_classes}", images)
-        for name, images in sets.items()
+    sets = {
+        "coil20": coil20(options.data / "coil20", options.coil_every),
+        "emoji_sop": emoji(options.data / "emoji_sop", options.emoji_classes),
     }
+    titles = {
+        "coil20": "COIL-20" if options.coil_every == 1 else f"COIL-20, every view number {options.coil_every}",
+        "emoji_sop": f"emoji_sop, the first {options.emoji_classes} test classes",
+    }
+    if options.emoji_classes == 868:
+        titles["emoji_sop"] = "emoji_sop, all test classes"
+    galleries, costs = {}, {}
+    for name, images in sets.items():
+        folder = options.work / f"{name}_{options.coil_every}_{options.emoji_classes}"
+        galleries[name], costs[name] = filled(folder, images)
+        print(name, costs[name], flush=True)
     record: dict[str, object] = {
-        "command": said(),
+        "command": said().replace(str(options.data), "DATA"),
         "commit": clean,
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "descriptor": "frozen_lite0",
+        "adding": costs,
     }
     for name, gallery in galleries.items():
-        rows = retrieval_of(gallery)
+        rows = retrieval_of(gallery, options.work)
         told(f"{name}, {gallery.store.state().entries} images", rows)
-        record[name] = {"images": gallery.store.state().entries, **rows}
+        record[name] = {"data": titles[name], "images": gallery.store.state().entries, **rows}
         if rows["through the gallery"] != rows["by the metrics"]:
             sys.exit(f"{name}: the gallery and the metrics differ")
-    varied = {f"diversity {value}": recommendations_of(galleries["emoji_sop"], value) for value in VARIETY}
+    emojis = galleries["emoji_sop"]
+    varied = {
+        f"diversity {value}": kept(
+            options.work / f"{emojis.folder.name}, diversity {value}.json", partial(recommendations_of, emojis, value)
+        )
+        for value in VARIETY
+    }
     told("recommendation", varied)
     record["recommendation on emoji_sop, leave-one-out"] = varied
     if not options.no_write:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from gallery_rows import GALLERY_TABLES
 from result_files import Lines, Record, percent, record_of, sources, table
 from result_speeds import gallery_search, growth, ratios, reranking, retrieval_cases, whole_networks
 from visus.recipes.few_shot_table import FewShotSetting, few_shot_table
@@ -242,54 +243,6 @@ def vrd(name: str) -> Lines:
     return table(header, rows) + sources(name)
 
 
-def faces() -> Lines:
-    """The published face networks on ORL."""
-    record = record_of("faces_orl")
-    rates, folds = record["TAR@FAR"], record["10 folds, as many impostor as genuine pairs"]
-    [open_set] = [
-        row for row in record["open set, 20 enrolled with 5 photographs each, 20 not"] if row["wanted"] == 0.01
-    ]
-    searches = f"{open_set['mated']} searches for 20 enrolled people (5 photographs each), {open_set['non_mated']}"
-    pairs = f"{rates[0]['genuine']:,} genuine and {rates[0]['impostors']:,} impostor pairs"
-    rows = [(f"TAR at FAR {row['wanted']:g}", percent(row["tar"], 2), pairs) for row in rates]
-    rows += [
-        ("recall@1", percent(record["recall@1"], 2), "400 photographs"),
-        (
-            "accuracy of 10 folds",
-            f"{percent(folds['accuracy'], 2)} ± {percent(folds['standard error'], 2)}",
-            f"{folds['pairs']:,} pairs",
-        ),
-        (
-            "TPIR at FPIR 0.01",
-            percent(open_set["tpir"], 2),
-            f"{searches} for 20 others",
-        ),
-        ("photographs without a face found", str(record["no face found"]), "400"),
-    ]
-    return table(["measure", "value", "on"], rows) + sources("faces_orl")
-
-
-def galleries() -> Lines:
-    """Retrieval by the frozen descriptor, plain and re-ranked."""
-    titles = {"coil20": "COIL-20, every third view", "emoji_sop": "emoji_sop, the first 100 test classes"}
-    record = record_of("gallery_protocols")
-    rows = []
-    for name, title in titles.items():
-        plain, again = record[name]["through the gallery"], record[name]["re-ranked"]
-        cells = [percent(one[m], 2) for one in (plain, again) for m in ("CMC-1", "mAP")]
-        rows.append((f"{title}: {record[name]['images']} images", *cells))
-    header = ["data", "recall@1 = CMC-1", "mAP", "re-ranked: CMC-1", "mAP"]
-    return table(header, rows) + sources("gallery_protocols")
-
-
-def recommendation() -> Lines:
-    """Recommendation with more or less diversity."""
-    found = record_of("gallery_protocols")["recommendation on emoji_sop, leave-one-out"]
-    measures = ("hit rate@10", "nDCG@10", "coverage", "diversity", "super-classes a place")
-    rows = [(name.removeprefix("diversity "), *(f"{row[m]:.3f}" for m in measures)) for name, row in found.items()]
-    return table(["`--diversity`", *measures], rows) + sources("gallery_protocols", commands=False)
-
-
 TABLES: dict[str, Callable[[], Lines]] = {
     **{name: trained.lines for name, trained in TRAINED.items()},
     "roi-align": partial(ratios, "roi_align", peer="torchvision"),
@@ -318,8 +271,6 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "scene-ablations": partial(scene_generation, "scene_generation_ablations"),
     "vrd": partial(vrd, "vrd"),
     "vrd-photos": partial(vrd, "vrd_photos"),
-    "faces": faces,
-    "galleries": galleries,
-    "recommendation": recommendation,
+    **GALLERY_TABLES,
 }
 """By the name that stands in the mark ``<!-- results: NAME -->`` of a page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ def test_a_gallery_from_beginning_to_end(place: Path, capsys: pytest.CaptureFixt
     assert len(told(capsys, "recommend", "things", "id:1", "id:2", "--k", "4", "--no-pictures")["matches"]) == 4
     assert len(told(capsys, "cluster", "things", "--count", "3", "--out", "groups")) == 3
     assert len(list(Path("groups").glob("*.png"))) == 3
+    page = Path("groups/answer.html").read_text()
+    assert (page.count("<h3>Group "), page.count("<figure")) == (3, 33)
+    assert "24 × 24" in page
     assert isinstance(told(capsys, "duplicates", "things"), list)
     assert main(["gallery", "create", "things", "--rebuild"]) == 0
     stats = told(capsys, "stats", "things")
@@ -101,6 +105,44 @@ def test_several_processes_add_what_one_does(place: Path, capsys: pytest.Capture
     assert told(capsys, "stats", "things")["fields"] == {"kind": 2}
 
 
+def test_shards_add_every_image_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In any order, one twice, and with a file that came in between, which changes the shard of no other one."""
+    main(["gallery", "create", "things", "--root", "images"])
+    reports = [told(capsys, "add", "things", "images", "--shard", f"{number}/3") for number in (2, 0)]
+    paint(place / "images" / "aaa.png", 90)
+    reports += [told(capsys, "add", "things", "images", "--shard", f"{number}/3") for number in (1, 1)]
+    assert all(report["added"] for report in reports[:3])
+    assert (reports[3]["added"], reports[3]["unchanged"]) == (0, reports[2]["images"])
+    assert 34 <= told(capsys, "stats", "things")["entries"] <= 35
+    told(capsys, "add", "things", "images")
+    assert told(capsys, "stats", "things")["entries"] == 35
+
+
+def test_without_ray_one_line_says_what_helps(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["gallery", "create", "things"])
+    capsys.readouterr()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["gallery", "add", "things", "images", "--engine", "ray", "--shards", "2"]) == 2
+    assert 'pip install "visus[ray]"' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (extra ray)")
+def test_a_ray_cluster_of_two_workers_adds_what_one_process_does(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["gallery", "create", "things", "--root", "images"])
+    Path("images/broken.png").write_bytes(b"none")
+    words = ["gallery", "add", "things", "images", "--folder-as", "kind", "--engine", "ray", "--shards", "3"]
+    capsys.readouterr()
+    assert main([*words, "--workers", "2", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["images"], report["added"]) == (35, 34)
+    assert [one["name"] for one in report["failures"]] == ["broken.png"]
+    assert told(capsys, "stats", "things")["fields"] == {"kind": 2}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -112,7 +154,7 @@ def test_several_processes_add_what_one_does(place: Path, capsys: pytest.Capture
         (["create", "other", "--model", "nothing"], "nothing"),
         (["add", "things", "nowhere.png"], "nowhere.png: no such file or folder"),
         (["add", "things", "images", "--set", "camera"], "'camera': no field and value"),
-        (["add", "things", "images", "--processes", "0"], "--processes must be at least 1"),
+        (["add", "things", "images", "--processes", "0"], "--processes, --devices and --nodes must be at least 1"),
         (["sync", "things", "nowhere"], "nowhere: no such folder"),
         (["remove", "things"], "name what to remove"),
         (["duplicates", "nothing"], "no gallery here"),

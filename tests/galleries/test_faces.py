@@ -74,6 +74,10 @@ def test_faces_of_two_people(tmp_path: Path) -> None:
             assert gallery.add(photograph(person, number), metadata={"person": f"s{person}"}).added == 1
     found = gallery.identify(photograph(1, 5), photograph(2, 5), photograph(3, 1), threshold=0.6).found
     assert [one.name for one in found] == ["s1", "s2", "unknown"]
+    beside = np.concatenate([np.asarray(photograph(1, 3)), np.asarray(photograph(2, 3))], axis=1)
+    with pytest.raises(SeveralPartsError, match="an image: 2 faces, where one is asked for"):
+        gallery.search(beside)
+    assert [one.value for one in gallery.identify(beside, threshold=0.6).found] in (["s1", "s2"], ["s2", "s1"])
     with pytest.raises(NoPartError, match="an image: no face found"):
         gallery.search(np.full((200, 200, 3), 90, dtype=np.uint8))
     chips = describer("faces").describe([torch.zeros(3, 20, 20, dtype=torch.uint8)])

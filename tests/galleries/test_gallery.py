@@ -76,6 +76,12 @@ def test_what_is_said_of_known_images_holds_from_now_on(gallery: Gallery, images
     gallery.add(str(images / "000_0.png"), metadata={"camera": 2})
     assert gallery.search(1, k=1).matches[0].entry.metadata == {"thing": 0, "look": "0", "camera": 2}
     assert names(gallery.search(5, where=["camera=2"])) == ["000_0.png"]
+    edited = gallery.store.state().edited
+    gallery.add([str(images / "000_0.png"), Image.open(images / "000_0.png")], metadata={"camera": 2})
+    assert gallery.store.state().edited == edited, "what is written already costs no transaction"
+    gallery.add(str(images / "000_0.png"), metadata={"camera": 1})
+    gallery.add(str(images / "000_0.png"), metadata={"camera": True})
+    assert gallery.search(1, k=1).matches[0].entry.metadata["camera"] is True
 
 
 def test_a_folder_is_followed(gallery: Gallery, images: Path) -> None:
@@ -156,6 +162,19 @@ def test_recommendations_are_varied_and_new(gallery: Gallery) -> None:
     assert all(match.reason in ("resembles 000_0.png", "resembles 005_0.png") for match in varied.matches)
     seen = [match.entry.id for match in varied.matches]
     assert not set(seen) & {match.entry.id for match in gallery.recommend(1, 16, seen=seen).matches}
+
+
+def test_of_a_history_the_last_counts_most(gallery: Gallery) -> None:
+    """With ``decay`` 0 only the last item counts, with 1 the order does not matter."""
+    last = gallery.recommend(1, 16, wishes=Wishes(k=6, diversity=0, decay=0))
+    assert names(last) == names(gallery.recommend(16, seen=[1], wishes=Wishes(k=6, diversity=0)))
+    alike = [gallery.recommend(*liked, wishes=Wishes(k=6, diversity=0)) for liked in ((1, 16), (16, 1))]
+    assert names(alike[0]) == names(alike[1])
+    halves = gallery.recommend(1, 16, wishes=Wishes(k=6, diversity=0, decay=0.5))
+    vectors = torch.nn.functional.normalize(torch.from_numpy(next(gallery.store.vectors())[1].copy()).double(), dim=1)
+    wanted = torch.nn.functional.normalize(vectors[0] + 2 * vectors[15], dim=0)
+    scores = [float(vectors[match.entry.id - 1] @ wanted) for match in halves.matches]
+    assert [match.score for match in halves.matches] == pytest.approx(scores)
 
 
 def test_near_duplicates_and_groups(gallery: Gallery, images: Path) -> None:

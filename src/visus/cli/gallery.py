@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from visus.cli.gallery_arguments import (
     SyncArguments,
     VerifyArguments,
 )
+from visus.cli.gallery_filling import add, create, sync
 from visus.cli.gallery_identities import identify, reid
 from visus.cli.gallery_words import print_json, queries_of
 from visus.errors import VisusError
@@ -31,12 +31,7 @@ from visus.names import counted
 from visus.new_folder import new_folder
 
 if TYPE_CHECKING:
-    from visus.galleries.adding import Report
     from visus.galleries.answer import Answer, Group
-    from visus.galleries.metadata import Say
-
-_MOST_SHEETS = 100
-_IN_A_SHEET = 60
 
 
 def main(argv: list[str]) -> int:
@@ -44,69 +39,6 @@ def main(argv: list[str]) -> int:
     description = "Fill a gallery of images once, and ask it many times."
     arguments = tyro.cli(Arguments, args=argv, prog="visus gallery", description=description)
     return VERBS[type(arguments)](arguments)
-
-
-def _create(arguments: CreateArguments) -> int:
-    from visus.galleries.gallery import Gallery
-    from visus.galleries.rebuild import rebuild
-    from visus.terminal import console
-
-    place = arguments.gallery.expanduser()
-    if arguments.rebuild:
-        with _progress("describing images", None) as watch:
-            report = rebuild(place, arguments.model, device=arguments.device, watch=watch)
-        _tell_report(report, arguments.gallery, as_json=False)
-        return 1 if report.failures else 0
-    with Gallery.create(
-        place,
-        model=arguments.model,
-        root=arguments.root,
-        closeness=arguments.closeness,
-        server=arguments.server,
-        device=arguments.device,
-    ) as gallery:
-        dimensions = gallery.settings["dimensions"]
-    console(stderr=True).print(f"{place}: an empty gallery of vectors of {dimensions} dimensions", soft_wrap=True)
-    return 0
-
-
-def _add(arguments: AddArguments) -> int:
-    from visus.galleries.detected import boxes_by
-    from visus.galleries.gallery import Gallery
-    from visus.galleries.processes import add_in_processes
-    from visus.predict.items import Reading, items_of_source
-    from visus.predict.predictor import load
-    from visus.predict.sources import find_sources
-
-    if arguments.processes < 1 or not 0 <= arguments.min_score <= 1:
-        raise VisusError("--processes must be at least 1, and --min-score must lie between 0 and 1")
-    if arguments.processes > 1 and arguments.detector:
-        raise VisusError("--detector works in one process: leave out --processes")
-    sources = find_sources(arguments.sources)
-    say = _said(arguments)
-    total = None if any(source.video for source in sources) else sum(len(source.images) for source in sources)
-    form: Any = {"device": arguments.device, "precision": arguments.precision}
-    with Gallery.open(arguments.gallery, **form) as gallery, _progress("adding", total) as watch:
-        items = (item for source in sources for item in items_of_source(source, Reading()))
-        if arguments.processes > 1:
-            report = add_in_processes(gallery, items, arguments.processes, metadata=say, watch=watch)
-        else:
-            boxes = None
-            if arguments.detector:
-                boxes = boxes_by(load(arguments.detector, device=arguments.device), arguments.min_score)
-            report = gallery.add(items, metadata=say, boxes=boxes, watch=watch)
-    _tell_report(report, arguments.gallery, as_json=arguments.json)
-    return 1 if report.failures else 0
-
-
-def _sync(arguments: SyncArguments) -> int:
-    from visus.galleries.gallery import Gallery
-
-    form: Any = {"device": arguments.device, "precision": arguments.precision}
-    with Gallery.open(arguments.gallery, **form) as gallery, _progress("looking", None) as watch:
-        report = gallery.sync(arguments.folder, metadata=_said(arguments), watch=watch)
-    _tell_report(report, arguments.gallery, as_json=arguments.json)
-    return 1 if report.failures else 0
 
 
 def _search(arguments: SearchArguments) -> int:
@@ -130,15 +62,15 @@ def _recommend(arguments: RecommendArguments) -> int:
     from visus.galleries.gallery import Gallery
     from visus.galleries.recommend import Wishes
 
-    if arguments.k < 1 or not 0 <= arguments.diversity <= 1:
-        raise VisusError("--k must be at least 1, and --diversity must lie between 0 and 1")
+    if arguments.k < 1 or not 0 <= arguments.diversity <= 1 or not 0 <= arguments.decay <= 1:
+        raise VisusError("--k must be at least 1, --diversity and --decay must lie between 0 and 1")
     with Gallery.open(arguments.gallery, device=arguments.device) as gallery:
         answer = gallery.recommend(
             *queries_of(arguments.images),
             disliked=queries_of(arguments.disliked),
             seen=arguments.seen,
             where=arguments.where,
-            wishes=Wishes(k=arguments.k, diversity=arguments.diversity),
+            wishes=Wishes(k=arguments.k, diversity=arguments.diversity, decay=arguments.decay),
         )
     return _tell_answer(answer, arguments, "Recommendation")
 
@@ -226,9 +158,9 @@ def _remove(arguments: RemoveArguments) -> int:
 
 
 VERBS: Final[Mapping[type, Callable[[Any], int]]] = {
-    CreateArguments: _create,
-    AddArguments: _add,
-    SyncArguments: _sync,
+    CreateArguments: create,
+    AddArguments: add,
+    SyncArguments: sync,
     SearchArguments: _search,
     VerifyArguments: _verify,
     IdentifyArguments: identify,
@@ -242,48 +174,9 @@ VERBS: Final[Mapping[type, Callable[[Any], int]]] = {
 """What carries out each kind of arguments."""
 
 
-def _said(arguments: AddArguments | SyncArguments) -> Say:
-    from visus.galleries.metadata import from_words, of_items
-
-    return of_items(from_words(arguments.set), folder_as=arguments.folder_as, table=arguments.table)
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[Report], None]]:
-    """A bar on a terminal, that follows the report of what is on the disk."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from visus.terminal import console
-
-    out = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda report: progress.update(task, completed=report.images)
-
-
-def _tell_report(report: Report, gallery: Path, *, as_json: bool) -> None:
-    from visus.terminal import console
-
-    if as_json:
-        numbers = {name: value for name, value in vars(report).items() if name != "failures"}
-        print_json({**numbers, "failures": [{"name": name, "cause": cause} for name, cause in report.failures]})
-        return
-    named = {"known": "known", "unchanged": "unchanged", "moved": "moved", "gone": "gone"}
-    parts = [f"{getattr(report, name):,} {word}" for name, word in named.items() if getattr(report, name)]
-    parts += [f"nothing found in {report.empty:,}"] if report.empty else []
-    line = f"{counted(report.images, 'images')}: {', '.join([f'{report.added:,} added', *parts])}; in {gallery}"
-    out = console(stderr=True)
-    out.print(line, soft_wrap=True)
-    if report.failures:
-        out.print(f"{len(report.failures)} could not be read:", style="red")
-    for name, cause in report.failures:
-        out.print(f"  {cause if name in cause else f'{name}: {cause}'}", soft_wrap=True)
-
-
 def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments, title: str) -> int:
     """The answer as a table or as JSON, and its pictures in a folder."""
-    from visus.cli.gallery_page import answer_table, write_answer
+    from visus.cli.gallery_page import answer_table, title_of, write_answer
     from visus.terminal import console
 
     out, told = console(), console(stderr=True)
@@ -299,15 +192,13 @@ def _tell_answer(answer: Answer, arguments: SearchArguments | RecommendArguments
         first = Path(arguments.images[0].replace(":", "-").rstrip("/")).stem or "images"
         wanted = arguments.out.expanduser() if arguments.out else Path("runs") / "gallery" / first
         with new_folder(wanted, numbered=arguments.out is None) as folder:
-            write_answer(answer, folder, f"{title}: {', '.join(arguments.images)}")
+            write_answer(answer, folder, title_of(title, arguments.images))
             told.print(f"pictures in {folder / 'sheet.png'} and {folder / 'answer.html'}", soft_wrap=True)
     return 0
 
 
 def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | ClusterArguments, what: str) -> int:
-    from visus.draw.sheet import contact_sheet
-    from visus.galleries.answer import picture_of, short_name
-    from visus.predict.pictures import write_picture
+    from visus.cli.gallery_page import shown_path, write_groups
     from visus.terminal import console
 
     out = console()
@@ -316,15 +207,11 @@ def _tell_groups(groups: Sequence[Group], arguments: DuplicatesArguments | Clust
     else:
         out.print(f"{len(groups):,} {what if len(groups) != 1 else what.replace('groups', 'group')}")
         for group in groups:
-            names = [f"{entry.name} (id:{entry.id})" for entry in group.entries]
+            names = [f"{shown_path(entry.name)} (id:{entry.id})" for entry in group.entries]
             out.print(f"{names[0]}\n" + "\n".join(f"  {name}" for name in names[1:]), soft_wrap=True)
     if arguments.out is not None and groups:
         with new_folder(arguments.out.expanduser()) as folder:
-            for number, group in enumerate(groups[:_MOST_SHEETS]):
-                entries = group.entries[:_IN_A_SHEET]
-                captions = [short_name(entry) for entry in entries]
-                sheet = contact_sheet([picture_of(one) for one in entries], captions=captions, cell=200)
-                write_picture(sheet, folder / f"group_{number:03d}.png")
-            shown = f"sheets of the first {_MOST_SHEETS} groups" if len(groups) > _MOST_SHEETS else "sheets"
-            console(stderr=True).print(f"{shown} in {folder}", soft_wrap=True)
+            write_groups(groups, folder, f"{what.capitalize()} in {arguments.gallery}")
+            shown = f"pictures in {folder / 'group_000.png'} and following, and {folder / 'answer.html'}"
+            console(stderr=True).print(shown, soft_wrap=True)
     return 0

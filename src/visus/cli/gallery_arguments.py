@@ -56,6 +56,12 @@ class AddArguments:
         detector: the run of a detector, or published weights: its objects become the entries, not whole images.
         min_score: the least score of an object.
         processes: describe in so many processes, each with one thread.
+        devices: share the images among so many devices of this machine, each with a process of its own.
+        nodes: machines that do so together, for a gallery on a server; torchrun starts the command on each.
+        shards: cut the images into so many parts, which --engine ray gives to its workers.
+        shard: add one of these parts alone, such as 0/8 for the first of eight: for a scheduler.
+        engine: where the shards are done: here, or by the workers of a Ray cluster (extra ray).
+        workers: shards that Ray does at a time on this machine; default: one for each processor.
         device: such as cpu or cuda:1; default: a GPU where there is one.
         precision: auto fuses the network's layers where that is faster here, which changes vectors by rounding.
         json: print what was done as JSON.
@@ -69,6 +75,12 @@ class AddArguments:
     detector: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None
     min_score: float = 0.5
     processes: int = 1
+    devices: int = 1
+    nodes: int = 1
+    shards: int | None = None
+    shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
+    engine: Literal["local", "ray"] = "local"
+    workers: int | None = None
     device: Device = None
     precision: Literal["auto", "plain", "fp32"] = "auto"
     json: bool = False
@@ -140,11 +152,12 @@ class RecommendArguments:
 
     Args:
         gallery: the folder of the gallery.
-        images: what is liked: files, addresses, or id:12 for an entry.
+        images: what is liked: files, addresses, or id:12 for an entry; of a history, the oldest first.
         k: how many.
         disliked: images or entries (id:12).
         seen: identifiers of entries that are not to be shown again.
         diversity: 0 takes the nearest, 1 looks at nothing but variety.
+        decay: what each step into the past of a history counts by; 1 counts all that is liked alike.
         where: a condition on a field, such as product=shoe; may be given several times, and all hold.
         out: the folder for the sheet and the page, new or empty; default: a new one below runs/gallery.
         pictures: write the sheet and the page; --no-pictures prints only.
@@ -158,6 +171,7 @@ class RecommendArguments:
     disliked: tuple[str, ...] = ()
     seen: tuple[int, ...] = ()
     diversity: float = 0.3
+    decay: float = 1.0
     where: Where = ()
     out: Out = None
     pictures: bool = True
@@ -191,7 +205,7 @@ class DuplicatesArguments:
     Args:
         gallery: the folder of the gallery.
         limit: the least cosine of two that are; default: .97. Of a gallery that compares distances, the largest one.
-        out: a folder for a contact sheet of each group, new or empty.
+        out: a folder for a contact sheet of each group and one page of all, new or empty.
         json: print the groups as JSON.
     """
 
@@ -214,7 +228,7 @@ class ClusterArguments:
         name: an entry and a name, which all entries of its group get as a field.
         by: the field that holds names.
         undo: take back what was last said by --never, --always or --name.
-        out: a folder for a contact sheet of each group, new or empty.
+        out: a folder for a contact sheet of each group and one page of all, new or empty.
         json: print the groups as JSON.
     """
 

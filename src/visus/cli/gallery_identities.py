@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def identify(arguments: IdentifyArguments) -> int:
     """Runs ``visus gallery identify``."""
-    from visus.cli.gallery_page import identification_table, write_identification
+    from visus.cli.gallery_page import identification_table, title_of, write_identification
     from visus.galleries.gallery import Gallery
     from visus.terminal import console
 
@@ -37,7 +37,7 @@ def identify(arguments: IdentifyArguments) -> int:
     else:
         out.print(identification_table(found))
         out.print(str(found.threshold), soft_wrap=True)
-    _write(arguments, lambda folder: write_identification(found, folder, f"Identify: {', '.join(arguments.images)}"))
+    _write(arguments, lambda folder: write_identification(found, folder, title_of("Identify", arguments.images)))
     return 0
 
 
@@ -51,7 +51,7 @@ def reid(arguments: ReidArguments) -> int:
 
 def _search(gallery: Gallery, arguments: ReidArguments) -> int:
     """The objects of images, as other cameras saw them."""
-    from visus.cli.gallery_page import answer_table, write_seen
+    from visus.cli.gallery_page import answer_table, title_of, write_seen
     from visus.galleries.detected import boxes_by
     from visus.galleries.filters import Condition
     from visus.predict.predictor import load
@@ -76,7 +76,7 @@ def _search(gallery: Gallery, arguments: ReidArguments) -> int:
             out.print(f"{one.image}, box {' '.join(f'{value:.0f}' for value in one.box_xyxy)}", style="bold")
             out.print(answer_table(one.answer))
     if seen:
-        _write(arguments, lambda folder: write_seen(seen, folder, f"Seen again: {', '.join(arguments.images)}"))
+        _write(arguments, lambda folder: write_seen(seen, folder, title_of("Seen again", arguments.images)))
     return 0
 
 

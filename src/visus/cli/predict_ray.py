@@ -1,16 +1,29 @@
-"""Shards of ``visus predict`` on a Ray cluster (extra ``ray``): each is the command of one shard, done by a worker."""
+"""Shards of a command on a Ray cluster (extra ``ray``): each is the command of one shard, done by a worker."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from visus.errors import VisusError
 
-if TYPE_CHECKING:
-    from visus.cli.predict import PredictArguments
+
+class ShardArguments(Protocol):
+    """What the arguments of the command of one shard have."""
+
+    @property
+    def shard(self) -> str | None:
+        """Which one."""
+
+    @property
+    def device(self) -> str | None:
+        """Where it runs."""
+
+
+Arguments = TypeVar("Arguments", bound=ShardArguments)
+Outcome = TypeVar("Outcome")
 
 
 def check_ray() -> None:
@@ -27,16 +40,16 @@ def check_ray() -> None:
 
 
 def on_ray(
-    run: Callable[[PredictArguments], int],
-    parts: Sequence[PredictArguments],
+    run: Callable[[Arguments], Outcome],
+    parts: Sequence[Arguments],
     *,
     workers: int | None,
     on_done: Callable[[int], None],
-) -> None:
+) -> list[Outcome]:
     """Does shards on the cluster that ``RAY_ADDRESS`` names, else on one of this machine that ends with the command.
 
     A worker has one processor, and a GPU where the cluster has any and the arguments ask for no other device. The
-    shards of a worker that dies are done by another one.
+    shards of a worker that dies are done by another one. What came of each is told in the order in which they end.
 
     Args:
         run: does a command with its arguments.
@@ -60,11 +73,12 @@ def on_ray(
         task = ray.remote(num_cpus=1, num_gpus=gpus)(_shard)
         waiting = {task.remote(run, part, os.getcwd()): part.shard for part in parts}
         errors: list[str] = []
+        outcomes: list[Outcome] = []
         while waiting:
             (done, *_), _ = ray.wait(list(waiting))
             shard = waiting.pop(done)
             try:
-                ray.get(done)
+                outcomes.append(ray.get(done))
                 on_done(1)
             except ray.exceptions.RayError as error:
                 cause = getattr(error, "cause", None) or error
@@ -73,9 +87,10 @@ def on_ray(
         ray.shutdown()
     if errors:
         raise VisusError(f"{errors[0]} (the same command does what is missing: {len(errors)} of {len(parts)} shards)")
+    return outcomes
 
 
-def _shard(run: Callable[[PredictArguments], int], arguments: PredictArguments, folder: str) -> int:
+def _shard(run: Callable[[Arguments], Outcome], arguments: Arguments, folder: str) -> Outcome:
     """What a worker does: the command of one shard, in the working directory of the one who asked."""
     os.chdir(folder)
     return run(arguments)

@@ -46,10 +46,6 @@ def predict_shards(
     settings = {name: getattr(arguments, name) for name in _DECIDING} | {"weights": _digest(arguments.model)}
     assert arguments.out is not None
     folder = ShardFolder(arguments.out.expanduser(), Plan.of(arguments.model, names, count, settings))
-    if one is not None and one >= count:
-        raise VisusError(
-            f"--shard {arguments.shard}: shards are counted from 0, so the last one is {count - 1}/{count}"
-        )
     if arguments.engine == "ray":
         from visus.cli.predict_ray import check_ray
 
@@ -95,12 +91,26 @@ def _asked(arguments: PredictArguments, sources: Sequence[Source]) -> tuple[int 
         if arguments.shards is None:
             raise VisusError("--engine ray needs --shards N: into how many parts the images are cut")
         return None, arguments.shards
-    found = re.fullmatch(r"(\d+)/(\d+)", arguments.shard)
-    if found is None or arguments.shards is not None or arguments.engine != "local":
-        raise VisusError(
-            f"--shard {arguments.shard}: give one shard as I/N, such as 0/8, without --shards and --engine"
-        )
-    return int(found[1]), int(found[2])
+    return shard_of(arguments.shard, alone=arguments.shards is None and arguments.engine == "local")
+
+
+def shard_of(text: str, *, alone: bool = True) -> tuple[int, int]:
+    """The number of a shard, from 0, and how many there are.
+
+    Args:
+        text: such as ``0/8``.
+        alone: whether ``--shards`` and ``--engine`` are not given, too.
+
+    Raises:
+        VisusError: it says no shard, or one that there is not.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not alone:
+        raise VisusError(f"--shard {text}: give one shard as I/N, such as 0/8, without --shards and --engine")
+    number, count = int(found[1]), int(found[2])
+    if number >= count:
+        raise VisusError(f"--shard {text}: shards are counted from 0, so the last one is {count - 1}/{count}")
+    return number, count
 
 
 def _digest(model: str) -> str:

@@ -46,7 +46,8 @@ def contact_sheet(
         row, column = divmod(index, columns)
         x, y = gap + column * (cell + gap), gap + sum(row_heights[:row]) + gap * row
         fitted = _fitted(picture, cell)
-        sheet.paste(fitted, (x + (cell - fitted.width) // 2, y))
+        free = row_heights[row] - line - fitted.height
+        sheet.paste(fitted, (x + (cell - fitted.width) // 2, y + free // 2))
         if captions:
             baseline = y + row_heights[row] - line / 2
             caption = shortened(drawable(captions[index]), font, cell)

@@ -7,9 +7,10 @@ that moved is read, recognised and not described again.
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -60,6 +61,11 @@ class Report:
     gone: int = 0
     empty: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def count_in(self, other: Report) -> None:
+        """Adds what became of other images."""
+        for one in fields(Report):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
 Watch: TypeAlias = Callable[[Report], None]
@@ -150,7 +156,13 @@ class Adder:
     def _say_again(self, pixels: bytes, item: Item) -> None:
         """What is said now of an image that is there, holds from now on."""
         if metadata := self.metadata(item):
-            self.store.edit(self.store.known([pixels]).get(pixels, []), metadata)
+            self._say(self.store.known([pixels]).get(pixels, []), metadata)
+
+    def _say(self, ids: Sequence[int], metadata: Metadata) -> None:
+        """Writes what is said of entries where it is not written there already."""
+        known = (entry.metadata for entry in self.store.entries(ids))
+        if any(json.dumps({**told, **metadata}) != json.dumps(dict(told)) for told in known):  # 1 is not True
+            self.store.edit(ids, metadata)
 
     def _finish(self, batch: _Batch, report: Report) -> None:
         """Describes what is new and writes all of the batch in one transaction."""
@@ -162,7 +174,7 @@ class Adder:
             if digest in present:
                 report.known += 1
                 if metadata:
-                    self.store.edit(present[digest], metadata)
+                    self._say(present[digest], metadata)
             elif digest in fresh:
                 report.known += 1
             else:

@@ -82,11 +82,13 @@ class Answer:
         matches: the entries.
         closeness: what their scores are.
         asked: a small picture of each image of the query.
+        names: of these.
     """
 
     matches: tuple[Match, ...]
     closeness: str
     asked: tuple[Image.Image, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.matches)
@@ -108,13 +110,14 @@ class Answer:
             ValueError: there is neither.
         """
         pictures = [*self.asked, *(picture_of(match.entry) for match in self.matches)]
-        captions = ["query" for _ in self.asked] + [self.caption(match) for match in self.matches]
+        captions = [f"query · {name}" for name in self.names] or ["query" for _ in self.asked]
+        captions += [self.caption(match) for match in self.matches]
         return contact_sheet(pictures, captions=captions, columns=columns, cell=200)
 
     def caption(self, match: Match) -> str:
         """A score and a name, as they fit below a picture."""
         doubt = "" if match.alike else "? "
-        return f"{doubt}{match.score:.3f}  {short_name(match.entry)}"
+        return f"{doubt}{match.score:.3f} · {short_name(match.entry)}"
 
 
 def short_name(entry: Entry) -> str:

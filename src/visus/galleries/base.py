@@ -237,5 +237,5 @@ class GalleryBase:
             raise OtherModelError(
                 f"{self.folder}: made with {self.settings['model']} ({self.settings['fingerprint'][:12]}), and "
                 f"{found.name} ({found.fingerprint[:12]}) has other weights: their vectors cannot be compared; "
-                "`visus gallery create FOLDER --rebuild` describes every image again"
+                f"`visus gallery create {self.folder} --rebuild --model {found.name}` describes every image again"
             )

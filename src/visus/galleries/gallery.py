@@ -213,11 +213,11 @@ class Gallery(GalleryBase):
         """Entries for somebody who likes some and dislikes others; never those themselves or what was seen.
 
         Args:
-            liked: images or identifiers of entries.
+            liked: images or identifiers of entries: one item, a basket, or a history, the oldest first.
             disliked: as ``liked``.
             seen: identifiers of entries that are not to be shown again.
             where: as for `search`.
-            wishes: how many, and how varied.
+            wishes: how many, how varied, and how much what is long ago counts.
 
         Raises:
             EmptyGalleryError: there is nothing to recommend.
@@ -225,7 +225,7 @@ class Gallery(GalleryBase):
         """
         table = self._contents.filled_table()
         likes, dislikes = self._asked(table, liked), self._asked(table, disliked)
-        wanted = combined(likes, dislikes, self.closeness)
+        wanted = combined(likes, dislikes, self.closeness, decay=wishes.decay)
         allowed = self._contents.allowed(table, where)
         allowed = torch.ones(len(table), dtype=torch.bool) if allowed is None else allowed
         shown = [one for one in (*liked, *disliked, *seen) if isinstance(one, int)]
@@ -235,7 +235,7 @@ class Gallery(GalleryBase):
         chosen, scores, alike = recommended(table, rows[0], wanted, known[: len(likes)], known, wishes)
         reasons = [f"resembles {likes[place].name}" for place in alike.tolist()]
         found = matches_of(self.store, table.ids[chosen].tolist(), scores.tolist(), reasons=reasons)
-        return Answer(found, "cosine", tuple(one.picture for one in likes))
+        return Answer(found, "cosine", tuple(one.picture for one in likes), tuple(one.name for one in likes))
 
     def duplicates(self, *, limit: float | None = None) -> list[Group]:
         """Groups of near-duplicates, the best of each first.
@@ -336,7 +336,8 @@ class Gallery(GalleryBase):
         chances = None if calibration is None else calibration.by_chance(vector, scores).tolist()
         distances = None if reranked_ is None else reranked_.tolist()
         matches = matches_of(self.store, ids.tolist(), scores.tolist(), chances=chances, reranked=distances)
-        return Answer(matches, self.closeness, tuple(one.picture for one in likes))
+        pictures, names = tuple(one.picture for one in likes), tuple(one.name for one in likes)
+        return Answer(matches, self.closeness, pictures, names)
 
     def _enrolled(self, table: ScanTable, by: str, where: Sequence[str | Condition]) -> Enrolled:
         columns = self._contents.columns(table)

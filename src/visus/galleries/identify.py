@@ -122,7 +122,7 @@ class Identification:
         pictures, captions = [], []
         for one in self.found:
             pictures += [one.asked.picture, picture_of(one.match.entry)]
-            captions += [one.name, f"{one.match.score:.3f}  {one.candidate}"]
+            captions += [one.name, f"{one.match.score:.3f} · {one.candidate}"]
         return contact_sheet(pictures, captions=captions, columns=2 if len(self.found) < 4 else 6, cell=200)
 
 

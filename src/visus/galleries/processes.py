@@ -7,13 +7,12 @@ reported is on the disk.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 
@@ -29,7 +28,8 @@ from visus.stopping import be_worker
 _SHARE: Final = 128
 _WAITING: Final = 3  # shares for each process that are on their way
 
-Files = list[tuple[str, Metadata]]
+FileToAdd: TypeAlias = tuple[str, Metadata]
+"""The path of an image and what is said of it."""
 
 _opened: dict[str, Gallery] = {}  # of a worker process
 
@@ -56,7 +56,8 @@ def add_in_processes(
     waiting: set[Future[Report]] = set()
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
-        for share in _shares(adder, items, total):
+        files = files_to_add(adder, items, total)
+        while share := list(islice(files, _SHARE)):
             waiting.add(pool.submit(_add, str(gallery.folder), gallery.precision, share))
             while len(waiting) >= _WAITING * processes:
                 waiting = _collected(waiting, total, watch)
@@ -77,10 +78,14 @@ def _begin() -> None:
     torch.set_num_threads(1)
 
 
-def _add(folder: str, precision: Exact, share: Files) -> Report:
+def _add(folder: str, precision: Exact, share: Sequence[FileToAdd]) -> Report:
     if folder not in _opened:
         _opened[folder] = Gallery.open(folder, precision=precision)
-    gallery = _opened[folder]
+    return add_files(_opened[folder], share)
+
+
+def add_files(gallery: Gallery, share: Sequence[FileToAdd]) -> Report:
+    """Adds files that `files_to_add` gave; what became of them."""
     said = dict(share)
     adder = Adder(gallery.store, gallery.describer, gallery.root, metadata=lambda item: said[item.path])
     items = (item for path in said for item in items_of(Path(path), Reading()))
@@ -88,15 +93,19 @@ def _add(folder: str, precision: Exact, share: Files) -> Report:
     return report
 
 
-def _shares(adder: Adder, items: Iterable[Item], report: Report) -> Iterator[Files]:
-    """Files that are to be read, some at a time; what need not be read is reported."""
-    unread = adder.unread(items, report)
-    while share := [_file(item, adder) for item, _ in islice(unread, _SHARE)]:
-        report.images -= len(share)  # counted by whoever reads them
-        yield share
+def files_to_add(adder: Adder, items: Iterable[Item], report: Report) -> Iterator[FileToAdd]:
+    """Files that are to be read, with what is said of them; what need not be read is reported.
+
+    Raises:
+        OutsideRootError: a file that does not lie below the root.
+        GalleryError: an image that is no file by itself.
+    """
+    for item, _ in adder.unread(items, report):
+        report.images -= 1  # counted by whoever reads it
+        yield _file(item, adder)
 
 
-def _file(item: Item, adder: Adder) -> tuple[str, Metadata]:
+def _file(item: Item, adder: Adder) -> FileToAdd:
     if item.details or not Path(item.path).is_file():
         raise GalleryError(f"{item.name or 'an image in memory'}: several processes take image files alone")
     return item.path, adder.metadata(item)
@@ -105,8 +114,6 @@ def _file(item: Item, adder: Adder) -> tuple[str, Metadata]:
 def _collected(waiting: set[Future[Report]], total: Report, watch: Watch) -> set[Future[Report]]:
     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
     for future in done:
-        report = future.result()
-        for field in fields(Report):
-            setattr(total, field.name, getattr(total, field.name) + getattr(report, field.name))
+        total.count_in(future.result())
         watch(total)
     return waiting

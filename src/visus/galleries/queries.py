@@ -126,10 +126,18 @@ def _images(query: Picture) -> list[Named]:
     return found
 
 
-def combined(likes: Sequence[Asked], dislikes: Sequence[Asked], closeness: Closeness) -> Float[Tensor, " d"]:
+def combined(
+    likes: Sequence[Asked], dislikes: Sequence[Asked], closeness: Closeness, *, decay: float = 1.0
+) -> Float[Tensor, " d"]:
     """One vector for several (Rocchio 1971): their mean, less a share of the mean of what should not be found.
 
     Of vectors that are compared by their angle, the directions are averaged. A single vector stays as it is.
+
+    Args:
+        likes: what should be found, of a history the oldest first.
+        dislikes: what should not be found.
+        closeness: what is near.
+        decay: what each step into the past of ``likes`` counts by.
 
     Raises:
         GalleryError: nothing is asked for.
@@ -138,12 +146,15 @@ def combined(likes: Sequence[Asked], dislikes: Sequence[Asked], closeness: Close
         raise GalleryError("nothing is asked for: give an image, or the identifier of an entry")
     if len(likes) == 1 and not dislikes:
         return likes[0].vector
-    wanted = _mean(likes, closeness)
+    wanted = _mean(likes, closeness, decay)
     return wanted - NEGATIVE_WEIGHT * _mean(dislikes, closeness) if dislikes else wanted
 
 
-def _mean(side: Sequence[Asked], closeness: Closeness) -> Float[Tensor, " d"]:
+def _mean(side: Sequence[Asked], closeness: Closeness, decay: float = 1.0) -> Float[Tensor, " d"]:
     vectors = torch.stack([one.vector for one in side]).double()
     if closeness == "cosine":
         vectors = torch.nn.functional.normalize(vectors, dim=1, eps=1e-300)
-    return vectors.mean(0).float()
+    if decay == 1:
+        return vectors.mean(0).float()
+    weights = vectors.new_tensor([decay**age for age in range(len(side) - 1, -1, -1)])
+    return (weights @ vectors / weights.sum()).float()

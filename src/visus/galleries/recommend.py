@@ -29,11 +29,13 @@ class Wishes:
         k: places.
         diversity: 0 takes the nearest, 1 looks at nothing but variety.
         duplicate: candidates with this cosine to something liked, disliked or chosen are left out.
+        decay: of a history, the oldest first: what each step into the past counts by, 0 to 1; 1 counts all alike.
     """
 
     k: int = 10
     diversity: float = 0.3
     duplicate: float = 0.97
+    decay: float = 1.0
 
 
 def recommended(

@@ -181,21 +181,34 @@ def check_machine(recipe: Recipe) -> None:
     Raises:
         RecipeError: the message says what there is.
     """
+    check_devices(recipe.fit.accelerator, recipe.fit.devices)
+
+
+def check_devices(wanted: str, count: int, *, named: str = "fit.") -> None:
+    """Refuses devices that this machine does not have.
+
+    Args:
+        wanted: their kind, as in ``fit.accelerator``.
+        count: how many.
+        named: what stands before ``accelerator`` and ``devices`` where they are asked for.
+
+    Raises:
+        RecipeError: the message says what there is.
+    """
     import torch
 
     from visus.names import counted
 
-    wanted, count = recipe.fit.accelerator, recipe.fit.devices
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if wanted in there and not there[wanted]:
         raise RecipeError(
-            f"fit.accelerator is {wanted!r}, but PyTorch {torch.__version__} finds no such device here: "
+            f"{named}accelerator is {wanted!r}, but PyTorch {torch.__version__} finds no such device here: "
             "leave it out, or install a build of PyTorch for the device"
         )
     gpus = there["cuda"] if wanted in ("auto", "cuda") else 0
     if gpus and count > gpus:
         raise RecipeError(
-            f"fit.devices is {count}, but there {'is' if gpus == 1 else 'are'} {counted(gpus, 'GPUs')} here"
+            f"{named}devices is {count}, but there {'is' if gpus == 1 else 'are'} {counted(gpus, 'GPUs')} here"
         )
 
 

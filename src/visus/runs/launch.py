@@ -45,13 +45,22 @@ def as_launched(recipe: Recipe) -> tuple[Recipe, list[str]]:
 
     Their number may differ from start to start where torchrun is given a range of machines.
     """
-    if _launch() is None:
+    launched = launched_processes()
+    if launched is None:
         return recipe, []
-    count, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    asked, told = recipe.fit.devices * recipe.fit.nodes, []
+    devices, nodes = launched
+    count, asked, told = devices * nodes, recipe.fit.devices * recipe.fit.nodes, []
     if asked not in (1, count):
         told = [f"torchrun has started {count} processes: fit.devices and fit.nodes, which ask for {asked}, give way."]
-    return replace(recipe, fit=replace(recipe.fit, devices=here, nodes=count // here)), told
+    return replace(recipe, fit=replace(recipe.fit, devices=devices, nodes=nodes)), told
+
+
+def launched_processes() -> tuple[int, int] | None:
+    """How many processes torchrun has started on this machine, and on how many machines; None without it."""
+    if _launch() is None:
+        return None
+    count, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    return here, count // here
 
 
 def processes_of(
