@@ -1,0 +1,176 @@
+"""Every network that can be exported, in every format: largest differences, the same objects, seconds, and accuracy.
+
+    python benchmarks/exports.py                        # all of it, writes results/exports.json
+    python benchmarks/exports.py --only ssd_lite0       # one network, whose rows are renewed
+    python benchmarks/exports.py --accuracy             # a trained detector alone; --run RUN for one that is there
+
+Each architecture of the catalog is built in the form that is made for a CPU, with random heads, written, and compared
+with its file on square, wide and high images, alone and in pairs, detectors with no, one and a hundred objects: the
+comparison of ``visus export``. What that would refuse is written down as refused. Times are medians of turns: one image
+of 640 x 480, or one shape. The accuracy is that of an SSD that learned from drawn scenes for three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from interleaved import ROOT, commit, cpu, said
+
+from visus import catalog
+from visus.errors import VisusError
+from visus.export.accuracy import accuracy
+from visus.export.formats import FORMATS
+from visus.export.networks import REFUSED, WRAPPERS
+from visus.export.parity import Compared, compare
+from visus.export.written import export, file_of, largest, seconds_of
+from visus.predict.exported import load_exported
+from visus.predict.stored import find_weights
+from visus.runs.feed import open_dataset
+
+RESULT = ROOT / "benchmarks" / "results" / "exports.json"
+RECIPE = ("ssd_vignettes", "--fit.max-minutes", "3")
+PRECISIONS = ("float32", "bf16", "int8")
+SCENES = 200
+"""So many validation images are looked at for the accuracy."""
+
+
+def networks() -> list[str]:
+    """A network of each architecture that can be exported: the one made for a CPU, else the first."""
+    return [
+        min(architecture.models, key=lambda name: "lite0" not in name)
+        for name, problem in catalog.PROBLEMS.items()
+        if name not in REFUSED
+        for architecture in problem.architectures
+    ]
+
+
+def row_of(name: str) -> dict[str, Any]:
+    """One network in every format."""
+    torch.manual_seed(0)
+    schema = open_dataset("vignettes").schema
+    model: Any = catalog.build_model(name, schema, {}).eval()
+    wrapper: Any = WRAPPERS[type(model)](model)
+    formats: dict[str, Any] = {}
+    files: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for to in FORMATS:
+            start = time.perf_counter()
+            try:
+                path = file_of(model, wrapper, schema, name, Path(folder), to)
+                writing = time.perf_counter() - start
+                files[to] = load_exported(path)
+                formats[to] = compared_row(compare(model, files[to]))
+            except (VisusError, RuntimeError) as error:
+                formats[to] = {"refused": str(error).splitlines()[0]}
+                files.pop(to, None)
+            else:
+                formats[to]["seconds to write"] = round(writing, 1)
+        about = next(iter(files.values())).about if files else None
+        images = about is None or about.input.kind == "images"
+        seconds = seconds_of({"plain": model, **files}, images=images)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"problem": catalog.problem_of(name).name, "parameters": parameters, "formats": formats, "seconds": seconds}
+
+
+def compared_row(compared: list[Compared]) -> dict[str, Any]:
+    """What the comparison of ``visus export`` found."""
+    failed = [f"{one.case}: {', '.join(one.failed)}" for one in compared if one.failed]
+    return {
+        "cases": len(compared),
+        "objects": sorted({one.found for one in compared if one.found is not None}),
+        "most missed": {
+            str(count): max(one.differences["missed"] for one in compared if one.found == count)
+            for count in sorted({one.found for one in compared if one.found is not None})
+        },
+        "largest differences": largest(compared),
+        "refused": "; ".join(failed),
+    }
+
+
+def accuracies(run: Path) -> dict[str, Any]:
+    """The headlines of a trained detector with OpenVINO's files of every precision, and their seconds."""
+    stored = find_weights(run)
+    model = stored.network().eval()
+    rows: dict[str, Any] = {}
+    files: dict[str, Any] = {}
+    sizes = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for precision in PRECISIONS:
+            place = Path(folder) / f"{precision}.xml"
+            done = export(run, to="openvino", out=place, precision=precision, measure=0, times=False, force=True)
+            sizes[precision] = round(done.megabytes, 2)
+            files[precision] = load_exported(done.path)
+            found = accuracy(stored, run, model, files[precision], SCENES)
+            if found.why_not:
+                raise VisusError(found.why_not)
+            rows[precision] = {
+                row.metric: {"network": row.network, "file": row.file, "images": row.images} for row in found.rows
+            }
+            if done.about.calibration:
+                rows[precision]["calibrated with"] = done.about.calibration
+        seconds = seconds_of({"plain": model, **files}, images=True)
+    return {"headlines": rows, "megabytes": sizes, "seconds": seconds}
+
+
+def trained(folder: Path) -> Path:
+    """A detector that learned for a short time."""
+    run = folder / "run"
+    command = [sys.executable, "-m", "visus", "train", *RECIPE, "--run", str(run)]
+    subprocess.run(command, check=True)
+    return run
+
+
+def main() -> None:
+    """Measures, and writes after each network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="networks whose name contains this, and no accuracy")
+    parser.add_argument("--accuracy", action="store_true", help="the trained detector alone")
+    parser.add_argument("--run", type=Path, help="a detector that was trained before, in place of a new one")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    record = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    record = {**facts(options.threads), "networks": record.get("networks", {}), "detector": record.get("detector", {})}
+    if not options.only:
+        with tempfile.TemporaryDirectory() as folder:
+            record["detector"] = {
+                "command": f"visus train {' '.join(RECIPE)}",
+                **accuracies(options.run or trained(Path(folder))),
+            }
+        write(record)
+    for name in networks():
+        if not options.accuracy and options.only in name:
+            record["networks"][name] = row_of(name)
+            write(record)
+            print(name, json.dumps(record["networks"][name]), flush=True)
+
+
+def facts(threads: int) -> dict[str, Any]:
+    """The command, the machine and the versions."""
+    names = ("torch", "visus", "onnx", "onnxscript", "onnxruntime", "openvino")
+    return {
+        "command": said(),
+        "commit": commit(),
+        "machine": {"cpu": cpu(), "cores": os.cpu_count(), "threads": threads, "system": platform.platform()},
+        "versions": {name: metadata.version(name) for name in names},
+    }
+
+
+def write(record: dict[str, Any]) -> None:
+    """Keeps what was measured so far."""
+    RESULT.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
