@@ -1,7 +1,8 @@
 """Every network that can be exported, in every format: largest differences, the same objects, seconds, and accuracy.
 
     python benchmarks/exports.py                        # all of it, writes results/exports.json
-    python benchmarks/exports.py --only ssd_lite0       # one network, whose rows are renewed
+    python benchmarks/exports.py --only ssd_lite0       # one network, whose row is renewed
+    python benchmarks/exports.py --missing              # goes on where it was stopped
     python benchmarks/exports.py --accuracy             # a trained detector alone; --run RUN for one that is there
 
 Each architecture of the catalog is built in the form that is made for a CPU, with random heads, written, and compared
@@ -19,7 +20,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,14 @@ import torch
 from interleaved import ROOT, commit, cpu, said
 
 from visus import catalog
+from visus.dataclass_json import to_json
 from visus.errors import VisusError
 from visus.export.accuracy import accuracy
-from visus.export.formats import FORMATS
+from visus.export.formats import FORMATS, onnx_to_openvino, write_onnx, write_torch
 from visus.export.networks import REFUSED, WRAPPERS
 from visus.export.parity import Compared, compare
-from visus.export.written import export, file_of, largest, seconds_of
-from visus.predict.exported import load_exported
+from visus.export.written import about_of, export, largest, program_of, seconds_of, wanted_of
+from visus.predict.exported import Exported, beside, load_exported
 from visus.predict.stored import find_weights
 from visus.runs.feed import open_dataset
 
@@ -61,24 +63,27 @@ def row_of(name: str) -> dict[str, Any]:
     schema = open_dataset("vignettes").schema
     model: Any = catalog.build_model(name, schema, {}).eval()
     wrapper: Any = WRAPPERS[type(model)](model)
+    abouts = {to: about_of(model, wrapper, schema, name, to, "float32") for to in FORMATS}
     formats: dict[str, Any] = {}
-    files: dict[str, Any] = {}
+    files: dict[str, Exported] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for to in FORMATS:
-            start = time.perf_counter()
+        paths = {to: Path(folder) / f"model{FORMATS[to].suffix}" for to in FORMATS}
+        program, wanted = program_of(model, wrapper, abouts["onnx"]), wanted_of(abouts["onnx"])
+        writers: dict[str, Callable[[], None]] = {
+            "onnx": lambda: write_onnx(program, paths["onnx"], wanted),
+            "openvino": lambda: onnx_to_openvino(paths["onnx"], paths["openvino"], wanted),
+            "torch-export": lambda: write_torch(program, paths["torch-export"], wanted),
+        }
+        for to, write_file in writers.items():
             try:
-                path = file_of(model, wrapper, schema, name, Path(folder), to)
-                writing = time.perf_counter() - start
-                files[to] = load_exported(path)
+                write_file()
+                beside(paths[to]).write_text(to_json(abouts[to]))
+                files[to] = load_exported(paths[to])
                 formats[to] = compared_row(compare(model, files[to]))
             except (VisusError, RuntimeError) as error:
                 formats[to] = {"refused": str(error).splitlines()[0]}
                 files.pop(to, None)
-            else:
-                formats[to]["seconds to write"] = round(writing, 1)
-        about = next(iter(files.values())).about if files else None
-        images = about is None or about.input.kind == "images"
-        seconds = seconds_of({"plain": model, **files}, images=images)
+        seconds = seconds_of({"plain": model, **files}, images=abouts["onnx"].input.kind == "images")
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"problem": catalog.problem_of(name).name, "parameters": parameters, "formats": formats, "seconds": seconds}
 
@@ -135,6 +140,7 @@ def main() -> None:
     """Measures, and writes after each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="networks whose name contains this, and no accuracy")
+    parser.add_argument("--missing", action="store_true", help="networks without a row alone, and no accuracy")
     parser.add_argument("--accuracy", action="store_true", help="the trained detector alone")
     parser.add_argument("--run", type=Path, help="a detector that was trained before, in place of a new one")
     parser.add_argument("--threads", type=int, default=1)
@@ -142,7 +148,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     record = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     record = {**facts(options.threads), "networks": record.get("networks", {}), "detector": record.get("detector", {})}
-    if not options.only:
+    if not options.only and not options.missing:
         with tempfile.TemporaryDirectory() as folder:
             record["detector"] = {
                 "command": f"visus train {' '.join(RECIPE)}",
@@ -150,7 +156,8 @@ def main() -> None:
             }
         write(record)
     for name in networks():
-        if not options.accuracy and options.only in name:
+        there = name in record["networks"]
+        if not options.accuracy and options.only in name and not (options.missing and there):
             record["networks"][name] = row_of(name)
             write(record)
             print(name, json.dumps(record["networks"][name]), flush=True)

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from visus import __version__, catalog
@@ -105,7 +105,7 @@ def export(
     stored = find_weights(run)
     model, wrapper = _wrapped(stored, run)
     about = replace(
-        _about(model, wrapper, stored.schema, stored.model, to, precision),
+        about_of(model, wrapper, stored.schema, stored.model, to, precision),
         file=path.name,
         threshold=threshold_of(run),
         licence=_licence(run),
@@ -262,7 +262,7 @@ _OUTPUTS: dict[str, str] = {
 }
 
 
-def _about(model: Any, wrapper: Any, schema: Schema, name: str, to: str, precision: str) -> Told:
+def about_of(model: Any, wrapper: Any, schema: Schema, name: str, to: str, precision: str) -> Told:
     """What will lie beside the file."""
     given, _, _ = input_of(model)
     return Told(
@@ -284,13 +284,29 @@ def _about(model: Any, wrapper: Any, schema: Schema, name: str, to: str, precisi
 
 def _write(model: Any, wrapper: Any, about: Told, path: Path, calibrating: Sequence[Any] = ()) -> None:
     """The file and what tells of it, as they come; one of 8 bits is calibrated with inputs."""
-    given, example, free = input_of(model)
-    least = [torch.tensor(value) for value in about.thresholds.values()]
-    program = graph_of(wrapper, [*example, *least], free=free)
-    batches = [[tensor_of(about.input, one), *least] for one in calibrating]
-    wanted = Wanted([given.name, *about.thresholds], list(about.outputs), about.precision, batches)
-    FORMATS[about.format].write(program, path, wanted)
+    FORMATS[about.format].write(program_of(model, wrapper, about), path, wanted_of(about, calibrating))
     beside(path).write_text(to_json(about, indent=2), encoding="utf-8")
+
+
+def program_of(model: Any, wrapper: Any, about: Told) -> torch.export.ExportedProgram:
+    """The graph of a network, as it is written in every format."""
+    _, example, free = input_of(model)
+    return graph_of(wrapper, [*example, *_least(about)], free=free)
+
+
+def wanted_of(about: Told, calibrating: Sequence[Any] = ()) -> Wanted:
+    """How the graph is written.
+
+    Args:
+        about: what will lie beside the file.
+        calibrating: images or shapes for a file of 8 bits.
+    """
+    batches = [[tensor_of(about.input, one), *_least(about)] for one in calibrating]
+    return Wanted([about.input.name, *about.thresholds], list(about.outputs), about.precision, batches)
+
+
+def _least(about: Told) -> list[Float[Tensor, ""]]:
+    return [torch.tensor(value) for value in about.thresholds.values()]
 
 
 def file_of(model: nn.Module, wrapper: nn.Module, schema: Schema, name: str, folder: Path, to: str) -> Path:
@@ -305,7 +321,7 @@ def file_of(model: nn.Module, wrapper: nn.Module, schema: Schema, name: str, fol
         to: the format.
     """
     path = folder / f"model{FORMATS[to].suffix}"
-    _write(model, wrapper, _about(model, wrapper, schema, name, to, EXACT), path)
+    _write(model, wrapper, about_of(model, wrapper, schema, name, to, EXACT), path)
     return path
 
 
