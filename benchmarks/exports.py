@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,11 @@ from interleaved import ROOT, commit, cpu, said
 from visus import catalog
 from visus.dataclass_json import to_json
 from visus.errors import VisusError
-from visus.export.accuracy import accuracy
+from visus.export.accuracy import accuracy, calibration
 from visus.export.formats import FORMATS, onnx_to_openvino, write_onnx, write_torch
 from visus.export.networks import REFUSED, WRAPPERS
 from visus.export.parity import Compared, compare
-from visus.export.written import about_of, export, largest, program_of, seconds_of, wanted_of
+from visus.export.written import about_of, largest, program_of, seconds_of, wanted_of
 from visus.predict.exported import Exported, beside, load_exported
 from visus.predict.stored import find_weights
 from visus.runs.feed import open_dataset
@@ -106,26 +107,30 @@ def compared_row(compared: list[Compared]) -> dict[str, Any]:
 def accuracies(run: Path) -> dict[str, Any]:
     """The headlines of a trained detector with OpenVINO's files of every precision, and their seconds."""
     stored = find_weights(run)
-    model = stored.network().eval()
+    model: Any = stored.network().eval()
+    wrapper: Any = WRAPPERS[type(model)](model)
     rows: dict[str, Any] = {}
-    files: dict[str, Any] = {}
-    sizes = {}
+    files: dict[str, Exported] = {}
     with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "model.onnx"
+        about = about_of(model, wrapper, stored.schema, stored.model, "openvino", "float32")
+        write_onnx(program_of(model, wrapper, about), source, wanted_of(about))
+        inputs, calibrated = calibration(run, None)
         for precision in PRECISIONS:
-            place = Path(folder) / f"{precision}.xml"
-            done = export(run, to="openvino", out=place, precision=precision, measure=0, times=False, force=True)
-            sizes[precision] = round(done.megabytes, 2)
-            files[precision] = load_exported(done.path)
+            path = Path(folder) / f"{precision}.xml"
+            about = replace(about, precision=precision, file=path.name)
+            onnx_to_openvino(source, path, wanted_of(about, inputs if precision == "int8" else ()))
+            beside(path).write_text(to_json(about))
+            files[precision] = load_exported(path)
             found = accuracy(stored, run, model, files[precision], SCENES)
             if found.why_not:
                 raise VisusError(found.why_not)
             rows[precision] = {
-                row.metric: {"network": row.network, "file": row.file, "images": row.images} for row in found.rows
+                "headlines": {row.metric: {"network": row.network, "file": row.file} for row in found.rows},
+                "megabytes": round(path.with_suffix(".bin").stat().st_size / 2**20, 2),
             }
-            if done.about.calibration:
-                rows[precision]["calibrated with"] = done.about.calibration
         seconds = seconds_of({"plain": model, **files}, images=True)
-    return {"headlines": rows, "megabytes": sizes, "seconds": seconds}
+    return {"images": SCENES, "calibrated with": calibrated, "precisions": rows, "seconds": seconds}
 
 
 def trained(folder: Path) -> Path:

@@ -31,14 +31,12 @@ def export_accuracy() -> Lines:
     """The headlines of a trained detector with OpenVINO's files of each precision."""
     record = record_of("exports")["detector"]
     rows = []
-    for precision, headlines in record["headlines"].items():
-        time, size = _milliseconds(record["seconds"][precision]), f"{record['megabytes'][precision]:.1f}"
-        for metric, row in headlines.items():
-            if metric != "calibrated with":
-                numbers = percent(row["network"], 2), percent(row["file"], 2)
-                rows.append((f"`{precision}`", metric, *numbers, str(row["images"]), time, size))
-    header = ["precision", "metric", "network", "file", "images", "one image, ms", "MB"]
-    return table(header, rows) + sources("exports", commands=False)
+    for precision, row in record["precisions"].items():
+        time, size = _milliseconds(record["seconds"][precision]), f"{row['megabytes']:.1f}"
+        for metric, numbers in row["headlines"].items():
+            both = percent(numbers["network"], 2), percent(numbers["file"], 2)
+            rows.append((f"`{precision}`", metric, *both, time, size))
+    return table(["precision", "metric", "network", "file", "one image, ms", "MB"], rows) + sources("exports")
 
 
 def _differences(row: Record) -> str:

@@ -64,9 +64,10 @@ def test_a_file_is_measured_beside_its_network(run: Path) -> None:
     data = open_split(RunFolder(run).recipe(), "val")
     knowing: Any = Knowing(model, [int(data[place].target.label) for place in range(6)])  # type: ignore[union-attr]
     same, right = (accuracy(stored, run, model, file, 6) for file in (model, knowing))
-    assert [(row.metric, row.images) for row in same.rows] == [("top-1", 6)]
-    assert [loss.lost for loss in same.losses("bf16")] == [0]
-    assert right.rows[0].file == 1
+    assert {row.metric for row in same.rows} >= {"top-1"}
+    assert {row.images for row in same.rows} == {6}
+    assert {loss.lost for loss in same.losses("bf16")} == {0}
+    assert (right.rows[0].metric, right.rows[0].file) == ("top-1", 1)
     assert right.rows[0].network == same.rows[0].network < 1
     assert accuracy(stored, run, model, model, 4).rows[0].images == 4
 
