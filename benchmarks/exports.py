@@ -5,7 +5,7 @@
     python benchmarks/exports.py --missing              # goes on where it was stopped
     python benchmarks/exports.py --accuracy             # a trained detector alone; --run RUN for one that is there
 
-Each architecture of the catalog is built in the form that is made for a CPU, with random heads, written, and compared
+Each network of the catalog is built with the backbone that is made for a CPU, with random heads, written, and compared
 with its file on square, wide and high images, alone and in pairs, detectors with no, one and a hundred objects: the
 comparison of ``visus export``. What that would refuse is written down as refused. Times are medians of turns: one image
 of 640 x 480, or one shape. The accuracy is that of an SSD that learned from drawn scenes for three minutes.
@@ -44,17 +44,21 @@ from visus.runs.feed import open_dataset
 RESULT = ROOT / "benchmarks" / "results" / "exports.json"
 RECIPE = ("ssd_vignettes", "--fit.max-minutes", "3")
 PRECISIONS = ("float32", "bf16", "int8")
+LARGER = ("resnet", "vgg", "mobilenet", "googlenet", "inception")
+"""Backbones whose networks are left out: their layers are of the same kinds."""
 SCENES = 200
 """So many validation images are looked at for the accuracy."""
 
 
 def networks() -> list[str]:
-    """A network of each architecture that can be exported: the one made for a CPU, else the first."""
+    """The networks that can be exported, each with the backbone that is made for a CPU where it has one."""
     return [
-        min(architecture.models, key=lambda name: "lite0" not in name)
-        for name, problem in catalog.PROBLEMS.items()
-        if name not in REFUSED
-        for architecture in problem.architectures
+        name
+        for problem, entry in catalog.PROBLEMS.items()
+        if problem not in REFUSED
+        for architecture in entry.architectures
+        for name in architecture.models
+        if not any(backbone in name for backbone in LARGER)
     ]
 
 

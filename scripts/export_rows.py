@@ -31,7 +31,7 @@ def export_accuracy() -> Lines:
     """The headlines of a trained detector with OpenVINO's files of each precision."""
     record = record_of("exports")["detector"]
     rows = []
-    for precision, row in record["precisions"].items():
+    for precision, row in record.get("precisions", {}).items():
         time, size = _milliseconds(record["seconds"][precision]), f"{row['megabytes']:.1f}"
         for metric, numbers in row["headlines"].items():
             both = percent(numbers["network"], 2), percent(numbers["file"], 2)
