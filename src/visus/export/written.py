@@ -110,11 +110,7 @@ def export(
         threshold=threshold_of(run),
         licence=_licence(run),
     )
-    calibrating: Sequence[Any] = ()
-    if precision == "int8":
-        calibrating, said = calibration(run, images)
-        versions = {**about.versions, "nncf": nncf_module().__version__}
-        about = replace(about, calibration=said, versions=versions)
+    calibrating, about = _calibrated(about, run, images)
     with _beside(path) as folder:
         part = folder / path.name
         _write(model, wrapper, about, part, calibrating)
@@ -133,6 +129,15 @@ def export(
             file.replace(path.parent / file.name)
     losses = tuple(measured.losses(precision))
     return Export(path, about, tuple(compared), losses, measured.why_not, seconds, size)
+
+
+def _calibrated(about: Told, run: str | Path, images: str | Path | None) -> tuple[Sequence[Any], Told]:
+    """What a file of 8 bits is calibrated with, and what is told of that; of other files nothing."""
+    if about.precision != "int8":
+        return (), about
+    calibrating, said = calibration(run, images)
+    versions = {**about.versions, "nncf": nncf_module().__version__}
+    return calibrating, replace(about, calibration=said, versions=versions)
 
 
 def _able(to: str, precision: str) -> Format:
