@@ -15,12 +15,19 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from export_rows import export_accuracy, export_times, exports
 from model_zoo import zoo
 from result_files import Lines
 from result_rows import TABLES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-ALL: dict[str, Callable[[], Lines]] = {**TABLES, "model-zoo": zoo}
+ALL: dict[str, Callable[[], Lines]] = {
+    **TABLES,
+    "model-zoo": zoo,
+    "exports": exports,
+    "export-times": export_times,
+    "export-accuracy": export_accuracy,
+}
 MARKED = re.compile(r"^<!-- results: ([\w-]+) -->\n(.*?)^<!-- end of results -->", re.DOTALL | re.MULTILINE)
 
 

@@ -88,7 +88,7 @@ def test_a_problem_that_no_graph_holds_says_why(tmp_path: Path, capsys: pytest.C
 
 
 def test_what_is_not_reproduced_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(model: Any, wrapper: Any, about: Any, path: Path) -> None:
+    def write(model: Any, wrapper: Any, about: Any, path: Path, calibrating: Any) -> None:
         path.write_text("a file")
 
     monkeypatch.setattr(written, "_write", write)

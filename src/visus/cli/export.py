@@ -28,8 +28,11 @@ class ExportArguments:
         run: a run folder, a .safetensors file, or published weights by name (`visus list weights`).
         to: onnx, torch-export or openvino.
         out: the file, or a folder for it; default: model.onnx, .pt2 or .xml in the run folder.
-        precision: of OpenVINO's files: float32, float16 or bf16; what they lose is measured.
+        precision: of OpenVINO's files: float32, float16, bf16 or int8; what they lose is measured.
         measure: images of the run's validation data that are looked at for that, at most.
+        images: what int8 is calibrated with, the first 100: a file, a folder or a pattern; the run's training data
+            by default.
+        force: take a file that loses more than half a point, or whose loss in int8 cannot be measured, too.
         times: measure how long one image takes, with the model and with the file.
     """
 
@@ -38,6 +41,8 @@ class ExportArguments:
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     precision: Annotated[str, tyro.conf.arg(metavar="PRECISION")] = "float32"
     measure: int = 100
+    images: Annotated[str | None, tyro.conf.arg(metavar="IMAGES")] = None
+    force: bool = False
     times: bool = True
 
 
@@ -57,6 +62,8 @@ def main(argv: list[str]) -> int:
             precision=arguments.precision,
             measure=arguments.measure,
             times=arguments.times,
+            images=arguments.images,
+            force=arguments.force,
         )
     _tell(done, console())
     return 0
@@ -75,6 +82,8 @@ def _tell(done: Export, console: Console) -> None:
     """The parity report, and what else was measured."""
     from rich.table import Table
 
+    from visus.names import counted
+
     names = list(dict.fromkeys(name for one in done.compared for name in one.differences))
     objects = any(one.found is not None for one in done.compared)
     console.print("Largest differences between the model and the file:")
@@ -87,8 +96,12 @@ def _tell(done: Export, console: Console) -> None:
         counts = [str(one.found)] if objects else []
         table.add_row(one.case, *counts, *(_short(one.differences.get(name)) for name in names))
     console.print(table)
-    for name, (before, behind) in done.measured.items():
-        console.print(f"{name} of {done.images} validation images: {before:.4f} before, {behind:.4f} behind")
+    if done.about.calibration:
+        console.print(f"calibrated with {done.about.calibration}")
+    for loss, row in zip(done.losses, done.about.accuracy, strict=True):
+        console.print(f"{loss} ({counted(row.images, 'validation images')})", highlight=False)
+    if done.unmeasured:
+        console.print(f"what it loses was not measured: {done.unmeasured}", soft_wrap=True)
     if done.seconds:
         words = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in done.seconds.items())
         console.print(f"one image: {words}")

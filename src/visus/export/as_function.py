@@ -25,8 +25,12 @@ class ExportPackage(ModuleType):
         precision: str = "float32",
         measure: int = 100,
         times: bool = True,
+        images: str | Path | None = None,
+        force: bool = False,
     ) -> Export:
         """Writes a trained model as a file for another run time; see `visus.export.written.export`."""
         from visus.export.written import export
 
-        return export(run, to=to, out=out, precision=precision, measure=measure, times=times)
+        return export(
+            run, to=to, out=out, precision=precision, measure=measure, times=times, images=images, force=force
+        )

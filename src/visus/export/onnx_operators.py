@@ -175,9 +175,17 @@ def _squared_distances(a: Any, b: Any) -> Any:
 
 
 def stable_sort(self: Any, *, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
-    """``aten::sort.stable``: of equal numbers, TopK takes the lower index first."""
+    """``aten::sort.stable``: of equal numbers, the lower index comes first.
+
+    ONNX Runtime's TopK takes it first and OpenVINO's does not, so whole numbers, which are groups with many members,
+    are sorted together with their places. Equal scores are left to the run time.
+    """
     size = op.Slice(op.Shape(self), ints([dim]), ints([dim + 1 if dim != -1 else TO_THE_END]))
-    return op.TopK(self, size, axis=dim, largest=int(descending), sorted=1)
+    if self.dtype != TensorProto.INT64 or len(self.shape) != 1 or descending:
+        return op.TopK(self, size, axis=dim, largest=int(descending), sorted=1)
+    places = op.Range(integer(0), scalar(size), integer(1))
+    _, order = op.TopK(op.Add(op.Mul(self, size), places), size, axis=dim, largest=0, sorted=1)
+    return op.Gather(self, order, axis=0), order
 
 
 def smaller(a: Any, b: Any) -> Any:

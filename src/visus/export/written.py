@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,24 +12,27 @@ from statistics import median
 from typing import Any
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from visus import __version__, catalog
 from visus.dataclass_json import to_json
 from visus.errors import VisusError
-from visus.export.formats import FORMATS, Format
+from visus.export.accuracy import Measured, accuracy, calibration
+from visus.export.formats import FORMATS, Format, Wanted
 from visus.export.graphs import graph_of
+from visus.export.int8 import nncf_module
 from visus.export.networks import REFUSED, WRAPPERS
 from visus.export.parity import Compared, a_shape, an_image, compare
 from visus.names import find
 from visus.nn.model import predict_batch
 from visus.nn.points.transform import PointTransform, ViewTransform, VoxelTransform
 from visus.nn.published import PUBLISHED
-from visus.predict.exported import Exported, Given, Told, beside, is_exported, load_exported, needed
+from visus.predict.exported import Given, Told, beside, is_exported, load_exported, needed, tensor_of
 from visus.predict.predictor import threshold_of
 from visus.predict.result import SHOWN_SCORE
 from visus.predict.stored import StoredWeights, find_weights
+from visus.runs.precision import Loss
 from visus.training.run import RunFolder, is_run
 from visus.types import Schema
 from visus.whole_file import full_disk
@@ -51,8 +54,8 @@ class Export:
         path: the file; what tells of it lies beside it.
         about: what that says.
         compared: with the model, case by case.
-        measured: headline of the validation data with the model and with the file; empty where it was not measured.
-        images: how many of that data were looked at.
+        losses: of the headlines of the validation data, of a file in fewer bits that was measured.
+        unmeasured: why such a file was not measured; empty where it was.
         seconds: that one image takes with the model and with the file; empty where nobody asked.
         megabytes: of the file.
     """
@@ -60,8 +63,8 @@ class Export:
     path: Path
     about: Told
     compared: tuple[Compared, ...]
-    measured: dict[str, tuple[float, float]]
-    images: int
+    losses: tuple[Loss, ...]
+    unmeasured: str
     seconds: dict[str, float]
     megabytes: float
 
@@ -74,6 +77,8 @@ def export(
     precision: str = EXACT,
     measure: int = 100,
     times: bool = True,
+    images: str | Path | None = None,
+    force: bool = False,
 ) -> Export:
     """Writes a trained model as a file for another run time, with a JSON beside it that tells how it is used.
 
@@ -82,40 +87,57 @@ def export(
         to: ``onnx``, ``torch-export`` or ``openvino``.
         out: the file; ``model`` with the format's ending in the run folder, or the name of the weights, when None.
         precision: of OpenVINO's files: ``float32``, ``float16`` or ``bf16`` (weights of 16 bits, which are computed in
-            float32 and in bfloat16).
+            float32 and in bfloat16), or ``int8`` (convolutions in 8 bits).
         measure: so many images of the run's validation data are looked at, at most, where it can be opened and the
             precision is not float32.
         times: measure how long one image takes.
+        images: what ``int8`` is calibrated with, up to `visus.predict.faster.CALIBRATION_IMAGES`: a file, a folder or a
+            pattern; the run's training data when None.
+        force: take a file in fewer bits that loses more than half a point of a headline, too, and one of 8 bits whose
+            loss cannot be measured.
 
     Raises:
-        ExportError: the model cannot be exported, the file exists, or it does not give what the model gives; then
-            nothing is written.
+        ExportError: the model cannot be exported, the file exists, it does not give what the model gives, or it loses
+            too much; then nothing is written.
         VisusError: there is no such model or format, or a package is missing.
     """
     path = _place(run, _able(to, precision), precision, out)
     stored = find_weights(run)
     model, wrapper = _wrapped(stored, run)
     about = replace(
-        _about(model, wrapper, stored.schema, stored.model, to, precision),
+        about_of(model, wrapper, stored.schema, stored.model, to, precision),
         file=path.name,
         threshold=threshold_of(run),
         licence=_licence(run),
     )
+    calibrating, about = _calibrated(about, run, images)
     with _beside(path) as folder:
         part = folder / path.name
-        _write(model, wrapper, about, part)
+        _write(model, wrapper, about, part, calibrating)
         exported = load_exported(part)
         compared = compare(model, exported)
         if precision == EXACT:
             _refuse_differences(compared, path)
-        about = replace(about, largest_differences=largest(compared))
+        measured = Measured() if precision == EXACT else accuracy(stored, run, model, exported, measure)
+        if not force:
+            _refuse_loss(measured, precision)
+        about = replace(about, largest_differences=largest(compared), accuracy=measured.rows)
         beside(part).write_text(to_json(about, indent=2), encoding="utf-8")
-        measured, images = ({}, 0) if precision == EXACT else _measured(stored, run, model, exported, measure)
-        seconds = _times(model, exported, to) if times else {}
+        seconds = seconds_of({"visus": model, to: exported}, images=about.input.kind == "images") if times else {}
         size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
         for file in sorted(folder.iterdir()):
             file.replace(path.parent / file.name)
-    return Export(path, about, tuple(compared), measured, images, seconds, size)
+    losses = tuple(measured.losses(precision))
+    return Export(path, about, tuple(compared), losses, measured.why_not, seconds, size)
+
+
+def _calibrated(about: Told, run: str | Path, images: str | Path | None) -> tuple[Sequence[Any], Told]:
+    """What a file of 8 bits is calibrated with, and what is told of that; of other files nothing."""
+    if about.precision != "int8":
+        return (), about
+    calibrating, said = calibration(run, images)
+    versions = {**about.versions, "nncf": nncf_module().__version__}
+    return calibrating, replace(about, calibration=said, versions=versions)
 
 
 def _able(to: str, precision: str) -> Format:
@@ -129,6 +151,8 @@ def _able(to: str, precision: str) -> Format:
         raise ExportError(f"{to} has no precision {precision!r}; it has {', '.join(form.precisions)}")
     for module in form.modules:
         needed(module, form.extra)
+    if precision == "int8":
+        nncf_module()
     return form
 
 
@@ -243,7 +267,7 @@ _OUTPUTS: dict[str, str] = {
 }
 
 
-def _about(model: Any, wrapper: Any, schema: Schema, name: str, to: str, precision: str) -> Told:
+def about_of(model: Any, wrapper: Any, schema: Schema, name: str, to: str, precision: str) -> Told:
     """What will lie beside the file."""
     given, _, _ = input_of(model)
     return Told(
@@ -263,14 +287,31 @@ def _about(model: Any, wrapper: Any, schema: Schema, name: str, to: str, precisi
     )
 
 
-def _write(model: Any, wrapper: Any, about: Told, path: Path) -> None:
-    """The file and what tells of it, as they come."""
-    given, example, free = input_of(model)
-    least = [torch.tensor(value) for value in about.thresholds.values()]
-    program = graph_of(wrapper, [*example, *least], free=free)
-    names = [given.name, *about.thresholds]
-    FORMATS[about.format].write(program, path, names, list(about.outputs), about.precision)
+def _write(model: Any, wrapper: Any, about: Told, path: Path, calibrating: Sequence[Any] = ()) -> None:
+    """The file and what tells of it, as they come; one of 8 bits is calibrated with inputs."""
+    FORMATS[about.format].write(program_of(model, wrapper, about), path, wanted_of(about, calibrating))
     beside(path).write_text(to_json(about, indent=2), encoding="utf-8")
+
+
+def program_of(model: Any, wrapper: Any, about: Told) -> torch.export.ExportedProgram:
+    """The graph of a network, as it is written in every format."""
+    _, example, free = input_of(model)
+    return graph_of(wrapper, [*example, *_least(about)], free=free)
+
+
+def wanted_of(about: Told, calibrating: Sequence[Any] = ()) -> Wanted:
+    """How the graph is written.
+
+    Args:
+        about: what will lie beside the file.
+        calibrating: images or shapes for a file of 8 bits.
+    """
+    batches = [[tensor_of(about.input, one), *_least(about)] for one in calibrating]
+    return Wanted([about.input.name, *about.thresholds], list(about.outputs), about.precision, batches)
+
+
+def _least(about: Told) -> list[Float[Tensor, ""]]:
+    return [torch.tensor(value) for value in about.thresholds.values()]
 
 
 def file_of(model: nn.Module, wrapper: nn.Module, schema: Schema, name: str, folder: Path, to: str) -> Path:
@@ -285,7 +326,7 @@ def file_of(model: nn.Module, wrapper: nn.Module, schema: Schema, name: str, fol
         to: the format.
     """
     path = folder / f"model{FORMATS[to].suffix}"
-    _write(model, wrapper, _about(model, wrapper, schema, name, to, EXACT), path)
+    _write(model, wrapper, about_of(model, wrapper, schema, name, to, EXACT), path)
     return path
 
 
@@ -316,55 +357,27 @@ def _refuse_differences(compared: Sequence[Compared], path: Path) -> None:
             )
 
 
-def _validation(stored: StoredWeights, run: str | Path, count: int) -> tuple[Any, Any]:
-    """The run's recipe and its validation data, or None for both where that cannot be opened."""
-    from visus.runs.feed import open_split
-
-    folder = Path(run).expanduser()
-    if not is_run(folder) or count < 1:
-        return None, None
-    recipe = RunFolder(folder).recipe()
-    try:
-        return recipe, open_split(recipe, "val")
-    except (VisusError, OSError):
-        return None, None
+def _refuse_loss(measured: Measured, precision: str) -> None:
+    """Refuses a file in fewer bits that loses more than half a point, and one of 8 bits that nobody measured."""
+    for loss in measured.losses(precision):
+        loss.refuse()
+    if precision == "int8" and measured.why_not:
+        raise ExportError(f"what int8 loses is not known ({measured.why_not}); --force takes it all the same")
 
 
-def _measured(
-    stored: StoredWeights, run: str | Path, model: nn.Module, exported: Exported, count: int
-) -> tuple[dict[str, tuple[float, float]], int]:
-    """The headlines of the validation data with the model and with the file, and how many images there were."""
-    from visus.types import Batch
+def seconds_of(models: Mapping[str, nn.Module], *, images: bool) -> dict[str, float]:
+    """Seconds that one input takes each model: medians of a few turns, after one that does not count.
 
-    recipe, data = _validation(stored, run, count)
-    if data is None:
-        return {}, 0
-    number = min(count, len(data))
-    found: list[dict[str, float]] = []
-    headlines: list[str] = []
-    for one in (model, exported):
-        metric = catalog.problem_of(stored.model).metric_of(model, recipe, stored.schema)
-        metric.measure_all(inputs=number, num_classes=stored.schema.num_classes)
-        network: Any = one
-        for index in range(number):
-            sample = data[index]
-            inputs = network.transform.batch([sample.input])
-            metric.update(predict_batch(one, inputs)[1], Batch(inputs, [sample.target], [sample.path]))
-        found.append(metric.compute())
-        headlines = [name for name, measure in metric.measures.items() if measure.headline and name in found[0]]
-    return {name: (found[0][name], found[1][name]) for name in headlines}, number
-
-
-def _times(model: nn.Module, exported: Exported, to: str) -> dict[str, float]:
-    """Seconds that one input takes: the median of a few, after one that does not count."""
-    given = an_image((480, 640), 0) if exported.about.input.kind == "images" else a_shape(0)
-    seconds = {}
-    for name, one in (("visus", model), (to, exported)):
-        network: Any = one
-        taken = []
-        for _ in range(_REPEATS + 1):
+    Args:
+        models: by name.
+        images: whether they look at images, which are then of 640 x 480 pixels.
+    """
+    given: Any = an_image((480, 640), 0) if images else a_shape(0)
+    taken: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(_REPEATS + 1):
+        for name, model in models.items():
+            network: Any = model
             start = time.perf_counter()
-            predict_batch(one, network.transform.batch([given]))
-            taken.append(time.perf_counter() - start)
-        seconds[name] = median(taken[1:])
-    return seconds
+            predict_batch(model, network.transform.batch([given]))
+            taken[name].append(time.perf_counter() - start)
+    return {name: median(seconds[1:]) for name, seconds in taken.items()}

@@ -65,6 +65,23 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    """A headline of the run's validation data, with the network and with the file.
+
+    Args:
+        metric: the name of the headline.
+        network: with the network in float32.
+        file: with the file.
+        images: how many were looked at.
+    """
+
+    metric: str
+    network: float
+    file: float
+    images: int
+
+
+@dataclass(frozen=True)
 class Told:
     """What lies beside an exported file as JSON.
 
@@ -83,6 +100,8 @@ class Told:
         licence: what is known of the licence of the weights.
         versions: of what wrote the file.
         largest_differences: between the file and the network, as they were compared before it was written.
+        accuracy: of a file in fewer bits, a row for each headline; empty where it was not measured.
+        calibration: what the ranges of a file of 8 bits come from.
     """
 
     file: str
@@ -99,6 +118,8 @@ class Told:
     licence: str
     versions: dict[str, str]
     largest_differences: dict[str, float] = field(default_factory=dict)
+    accuracy: tuple[Accuracy, ...] = ()
+    calibration: str = ""
 
 
 def beside(path: Path) -> Path:
@@ -191,6 +212,13 @@ _TRANSFORMS: dict[str, Callable[[Given], Any]] = {
         views=given.settings["views"], size=given.settings["size"], mean=(0, 0, 0), std=(1, 1, 1)
     ),
 }
+
+
+def tensor_of(given: Given, content: Any) -> Shaped[Tensor, "b ..."]:
+    """One image or shape as the first input of a file."""
+    batch = _TRANSFORMS[given.kind](given).batch([content])
+    return row(TENSORS, batch, "an exported file")(batch)
+
 
 TENSORS: dict[type, Callable[[Any], Tensor]] = {
     ImageBatch: lambda batch: batch.pixels,

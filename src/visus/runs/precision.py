@@ -16,10 +16,52 @@ if TYPE_CHECKING:
     from torch import nn
 
     from visus.data.feed.loader import SampleDataset
+    from visus.metrics.metric import Measure
     from visus.runs.results import Measured
 
 MOST_LOST: Final = 0.005
 """int8 that loses more than half a point of the headline is refused."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a network in another form loses of a headline.
+
+    Args:
+        metric: the name of the headline.
+        measure: what it means.
+        precision: of the other form.
+        network: the number of the network as it is.
+        other: the number of the other form.
+    """
+
+    metric: str
+    measure: Measure
+    precision: str
+    network: float
+    other: float
+
+    @property
+    def lost(self) -> float:
+        """How much worse the other form is; below 0 where it is better."""
+        return self.measure.merit(self.network) - self.measure.merit(self.other)
+
+    def __str__(self) -> str:
+        points = f"{100 * abs(self.lost):.2f} points {'lost' if self.lost > 0 else 'gained'}"
+        return f"{self._numbers()}, {points}"
+
+    def refuse(self) -> None:
+        """Refuses what loses more than `MOST_LOST`.
+
+        Raises:
+            VisusError: it does; the message has both numbers.
+        """
+        if self.lost > MOST_LOST:
+            raise VisusError(f"{self._numbers()}: more than half a point is lost; --force takes it all the same")
+
+    def _numbers(self) -> str:
+        return f"{self.metric}: {self.precision} {self.other:.4f}, fp32 {self.network:.4f}"
+
 
 Form = Callable[["nn.Module"], "nn.Module"]
 
@@ -88,11 +130,8 @@ class Asked:
         if self.precision != "int8" or name is None:
             return found
         plain = measure(form=None)
-        lost = plain.numbers[name] - found.numbers[name]
-        lost = -lost if plain.measures[name].smaller_is_better else lost
-        text = f"{name}: int8 {found.numbers[name]:.4f}, fp32 {plain.numbers[name]:.4f}"
-        points = f"{100 * abs(lost):.2f} points {'lost' if lost > 0 else 'gained'}"
-        self.console.print(f"{text}, {points}", highlight=False, markup=False)
-        if lost > MOST_LOST and not self.force:
-            raise VisusError(f"{text}: more than half a point is lost; --force takes it all the same")
+        loss = Loss(name, plain.measures[name], "int8", plain.numbers[name], found.numbers[name])
+        self.console.print(str(loss), highlight=False, markup=False)
+        if not self.force:
+            loss.refuse()
         return found

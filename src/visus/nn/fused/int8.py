@@ -24,7 +24,9 @@ from visus.nn.fused.packed import Origin, PackedConvolution
 from visus.nn.model import predict_batch
 from visus.nn.norm import SameConv2d
 
-_FEWEST: Final = 16  # channels of a map that is worth rounding
+FEWEST_CHANNELS: Final = 16
+"""A map of fewer channels is not worth rounding."""
+
 _PART: Final = 1 << 17  # numbers of a map that are rounded at a time
 _ACTIVATIONS: Final = ("none", "relu")
 
@@ -251,7 +253,12 @@ def _can_be_rounded(node: fx.Node, modules: dict[str, Any], seen: dict[PackedCon
     if layer not in seen or not seen[layer].source.largest:
         return False
     conv = layer.origin.layer
-    if type(conv) is SameConv2d or conv.groups > 1 or conv.in_channels < _FEWEST or conv.out_channels < _FEWEST:
+    if (
+        type(conv) is SameConv2d
+        or conv.groups > 1
+        or conv.in_channels < FEWEST_CHANNELS
+        or conv.out_channels < FEWEST_CHANNELS
+    ):
         return False
     ends = layer.activation.name == "none" and layer.origin.norm is None and conv.in_channels != conv.out_channels
     followed = any(user.op != "output" for user in node.users)
