@@ -258,8 +258,8 @@ def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> Sa
     """The data to measure on: of the program, or the validation split of the recipe."""
     if data is not None:
         return as_dataset(data)
-    if "data" in recipe.own:
-        raise RecipeError(f"this run learned from {recipe.own['data']}, data of a program: give data=... in Python")
+    if recipe.own.data:
+        raise RecipeError(f"this run learned from {recipe.own.data}, data of a program: give data=... in Python")
     dataset = open_split(recipe, "val")
     return only_readable(dataset, console, what="images") if recipe.data.skip_bad else dataset
 
@@ -306,13 +306,13 @@ def _learned_from(
     recipe: Recipe, problem: Problem, model: nn.Module
 ) -> tuple[SampleDataset | None, Callable[[], Batch] | None]:
     """What a run learned from and what makes its first batch, for the report; None for what is not at hand any more."""
-    if "data" in recipe.own:
+    if recipe.own.data:
         return None, None
     try:
         trained = open_split(recipe, "train")
     except (VisusError, OSError, ValueError):
         return None, None
-    if "augment" in recipe.own or recipe.data.skip_bad:  # bad images are not looked for again
+    if recipe.own.augment or recipe.data.skip_bad:  # bad images are not looked for again
         return trained, None
     return trained, partial(first_batch, recipe, problem, trained, model)
 
