@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from torch import Tensor
@@ -51,7 +52,9 @@ def draw_instance_prediction(
 ) -> Image.Image:
     """Objects of at least the least score, with their scores; the most certain ones above the others."""
     order = found.scores.argsort(descending=True, stable=True)
-    found = found[order[found.scores[order] >= style.min_score]]
+    shown = order[found.scores[order] >= style.min_score]
+    if shown.tolist() != list(range(len(found))):  # else they are as they should be, and masks are not copied
+        found = found[shown]
     things = objects_found(found, schema, style)
     return with_names(paint_objects(picture, things, schema, style), things, style)
 
@@ -140,11 +143,13 @@ def _has_keypoints(schema: Schema, label: int) -> bool:
 def _shape(mask: Tensor, scale: int) -> _Shape | None:
     """A mask [h w] cut to its object with a margin, smoothly enlarged; None where it is empty."""
     binary = mask if mask.dtype == torch.bool else mask >= 0.5
-    place = Image.fromarray(binary.contiguous().view(torch.uint8).numpy()).getbbox()
-    if place is None:
+    pixels = binary.contiguous().view(torch.uint8).numpy()
+    rows = np.flatnonzero(pixels.max(axis=1, initial=0))
+    if not len(rows):
         return None
-    left, top, right, bottom = place
-    object_ = binary[top:bottom, left:right]
+    columns = np.flatnonzero(np.bitwise_or.reduce(pixels[rows[0] : rows[-1] + 1], axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    object_ = binary[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
     margin = 2 + max(mask.shape) // 64  # room for the outline, which lies half outside
     picture = Image.fromarray(F.pad(object_.to(torch.uint8) * 255, (margin,) * 4).numpy())
     if scale > 1:
