@@ -73,7 +73,7 @@ class PredictArguments:
         shard: do one of these parts alone and join nothing, such as 0/8 for the first of eight: for a scheduler.
         engine: where the shards are done: here, one after the other, or by the workers of a Ray cluster (extra ray).
         workers: shards that Ray does at a time on this machine; default: one for each processor.
-        own: parts of your own.
+        own: parts of your own that the run was trained with, FILE.py:NAME or MODULE:NAME.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]

@@ -21,20 +21,22 @@ from visus.training.run import RunFolder
 _USAGE = """usage: visus train RECIPE [--run runs/NAME] [overrides]
        visus train RUN --resume [overrides]
 
-RECIPE is a folder of data, for which a recipe is chosen by what its
-annotations contain, a run or its recipe.json, or one of
+RECIPE is a folder of data, whose annotations choose a
+recipe, a run or its recipe.json, or one of
 {recipes}
 
---init RUN|NAME starts from the weights of a run or from published ones
-(visus list weights).
+--init RUN|NAME starts from the weights of a run or from
+published ones (visus list weights).
 
---own.loss FILE.py:NAME puts a loss of your own in the recipe's place; so do
---own.augment, --own.backbone, --own.data and --own.val.
+--own.loss FILE.py:NAME trains with a loss of your own; so
+do --own.augment, --own.backbone, --own.data and --own.val
+with these.
 
-`visus train learned-optimizer` trains an optimiser for other trainings.
+`visus train learned-optimizer` trains an optimiser for
+other trainings.
 
-`visus train RECIPE --help` lists all that can be set, such as
---optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
+`visus train RECIPE --help` lists all that can be set, such
+as --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class EvaluateArguments:
         force: take int8 that loses more than half a point, too.
         data: other data.
         fit: how many devices share the work.
-        own: parts of your own.
+        own: parts of your own, each FILE.py:NAME or MODULE:NAME.
     """
 
     run: Annotated[Path, tyro.conf.Positional]

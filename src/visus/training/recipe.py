@@ -318,7 +318,7 @@ class Recipe:
         name: name of the recipe; its runs are called by it.
         model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
-        own: parts of your own in place of what the catalog has.
+        own: parts of your own in place of what the catalog has, each FILE.py:NAME or MODULE:NAME.
         init: the folder of a run, or the name of published weights, that the weights start from as far as they fit;
             empty starts as the model's options say.
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
