@@ -27,7 +27,8 @@ import visus
 
 class Summed(torch.nn.Module):
     def forward(self, outputs, targets):
-        return {"mine": sum(LOSSES["detection"]()(outputs, targets).values())}
+        total = sum(LOSSES["detection"]()(outputs, targets).values())
+        return {"mine": 0.5 * total, "half": 0.5 * total}
 
 
 @dataclass
@@ -121,11 +122,11 @@ def test_the_commands_train_go_on_measure_and_look_with_them(parts: Path, capsys
     run = parts.with_name("run")
     mine = ["--own.loss", f"{parts}:Summed", "--own.augment", f"{parts}:Darker", "--own.backbone"]
     mine += [f"{parts}:TinyBackbone", "--own.data", f"{parts}:scenes"]
-    small = ["--model-options", "size", "64", "--data.workers", "0", "--data.batch-size", "4"]
+    small = ["--model-options.size", "64", "--data.workers", "0", "--data.batch-size", "4"]
     train = ["train", "fasterrcnn_lite0", *mine, "--run", str(run), *small, "--fit.epochs", "1"]
     assert main([*train, "--fit.accelerator", "cpu"]) == 0
     said = capsys.readouterr().out.replace("\n", " ")
-    assert "4 training and 1 validation images" in said
+    assert "3 training and 2 validation images" in said
     assert "loss my_parts.Summed, augment my_parts.Darker, backbone tiny_backbone.TinyBackbone" in said
     recorded = {name: value for name, value in asdict(RunFolder(run).recipe().own).items() if value}
     assert recorded.pop("data") == "visus.data.records.given.ListDataset"

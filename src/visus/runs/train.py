@@ -128,7 +128,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
 
     from visus import catalog
     from visus.training.fit import fit
-    from visus.training.trial import settled
+    from visus.training.trial import refuse_monitor, settled
 
     problem = catalog.problem_of(recipe.model)
     check_recipe(recipe, problem, train_data, own.augment)
@@ -141,6 +141,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
     loaders = train_loader(recipe, train_data, model, own.augment), val_loader(recipe, val_data, model)
     batch = partial(first_batch, recipe, problem, train_data, model, own.augment)
     recipe, precision = settled(recipe, task, batch, steps=recipe.fit.epochs * len(loaders[0]))
+    refuse_monitor(recipe, task, batch)
     folder = run_folder(wanted, resume, console)  # made once nothing is refused any more
     if process_rank() == 0:
         folder.create(recipe)
