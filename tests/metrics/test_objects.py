@@ -161,7 +161,9 @@ def test_the_threshold_is_the_middle_of_the_best_scores() -> None:
     assert len(THRESHOLDS) == 101
 
 
-def one_image(scores, labels, boxes, truth):
+def one_image(
+    scores: list[float], labels: list[int], boxes: list[list[float]], truth: list[tuple[int, list[float]]]
+) -> tuple[InstancePrediction, InstanceTarget]:
     prediction = InstancePrediction(
         torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64), torch.tensor(scores), (50, 50)
     )
