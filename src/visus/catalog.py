@@ -96,7 +96,9 @@ def build_model(
     if body is not None and name in MODELS and name not in takes:
         raise UnknownNameError(f"{name} takes no backbone of your own; these do: {', '.join(takes)}")
     if BODY in (options or {}):
-        raise UnknownNameError(f"{BODY} is no option of a recipe: give a backbone of your own to visus.train in Python")
+        raise UnknownNameError(
+            f"{BODY} is no option of a recipe: give a backbone of your own by --own.backbone, or to visus.train"
+        )
     facts = {
         "num_classes": schema.num_classes,
         "num_keypoints": schema.num_keypoints,

@@ -44,6 +44,20 @@ def test_help_names_every_verb(capsys):
         assert all(f"  {name} " in page for name in VERBS)
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_help_fits_a_terminal_and_is_whole_in_a_pipe(columns, capsys, monkeypatch):
+    main([])
+    page = capsys.readouterr().out
+    assert all(what in page for _, what in VERBS.values())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    main([])
+    folded = capsys.readouterr().out
+    assert max(map(len, folded.splitlines())) <= columns
+    assert " ".join(folded.split()) == " ".join(page.split())
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_a_verb(verb, capsys):
     assert main(["help", verb]) == 0

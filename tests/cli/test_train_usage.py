@@ -41,11 +41,29 @@ def test_a_terminal_s_lines_are_not_wider_than_it(columns: int, monkeypatch: pyt
     assert sorted(names_in("\n".join(lines))) == sorted(RECIPES)
 
 
-def test_the_page_names_fine_tuning_and_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_names_fine_tuning_and_own_parts_and_fits_60_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     said = capsys.readouterr().out
     assert "--init RUN|NAME" in said
-    assert all(len(line) <= 80 for line in said.replace(_recipe_list(), "").splitlines())
+    assert "--own.loss FILE.py:NAME" in said
+    assert all(len(line) <= 60 for line in said.replace(_recipe_list(), "").splitlines())
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("verb", ["train fasterrcnn_lite0", "train maskrcnn_vignettes", "evaluate", "predict"])
+def test_the_extended_help_explains_parts_of_one_s_own(
+    verb: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*verb.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    box = said.partition(" own options ")[2].partition(" options ")[0]
+    assert all(len(line) <= columns for line in box.splitlines())
+    about = " ".join(box.replace("│", " ").split())  # with a frame, or without where the output knows no letters for it
+    assert "FILE.py:NAME or MODULE:NAME" in about
+    parts = {"evaluate": ["data", "backbone"], "predict": ["backbone"]}
+    for part in parts.get(verb, ["data", "val", "loss", "augment", "backbone"]):
+        assert re.search(rf"--own\.{part} STR \S+", about), "explained"
 
 
 def test_the_list_has_a_section_for_each_problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,7 +161,9 @@ def test_the_threshold_is_the_middle_of_the_best_scores() -> None:
     assert len(THRESHOLDS) == 101
 
 
-def one_image(scores, labels, boxes, truth):
+def one_image(
+    scores: list[float], labels: list[int], boxes: list[list[float]], truth: list[tuple[int, list[float]]]
+) -> tuple[InstancePrediction, InstanceTarget]:
     prediction = InstancePrediction(
         torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64), torch.tensor(scores), (50, 50)
     )
@@ -208,3 +211,60 @@ def test_where_nothing_is_found_no_threshold_is_suggested() -> None:
         {"F1": 0.0, "precision": -1.0, "recall": 0.0, "score threshold": math.nan}, nan_ok=True
     )
     assert metric.details()[1].counts.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def triangles() -> torch.Tensor:
+    """The upper right and the lower left half of A, in an image of 50 x 50: their boxes are nearly one."""
+    square = torch.zeros(50, 50, dtype=torch.bool)
+    square[:10, :10] = True
+    upper = torch.ones(50, 50, dtype=torch.bool).triu()
+    return torch.stack((square & upper, square & ~upper))
+
+
+def outlined(labels: list[int]) -> tuple[InstancePrediction, InstanceTarget]:
+    """A cat in the upper and a dog in the lower triangle of A; both are detected, as what ``labels`` says."""
+    prediction, target = one_image([0.9, 0.8], labels, [A, A], [(0, A), (1, A)])
+    return replace(prediction, masks=triangles()), replace(target, masks=triangles())
+
+
+def test_objects_with_masks_are_told_apart_by_them() -> None:
+    """The detections have each other's labels: their boxes are right, their masks are not."""
+    prediction, target = outlined([1, 0])
+    for found, outline, expected in (
+        (prediction, "masks", [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]),
+        (replace(prediction, masks=None), "boxes", [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]),
+    ):
+        metric = ObjectMetric(SCHEMA, threshold=0.3)
+        metric.update([found], Batch(None, [target]))
+        numbers = metric.compute()
+        curves, confusion = metric.details()
+        assert confusion.counts.tolist() == expected
+        assert curves.outline == outline
+        assert numbers["F1"] == pytest.approx(float(outline == "boxes"))
+
+
+def test_masks_that_are_probabilities_count_from_a_half_on() -> None:
+    prediction, target = outlined([0, 1])
+    assert prediction.masks is not None
+    soft = replace(prediction, masks=0.2 + 0.5 * prediction.masks.float())
+    matches = match_objects(soft, target)
+    assert matches.found.tolist() == [0, 1]
+    assert matches.ious.tolist() == [1.0, 1.0]
+
+
+def test_a_mask_that_lies_on_a_crowd_by_half_is_left_out() -> None:
+    """The crowd is the upper triangle: the detection there is neither right nor wrong, the other one is wrong."""
+    prediction, target = outlined([0, 0])
+    crowd = replace(target, labels=torch.tensor([0, 0]), is_crowd=torch.tensor([True, True]))[torch.tensor([0])]
+    assert match_objects(prediction, crowd).ignored.tolist() == [True, False]
+    assert match_objects(replace(prediction, masks=None), crowd).ignored.tolist() == [True, True]
+
+
+def test_other_masks_of_one_image_are_another_image() -> None:
+    prediction, target = outlined([0, 1])
+    assert target.masks is not None
+    other = replace(target, masks=target.masks & (torch.arange(50) > 2))
+    metric = ObjectMetric(SCHEMA)
+    metric.update([prediction], Batch(None, [replace(target, image_id=1)]))
+    with pytest.raises(ValueError, match="two different images"):
+        metric.update([prediction], Batch(None, [replace(other, image_id=1)]))

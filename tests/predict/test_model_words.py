@@ -36,6 +36,7 @@ def test_what_may_be_a_model(name: str) -> None:
         ("", "the name of the model is empty"),
         ("runs/bcd", "no such run folder or weights file; did you mean runs/bccd?"),
         ("bccd", "did you mean runs/bccd?"),
+        ("bcdd", "did you mean runs/bccd?"),
         ("runs/begun", "has not reached a validation"),
         ("photos", "no run folder"),
         ("photos/a.jpg", "the model comes first: visus predict MODEL photos/a.jpg"),

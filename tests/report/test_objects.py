@@ -34,6 +34,7 @@ def test_curves_table_and_threshold():
     """The cat is found at .9; the dog is a crowd, so nothing is annotated of its category."""
     numbers, curves, confusion = measured()
     (_, html, note), (_, table, said) = score_sections(curves)
+    assert "an IoU of their masks of 0.50" in note
     assert "share of detections that are right" in note
     f1 = dict(charts(html)["score threshold"]["lines"])
     assert f1["cat"][90] == 1.0

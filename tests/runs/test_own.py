@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from visus.nn.model import predict_batch
 from visus.nn.weights import read_weights
 from visus.recipes import RECIPES
 from visus.runs.own import Own, qualified
-from visus.training.recipe import RecipeError
+from visus.training.recipe import OwnRecipe, RecipeError
 from visus.training.run import RunFolder
 from visus.types import Sample, Schema
 
@@ -70,7 +70,7 @@ def test_everything_of_a_program_at_once(tmp_path: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out.replace("\n", " ")
     recipe = RunFolder(run).recipe()
     mine = f"{__name__}."
-    assert recipe.own == {
+    assert asdict(recipe.own) == {
         "data": "visus.data.records.given.ListDataset",
         "val": "visus.data.records.given.ListDataset",
         "loss": f"{mine}my_loss",
@@ -97,7 +97,7 @@ def test_everything_of_a_program_at_once(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_the_json_alone_cannot_repeat_it(tmp_path: Path) -> None:
-    recipe = replace(RECIPES["fasterrcnn_lite0"](), own={"loss": "mine.loss", "backbone": "mine.Body"})
+    recipe = replace(RECIPES["fasterrcnn_lite0"](), own=OwnRecipe(loss="mine.loss", backbone="mine.Body"))
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     with pytest.raises(RecipeError, match=r"cannot hold \(loss=mine\.loss, backbone=mine\.Body\): give them"):
         visus.train(tmp_path / "recipe.json", run=tmp_path / "run")

@@ -13,7 +13,7 @@ from visus.errors import VisusError
 from visus.recipes import RECIPES
 from visus.recipes.find import find_recipe, read_recipe, recipe_name
 from visus.runs.train import process_rank
-from visus.training.recipe import Recipe, RecipeError
+from visus.training.recipe import FitRecipe, Recipe, RecipeError
 from visus.training.run import RunFolder
 
 
@@ -74,6 +74,7 @@ def test_a_file_that_is_no_recipe_is_named(text: str | bytes, message: str, tmp_
         ({"loss_options": {"banana": 1.0}}, "option of the loss instances called 'banana'"),
         ({"model": "maskrcnn_lite0"}, "no model called 'maskrcnn_lite0'; did you mean maskrcnn_lite0_fpn"),
         ({"model_options": {"banana": 1.0}}, "option of maskrcnn_lite0_fpn called 'banana'"),
+        ({"fit": FitRecipe(monitor="box APP")}, r"fit\.monitor must be one of val loss.*box AP.*, not 'box APP'"),
     ],
 )
 def test_names_that_do_not_exist_train_nothing(change: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from visus.errors import VisusError
 from visus.runs.resume import resumed_recipe
 from visus.training import trial
 from visus.training.run import RunFolder
-from visus.training.trial import Trial, settled, tried
+from visus.training.trial import Trial, refuse_monitor, settled, tried
 from visus.types import Batch
 
 
@@ -81,3 +82,18 @@ def test_a_run_goes_on_in_the_precision_it_took(squares: SimpleNamespace, tmp_pa
     run = RunFolder(tmp_path / "run")
     run.create(took)
     assert resumed_recipe(replace(recipe, fit=replace(recipe.fit, precision="auto")), run) == took
+
+
+@pytest.mark.parametrize("monitor", ["", "loss", "val loss", "box AP"])
+def test_numbers_that_will_be_measured_are_monitored(squares: SimpleNamespace, monitor: str) -> None:
+    recipe = squares.recipe(monitor=monitor)
+    task = squares.task(recipe)
+    before = {name: value.clone() for name, value in task.state_dict().items()}
+    refuse_monitor(recipe, task, lambda: first(squares, recipe))
+    assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
+
+
+def test_others_are_refused_before_the_first_step(squares: SimpleNamespace) -> None:
+    recipe = squares.recipe(monitor="box APP")
+    with pytest.raises(VisusError, match=r"fit\.monitor must be one of val loss.*box AP.*, not 'box APP'"):
+        refuse_monitor(recipe, squares.task(recipe), lambda: first(squares, recipe))

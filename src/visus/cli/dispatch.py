@@ -178,21 +178,35 @@ def _refuse_empty(words: Sequence[str]) -> None:
 
 def _help() -> str:
     """The page of ``visus --help``."""
-    width = max(map(len, VERBS)) + 2
-    verbs = "\n".join(f"  {_style(name, '36;1')}{' ' * (width - len(name))}{what}" for name, (_, what) in VERBS.items())
+    verbs = "\n".join(_row(name, what) for name, (_, what) in VERBS.items())
     return f"""{_style("visus", "1")} {__version__}: visual perception in pure PyTorch
 
-usage: visus VERB [arguments]        visus help VERB tells a verb's arguments
+usage: visus VERB [arguments]
+       visus help VERB    tells the arguments of a verb
 
 {verbs}
 
   --version          print the version
-  --threads N        processors to compute on (default: all that this process may use)
-  --debug            show the full traceback of an error (or set VISUS_DEBUG=1)
+  --threads N        processors to compute on
+                     (default: all that it may use)
+  --debug            show the traceback of an error
+                     (or set VISUS_DEBUG=1)
 
 to begin:
   visus demo
   visus predict maskrcnn_resnet50_fpn photo.jpg"""
+
+
+def _row(name: str, what: str) -> str:
+    """A verb and what it does, folded at the width of a terminal; on one line for a file or another program."""
+    width = max(map(len, VERBS)) + 2
+    lines = [what]
+    if sys.stdout.isatty():
+        import shutil
+        import textwrap
+
+        lines = textwrap.wrap(what, max(40, shutil.get_terminal_size().columns - width - 3))
+    return f"  {_style(name, '36;1')}{' ' * (width - len(name))}" + f"\n{' ' * (width + 2)}".join(lines)
 
 
 def _unknown(word: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "plain", "fp32", "bf16", "int8"]
 
 _SOURCES = tyro.conf.arg(metavar="SOURCE ...", help_behavior_hint="(one or more)")
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """Parts of your own, FILE.py:NAME or MODULE:NAME, as in training.
+
+    Args:
+        backbone: that the run was trained with.
+    """
+
+    backbone: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class PredictArguments:
         shard: do one of these parts alone and join nothing, such as 0/8 for the first of eight: for a scheduler.
         engine: where the shards are done: here, one after the other, or by the workers of a Ray cluster (extra ray).
         workers: shards that Ray does at a time on this machine; default: one for each processor.
+        own: parts of your own that the run was trained with, FILE.py:NAME or MODULE:NAME.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -86,6 +98,7 @@ class PredictArguments:
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
     engine: Literal["local", "ray"] = "local"
     workers: int | None = None
+    own: OwnNetwork = field(default_factory=OwnNetwork)
 
 
 def main(argv: list[str]) -> int:

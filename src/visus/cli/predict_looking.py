@@ -54,9 +54,12 @@ class Looking:
 
     def __init__(self, arguments: PredictArguments, sources: list[Source], console: Console) -> None:
         from visus.predict.predictor import load
+        from visus.runs.own_words import part_of
 
         self.arguments, self.console, self.total = arguments, console, _total(sources, arguments)
-        predictor = load(arguments.model, device=arguments.device)
+        word = arguments.own.backbone
+        backbone = part_of(word, "backbone") if word else None
+        predictor = load(arguments.model, device=arguments.device, backbone=backbone)
         self.min_score = _least_score(arguments, predictor, console)
         if arguments.scales != (1.0,) or arguments.flip or arguments.window is not None:
             predictor = predictor.averaged(scales=arguments.scales, flip=arguments.flip, window=arguments.window)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -21,17 +21,22 @@ from visus.training.run import RunFolder
 _USAGE = """usage: visus train RECIPE [--run runs/NAME] [overrides]
        visus train RUN --resume [overrides]
 
-RECIPE is a folder of data, for which a recipe is chosen by what its
-annotations contain, a run or its recipe.json, or one of
+RECIPE is a folder of data, whose annotations choose a
+recipe, a run or its recipe.json, or one of
 {recipes}
 
---init RUN|NAME starts from the weights of a run or from published ones
-(visus list weights).
+--init RUN|NAME starts from the weights of a run or from
+published ones (visus list weights).
 
-`visus train learned-optimizer` trains an optimiser for other trainings.
+--own.loss FILE.py:NAME trains with a loss of your own; so
+do --own.augment, --own.backbone, --own.data and --own.val
+with these.
 
-`visus train RECIPE --help` lists all that can be set, such as
---optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
+`visus train learned-optimizer` trains an optimiser for
+other trainings.
+
+`visus train RECIPE --help` lists all that can be set, such
+as --optim.lr 0.01 --data.root ./coco --fit.epochs 20"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,19 @@ class Processes:
 
 
 @dataclass(frozen=True)
+class OwnMeasured:
+    """Parts of your own, FILE.py:NAME or MODULE:NAME, as in training.
+
+    Args:
+        data: what is measured on.
+        backbone: that the run was trained with.
+    """
+
+    data: str = ""
+    backbone: str = ""
+
+
+@dataclass(frozen=True)
 class EvaluateArguments:
     """Measure the best weights of a run.
 
@@ -88,6 +106,7 @@ class EvaluateArguments:
         force: take int8 that loses more than half a point, too.
         data: other data.
         fit: how many devices share the work.
+        own: parts of your own, each FILE.py:NAME or MODULE:NAME.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -99,6 +118,7 @@ class EvaluateArguments:
     force: bool = False
     data: OtherData = field(default_factory=OtherData)
     fit: Processes = field(default_factory=Processes)
+    own: OwnMeasured = field(default_factory=OwnMeasured)
 
 
 def main(argv: list[str]) -> int:
@@ -117,11 +137,14 @@ def main(argv: list[str]) -> int:
         return learned_optimizer(words)
     default = TrainArguments(recipe=_recipe(name, words))
     arguments = tyro.cli(TrainArguments, args=words, default=default, prog=f"visus train {name}")
+    from visus.runs.own_words import typed_parts
     from visus.runs.resume import run_to_resume
     from visus.runs.train import train
 
     run = run_to_resume(name, arguments.run).path if arguments.resume else arguments.run
-    train(arguments.recipe, run=run, resume=arguments.resume)
+    recorded = default.recipe.own
+    parts = typed_parts(arguments.recipe.own, recorded)
+    train(replace(arguments.recipe, own=recorded), run=run, resume=arguments.resume, **parts)
     return 0
 
 
@@ -129,7 +152,10 @@ def evaluate(argv: list[str]) -> int:
     """Runs ``visus evaluate``."""
     arguments = tyro.cli(EvaluateArguments, args=argv, prog="visus evaluate")
     RunFolder(arguments.run).recipe()  # what is no run is refused before anything heavy is imported
+    from visus.runs.own_words import part_of
     from visus.runs.train import evaluate as evaluate_run
+
+    own = {name: part_of(word, name) for name, word in asdict(arguments.own).items() if word}
 
     evaluate_run(
         arguments.run,
@@ -142,6 +168,7 @@ def evaluate(argv: list[str]) -> int:
         force=arguments.force,
         devices=arguments.fit.devices,
         nodes=arguments.fit.nodes,
+        **own,
     )
     return 0
 

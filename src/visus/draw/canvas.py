@@ -61,7 +61,7 @@ def letter_size(size: tuple[int, int]) -> float:
 def enlarged(image: UInt8[Tensor, "3 h w"]) -> tuple[Image.Image, int]:
     """An image as a picture to draw on, and how many times larger it is."""
     scale = enlargement((image.shape[-2], image.shape[-1]))
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+    picture = Image.merge("RGB", [Image.fromarray(plane) for plane in image.cpu().contiguous().numpy()])
     if scale > 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
     return picture, scale
@@ -204,7 +204,14 @@ def _write_entry(
 
 def shortened(text: str, font: Font, width: float) -> str:
     """A text cut to ``width`` pixels."""
-    if font.getlength(text) <= width:
-        return text
+    return fitted(text, font, width)[0]
+
+
+def fitted(text: str, font: Font, width: float) -> tuple[str, float]:
+    """A text cut to ``width`` pixels, and how wide it is then."""
+    length = font.getlength(text)
+    if length <= width:
+        return text, length
     kept = bisect_left(range(len(text)), True, key=lambda count: font.getlength(text[: count + 1] + "…") > width)
-    return text[:kept] + "…"
+    text = text[:kept] + "…"
+    return text, font.getlength(text)

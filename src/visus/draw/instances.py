@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from torch import Tensor
@@ -51,8 +51,10 @@ def draw_instance_prediction(
     picture: Image.Image, found: InstancePrediction, schema: Schema, style: Style
 ) -> Image.Image:
     """Objects of at least the least score, with their scores; the most certain ones above the others."""
-    found = found[found.scores >= style.min_score]
-    found = found[found.scores.argsort(descending=True, stable=True)]
+    order = found.scores.argsort(descending=True, stable=True)
+    shown = order[found.scores[order] >= style.min_score]
+    if shown.tolist() != list(range(len(found))):  # else they are as they should be, and masks are not copied
+        found = found[shown]
     things = objects_found(found, schema, style)
     return with_names(paint_objects(picture, things, schema, style), things, style)
 
@@ -141,9 +143,11 @@ def _has_keypoints(schema: Schema, label: int) -> bool:
 def _shape(mask: Tensor, scale: int) -> _Shape | None:
     """A mask [h w] cut to its object with a margin, smoothly enlarged; None where it is empty."""
     binary = mask if mask.dtype == torch.bool else mask >= 0.5
-    rows, columns = (binary.any(axis).nonzero().flatten() for axis in (1, 0))
+    pixels = binary.contiguous().view(torch.uint8).numpy()
+    rows = np.flatnonzero(pixels.max(axis=1, initial=0))
     if not len(rows):
         return None
+    columns = np.flatnonzero(np.bitwise_or.reduce(pixels[rows[0] : rows[-1] + 1], axis=0))
     top, left = int(rows[0]), int(columns[0])
     object_ = binary[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
     margin = 2 + max(mask.shape) // 64  # room for the outline, which lies half outside
@@ -187,47 +191,40 @@ _MASK_OPACITIES = [
 def _paint_lines(picture: Image.Image, things: Sequence[DrawnObject], keypoints: Keypoints | None, unit: float) -> None:
     """Draws boxes and skeletons, smoothed by averaging twice the resolution.
 
-    Colours, multiplied by their opacity, and opacities are averaged in layers of their own: Pillow averages colours
-    with an opacity in them many times slower.
+    Colours, multiplied by their opacity, and opacities are the four channels of one layer, in a mode whose channels
+    Pillow averages as they are: those of a mode with an opacity it averages many times slower.
     """
     smooth = 2 if picture.width * picture.height <= _MOST_SMOOTHED_PIXELS else 1
     size = (picture.width * smooth, picture.height * smooth)
-    layers = []
-    for mode, ink in _INKS.items():
-        layer = Image.new(mode, size)
-        pen = ImageDraw.Draw(layer)
-        for thing in reversed(things):
-            _outline_box(pen, ink, thing, unit * smooth, smooth, size)
-        for thing in reversed(things):
-            if keypoints is not None and thing.keypoints:
-                _draw_skeleton(pen, ink, thing.keypoints, keypoints, unit * smooth, smooth)
-        layers.append(layer)
-    drawn = layers[1].getbbox()
+    layer = Image.new("CMYK", size)
+    pen = ImageDraw.Draw(layer)
+    for thing in reversed(things):
+        _outline_box(pen, thing, unit * smooth, smooth, size)
+    for thing in reversed(things):
+        if keypoints is not None and thing.keypoints:
+            _draw_skeleton(pen, thing.keypoints, keypoints, unit * smooth, smooth)
+    drawn = layer.getbbox()
     if drawn is None:
         return
     left, top, right, bottom = (round_(edge / smooth) for round_, edge in zip(_OUTWARDS, drawn, strict=True))
-    colours, opacities = (
-        layer.crop((left * smooth, top * smooth, right * smooth, bottom * smooth)).reduce(smooth) for layer in layers
-    )
+    *colours, opacities = layer.reduce(smooth, (left * smooth, top * smooth, right * smooth, bottom * smooth)).split()
     clear = Image.merge("RGB", [ImageChops.invert(opacities)] * 3)
     below = ImageChops.multiply(picture.crop((left, top, right, bottom)), clear)
-    picture.paste(ImageChops.add(below, colours), (left, top))
+    picture.paste(ImageChops.add(below, Image.merge("RGB", colours)), (left, top))
 
 
 _OUTWARDS = (math.floor, math.floor, math.ceil, math.ceil)
 """How the edges of a part of a drawing become whole pixels."""
 
-_Ink = Callable[[Colour, int], Any]
 
-_INKS: dict[str, _Ink] = {
-    "RGB": lambda colour, opacity: tuple(round(value * opacity / 255) for value in colour),
-    "L": lambda colour, opacity: opacity,
-}
-"""What is drawn for a colour with an opacity of 0 to 255 in the layer of the colours and in that of the opacities."""
+def _ink(colour: Colour, opacity: int) -> tuple[int, int, int, int]:
+    """What is drawn for a colour with an opacity of 0 to 255: the colour multiplied by it, and the opacity."""
+    red, green, blue = (round(value * opacity / 255) for value in colour)
+    return red, green, blue, opacity
 
 
 def _outline_box(
-    pen: ImageDraw.ImageDraw, ink: _Ink, thing: DrawnObject, width: float, smooth: int, size: tuple[int, int]
+    pen: ImageDraw.ImageDraw, thing: DrawnObject, width: float, smooth: int, size: tuple[int, int]
 ) -> None:
     """The frame of an object; thinner where a mask already shows its shape."""
     line = max(1, round(width * (0.8 if thing.mask is not None else 1.0)))
@@ -236,12 +233,11 @@ def _outline_box(
     x1, y1, x2, y2 = (v * smooth for v in thing.box)
     corners = max(x1, 0), max(y1, 0), min(x2, size[0]) - 1, min(y2, size[1]) - 1
     opacity = 190 if thing.mask is not None else 255
-    rounded_box(pen, corners, radius=2 * width, outline=ink(thing.colour, opacity), width=line)
+    rounded_box(pen, corners, radius=2 * width, outline=_ink(thing.colour, opacity), width=line)
 
 
 def _draw_skeleton(
     pen: ImageDraw.ImageDraw,
-    ink: _Ink,
     points: list[tuple[float, float, int]],
     keypoints: Keypoints,
     width: float,
@@ -256,13 +252,13 @@ def _draw_skeleton(
             ends = [(points[i][0] * smooth, points[i][1] * smooth) for i in (a, b)]
             colour = INK if rim else _limb_colour(sides[a], sides[b])
             line = max(1, round(width * (2.2 if rim else 1.4)))
-            pen.line(ends, fill=ink(colour, 150 if rim else 255), width=line)
+            pen.line(ends, fill=_ink(colour, 150 if rim else 255), width=line)
     radius = 1.5 * width
     for (x, y, visible), colour in zip(points, sides, strict=True):
         if visible:
             circle = (x * smooth - radius, y * smooth - radius, x * smooth + radius, y * smooth + radius)
             fill, rim_colour = (colour, PAPER) if visible > 1 else (INK, colour)
-            pen.ellipse(circle, fill=ink(fill, 255), outline=ink(rim_colour, 255), width=max(1, round(width * 0.45)))
+            pen.ellipse(circle, fill=_ink(fill, 255), outline=_ink(rim_colour, 255), width=max(1, round(width * 0.45)))
 
 
 def _limb_colour(first: Colour, second: Colour) -> Colour:

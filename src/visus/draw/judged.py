@@ -48,8 +48,9 @@ def draw_judged(
 ) -> Image.Image:
     """Draws what is predicted on an image, and how much of it is right.
 
-    Objects are green where one of the same label lies there (with the IoU of the boxes), red where none does, and those
-    that were missed are yellow; a legend counts them. Other predictions are drawn as `visus.draw.draw.draw` draws them.
+    Objects are green where one of the same label lies there (with the IoU of their masks or boxes), red where none
+    does, and those that were missed are yellow; a legend counts them. Other predictions are drawn as
+    `visus.draw.draw.draw` draws them.
 
     Args:
         image: RGB pixels [3 h w], a shape or an episode, which prediction and target describe.
@@ -78,7 +79,7 @@ def draw_judged(
 def judge_instances(
     picture: Image.Image, found: InstancePrediction, target: InstanceTarget, schema: Schema, style: Style
 ) -> Image.Image:
-    """Right, wrong and missed objects; matched by their boxes as `visus.metrics.ObjectMetric` does."""
+    """Right, wrong and missed objects, matched as `visus.metrics.ObjectMetric` does."""
     found = found[found.scores >= style.min_score].to("cpu")
     matches = match_objects(found, target)
     found, target = found[torch.from_numpy(matches.order)], target.to("cpu")

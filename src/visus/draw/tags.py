@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from visus.draw.canvas import rounded_box, shortened
+from visus.draw.canvas import fitted, rounded_box
 from visus.draw.palette import Colour, text_colour
 
 Rectangle = tuple[float, float, float, float]
@@ -49,8 +49,9 @@ def write_tags(picture: Image.Image, tags: Sequence[Tag], *, font_size: float, a
     height = ascent + descent + padding // 2
     pen = ImageDraw.Draw(picture, "RGBA")
     objects = np.array([tag.box for tag in tags], dtype=np.float64).reshape(-1, 4)
-    tags = [replace(tag, text=shortened(tag.text, font, picture.width - 2 * padding)) for tag in tags]
-    sizes = [(pen.textlength(tag.text, font=font) + 2 * padding, float(height)) for tag in tags]
+    texts = [fitted(tag.text, font, picture.width - 2 * padding) for tag in tags]
+    tags = [replace(tag, text=text) for tag, (text, _) in zip(tags, texts, strict=True)]
+    sizes = [(length + 2 * padding, float(height)) for _, length in texts]
     if not all_of_them and sum(w * h for w, h in sizes) > _MOST_COVERED * picture.width * picture.height:
         return False
     placed: list[tuple[Tag, Rectangle]] = []

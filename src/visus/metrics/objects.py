@@ -1,7 +1,7 @@
 """How well objects are found at one least score: F1, precision, recall, and which least score is the best.
 
 Average precision looks at all scores at once; whoever uses a detector has to choose one. Objects are matched by their
-boxes at an IoU of a half (`object_matches`).
+masks, or where there are none by their boxes, at an IoU of a half (`object_matches`).
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class _Image:
 
 
 def _annotations(target: InstanceTarget) -> bytes:
-    parts = (target.boxes_xyxy, target.labels, target.is_crowd)
+    masks = () if target.masks is None else (target.masks.flatten(1).sum(1),)
+    parts = (target.boxes_xyxy, target.labels, target.is_crowd, *masks)
     return b"".join(part.cpu().numpy().tobytes() for part in parts)
 
 

@@ -10,15 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from visus.metrics.confusion import class_iou
+from visus.metrics.object_matches import match_objects
 from visus.metrics.scene_graph_matches import NEVER, Protocol, found_at, ranked
 from visus.metrics.semantic import pixel_confusion
-from visus.ops.boxes import box_area, box_iou
-from visus.ops.masks import mask_iou
+from visus.ops.boxes import box_iou
 from visus.types import (
     VOID,
     ClassPrediction,
@@ -76,51 +72,10 @@ def instance_quality(
     The sum of the IoU of matched objects over (matches + half of the false alarms + half of the misses). Predictions of
     at least ``min_score`` are matched best first to the object of the same label that they overlap most, if by
     ``min_iou`` or more. Overlap is that of the masks where both have them, else of the boxes. Crowds need not be found,
-    and a prediction that lies on one for the greater part is no false alarm. An image without objects, where none is
+    and a prediction that lies on one by half or more is no false alarm. An image without objects, where none is
     found, has quality 1.
     """
-    prediction = prediction[prediction.scores >= min_score]
-    prediction = prediction[prediction.scores.argsort(descending=True, stable=True)]
-    objects, crowds = target[~target.is_crowd], target[target.is_crowd]
-    overlap = _overlap(prediction, objects)
-    overlap = overlap.where(prediction.labels[:, None] == objects.labels[None], 0.0)
-    matched_iou, unmatched = _matched(overlap, min_iou)
-    false_alarms = int((~_on_crowd(prediction[unmatched], crowds)).sum())
-    misses = len(objects) - len(matched_iou)
-    total = len(matched_iou) + 0.5 * (false_alarms + misses)
-    return sum(matched_iou) / total if total else 1.0
-
-
-def _overlap(prediction: InstancePrediction, target: InstanceTarget) -> Float[Tensor, "n m"]:
-    if prediction.masks is not None and target.masks is not None:
-        return mask_iou(prediction.masks > 0.5, target.masks)
-    return box_iou(prediction.boxes_xyxy.float(), target.boxes_xyxy.float())
-
-
-def _matched(overlap: Float[Tensor, "n m"], min_iou: float) -> tuple[list[float], Tensor]:
-    """The IoU of each match, and the predictions (best first in ``overlap``) that have none."""
-    free = overlap.clone()
-    matched_iou, unmatched = [], []
-    for i in range(len(free)):
-        best = int(free[i].argmax()) if free.shape[1] else -1
-        if best < 0 or free[i, best] < min_iou:
-            unmatched.append(i)
-        else:
-            matched_iou.append(float(free[i, best]))
-            free[:, best] = -1
-    return matched_iou, torch.tensor(unmatched, dtype=torch.int64, device=overlap.device)
-
-
-def _on_crowd(prediction: InstancePrediction, crowds: InstanceTarget) -> Tensor:
-    """Whether more than half of each prediction lies on a crowd of its label."""
-    overlap = _overlap(prediction, crowds)
-    if prediction.masks is not None and crowds.masks is not None:
-        own, other = (prediction.masks > 0.5).flatten(1).sum(1).float(), crowds.masks.flatten(1).sum(1).float()
-    else:
-        own, other = box_area(prediction.boxes_xyxy.float()), box_area(crowds.boxes_xyxy.float())
-    both = overlap / (1 + overlap) * (own[:, None] + other[None])  # the intersection, from the IoU and the two areas
-    share = both / own[:, None].clamp(min=1e-6)
-    return ((share > 0.5) & (prediction.labels[:, None] == crowds.labels[None])).any(dim=1)
+    return match_objects(prediction, target, min_iou=min_iou).quality(min_score)
 
 
 def part_quality(prediction: PartPrediction, target: PartTarget) -> float:
@@ -163,10 +118,10 @@ QUALITIES: dict[type, Callable[[Any, Any], float | None]] = {
 
 MEANINGS: dict[type, str] = {
     InstancePrediction: (
-        "Quality: 1 where every object is found exactly and nothing else, 0 where nothing is right: the IoU of the "
-        "boxes that were found, summed, over found + half of the wrong + half of the missed. Drawn and counted are "
-        "objects from a score of {threshold} on: green is right, with the IoU of its box, red is wrong, with its "
-        "score, yellow was missed."
+        "Quality: 1 where every object is found exactly and nothing else, 0 where nothing is right: the IoU of what "
+        "was found (of masks where the network gives them, else of boxes), summed, over found + half of the wrong + "
+        "half of the missed. Drawn and counted are objects from a score of {threshold} on: green is right, with its "
+        "IoU, red is wrong, with its score, yellow was missed."
     ),
     SemanticPrediction: "Quality: the mean IoU of the classes in the image, 1 where every pixel is right.",
     ClassPrediction: "Quality: the probability that the right class was given, 0 where its box is wrong.",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.metrics.object_matches import ROUNDING, ObjectMatches
+from visus.metrics.object_matches import ROUNDING, ObjectMatches, Outline
 
 THRESHOLDS = np.arange(101) / 100
 """The least scores that are looked at."""
@@ -37,6 +37,7 @@ class ScoreCurves:
         objects: how many [c] there were to find.
         suggested: the least score of the largest mean F1; nan where nothing was found.
         threshold: the least score that was asked for, else the suggested one.
+        outline: what detections and objects were compared by.
     """
 
     categories: tuple[str, ...]
@@ -47,6 +48,7 @@ class ScoreCurves:
     objects: NDArray[np.int64]
     suggested: float
     threshold: float
+    outline: Outline = "boxes"
 
     @property
     def mean_f1(self) -> _Curves:
@@ -82,7 +84,8 @@ def score_curves(
     known = f1[objects > 0]
     suggested = suggested_threshold(known.mean(axis=0)) if len(known) else math.nan
     chosen = suggested if threshold is None else threshold
-    return ScoreCurves(tuple(categories), precision, recall, f1, envelope, objects, suggested, chosen)
+    outline: Outline = "masks" if any(image.outline == "masks" for image in images) else "boxes"
+    return ScoreCurves(tuple(categories), precision, recall, f1, envelope, objects, suggested, chosen, outline)
 
 
 def suggested_threshold(f1: NDArray[np.float64]) -> float:

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -154,14 +154,20 @@ def masks_to_boxes(masks: Bool[Tensor, "n h w"]) -> Float[Tensor, "n 4"]:
 
 def mask_iou(a: Bool[Tensor, "n h w"], b: Bool[Tensor, "m h w"]) -> Float[Tensor, "n m"]:
     """Intersection over union of each mask of ``a`` with each of ``b``; 0 where both are empty."""
+    both = mask_intersection(a, b)
+    either = a.flatten(1).sum(1)[:, None] + b.flatten(1).sum(1)[None, :] - both
+    return both / either.clamp(min=1)
+
+
+def mask_intersection(a: Bool[Tensor, "n h w"], b: Bool[Tensor, "m h w"]) -> Int64[Tensor, "n m"]:
+    """How many pixels each mask of ``a`` shares with each of ``b``."""
     flat_a, flat_b = a.flatten(1), b.flatten(1)
     both = torch.zeros((len(a), len(b)), dtype=torch.int64, device=a.device)
     step = min(1 << 22, max(1, _CHUNK_ELEMENTS // max(1, len(a) + len(b))))  # fp32 counts exactly below 2^24
     with torch.autocast(a.device.type, enabled=False):
-        for i in range(0, flat_a.shape[1], step):
+        for i in range(0, flat_a.shape[1] if len(a) and len(b) else 0, step):
             both += (flat_a[:, i : i + step].float() @ flat_b[:, i : i + step].float().T).long()
-    either = flat_a.sum(1)[:, None] + flat_b.sum(1)[None, :] - both
-    return both / either.clamp(min=1)
+    return both
 
 
 def rle_encode(mask: Bool[Tensor, "h w"]) -> Rle:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from visus.data.files.suffixes import SUFFIXES
-from visus.names import closest_path, suggestion
+from visus.names import closest, closest_path, suggestion
 from visus.nn.published import PACKAGED, PUBLISHED
 from visus.predict.sources import VIDEO_SUFFIXES
 
@@ -45,7 +45,10 @@ def why_no_model(name: str, *, models: Collection[str], recipes: Collection[str]
         return f"{name} is a recipe, not a trained model; train it first (visus train {name}), then give the run folder"
     if name in models:
         return f"{name} has no published weights; train it first (visus train), then give the run folder"
-    return f"{name}: neither a run folder nor published weights{suggestion(name, [*PUBLISHED, *PACKAGED, *_runs()])}"
+    runs = _runs()
+    if near := closest(name, runs):
+        return f"{name}: neither a run folder nor published weights; did you mean {runs[near]}?"
+    return f"{name}: neither a run folder nor published weights{suggestion(name, [*PUBLISHED, *PACKAGED])}"
 
 
 def _why_no_run(name: str, folder: Path) -> str:
@@ -65,6 +68,7 @@ def _why_no_weights(name: str, file: Path) -> str:
     return ""
 
 
-def _runs() -> Iterator[str]:
-    """Run folders in their usual place below the working directory."""
-    return (str(path.parent) for path in sorted(Path("runs").glob(f"*/{WEIGHTS_FILE}")))
+def _runs() -> dict[str, str]:
+    """Run folders in the working directory and in their usual place below it, by their names."""
+    places = [*Path().glob(f"*/{WEIGHTS_FILE}"), *Path("runs").glob(f"*/{WEIGHTS_FILE}")]
+    return {path.parent.name: str(path.parent) for path in sorted(places)}

@@ -64,7 +64,7 @@ class StoredWeights:
         if self.own_backbone and body is None:
             raise VisusError(
                 f"{self.source}: this {self.model} stands on a backbone of somebody's own, {self.own_backbone}: "
-                "give it in Python, as backbone=..."
+                "give it in Python, as backbone=..., or to visus predict and evaluate by --own.backbone FILE.py:NAME"
             )
         with without_pretrained():
             model = self._built(body)

@@ -21,8 +21,8 @@ def score_sections(curves: ScoreCurves) -> list[tuple[str, str, str]]:
         return []
     note = (
         "A detection counts from a least score on, the score threshold; it is right where it overlaps an object of its "
-        "category by an IoU of 0.50 or more. Precision: the share of detections that are right. Recall: the share of "
-        "objects that are found. F1: their harmonic mean."
+        f"category by an IoU of their {curves.outline} of 0.50 or more. Precision: the share of detections that are "
+        "right. Recall: the share of objects that are found. F1: their harmonic mean."
     )
     return [("Detections over their score", _charts(curves), note), ("At the threshold", _table(curves), _said(curves))]
 

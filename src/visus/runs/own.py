@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from visus.data.records.chosen import chosen
 from visus.data.records.given import as_dataset
 from visus.names import counted
 from visus.nn.backbones import AnyBackbone, Backbone, as_backbone
-from visus.training.recipe import Recipe, RecipeError
+from visus.training.recipe import OwnRecipe, Recipe, RecipeError
 from visus.types import row
 
 if TYPE_CHECKING:
@@ -134,17 +134,18 @@ def recorded(recipe: Recipe, own: Own) -> Recipe:
     Raises:
         RecipeError: the recipe was trained with parts that are not there now, or names a loss beside an own one.
     """
-    missing = {name: made for name, made in recipe.own.items() if name not in own.names and name != "val"}
+    needed = {name: made for name, made in asdict(recipe.own).items() if made and name != "val"}
+    missing = {name: made for name, made in needed.items() if name not in own.names}
     if missing:
         parts = ", ".join(f"{name}={made}" for name, made in missing.items())
         raise RecipeError(
             f"the recipe {recipe.name!r} was trained with parts of a program, which its JSON cannot hold ({parts}): "
-            f"give them to visus.train in Python"
+            f"give them to visus.train in Python, or to `visus train` as --own.{next(iter(missing))} FILE.py:NAME"
         )
     if own.loss is not None and recipe.loss_options:
         raise RecipeError("loss_options are for a loss of the catalog: a loss of your own has its options inside")
     data = replace(recipe.data, dataset=own.names["data"], root="") if own.data is not None else recipe.data
-    return replace(recipe, own=own.names, data=data)
+    return replace(recipe, own=OwnRecipe(**own.names), data=data)
 
 
 def recipe_for(data: Any) -> Recipe:

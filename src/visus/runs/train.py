@@ -128,7 +128,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
 
     from visus import catalog
     from visus.training.fit import fit
-    from visus.training.trial import settled
+    from visus.training.trial import refuse_monitor, settled
 
     problem = catalog.problem_of(recipe.model)
     check_recipe(recipe, problem, train_data, own.augment)
@@ -141,6 +141,7 @@ def _train(recipe: Recipe, own: Own, run: str | Path | None, resume: bool) -> Pa
     loaders = train_loader(recipe, train_data, model, own.augment), val_loader(recipe, val_data, model)
     batch = partial(first_batch, recipe, problem, train_data, model, own.augment)
     recipe, precision = settled(recipe, task, batch, steps=recipe.fit.epochs * len(loaders[0]))
+    refuse_monitor(recipe, task, batch)
     folder = run_folder(wanted, resume, console)  # made once nothing is refused any more
     if process_rank() == 0:
         folder.create(recipe)
@@ -258,8 +259,8 @@ def _measured_on(recipe: Recipe, data: Indexable | None, console: Console) -> Sa
     """The data to measure on: of the program, or the validation split of the recipe."""
     if data is not None:
         return as_dataset(data)
-    if "data" in recipe.own:
-        raise RecipeError(f"this run learned from {recipe.own['data']}, data of a program: give data=... in Python")
+    if recipe.own.data:
+        raise RecipeError(f"this run learned from {recipe.own.data}, data of a program: give data=... in Python")
     dataset = open_split(recipe, "val")
     return only_readable(dataset, console, what="images") if recipe.data.skip_bad else dataset
 
@@ -306,13 +307,13 @@ def _learned_from(
     recipe: Recipe, problem: Problem, model: nn.Module
 ) -> tuple[SampleDataset | None, Callable[[], Batch] | None]:
     """What a run learned from and what makes its first batch, for the report; None for what is not at hand any more."""
-    if "data" in recipe.own:
+    if recipe.own.data:
         return None, None
     try:
         trained = open_split(recipe, "train")
     except (VisusError, OSError, ValueError):
         return None, None
-    if "augment" in recipe.own or recipe.data.skip_bad:  # bad images are not looked for again
+    if recipe.own.augment or recipe.data.skip_bad:  # bad images are not looked for again
         return trained, None
     return trained, partial(first_batch, recipe, problem, trained, model)
 

@@ -22,9 +22,9 @@ from PIL import Image
 from visus import catalog
 from visus.draw.inputs import picture_of
 from visus.errors import VisusError
-from visus.metrics.object_matches import MIN_IOU, match_objects
+from visus.metrics.object_matches import MIN_IOU, match_objects, overlap_of
 from visus.nn.model import predict_batch
-from visus.ops.boxes import box_area, box_iou
+from visus.ops.boxes import box_area
 from visus.predict.content import Record
 from visus.runs.feed import as_learned, open_split, val_loader
 from visus.server.jobs import Jobs, call_each
@@ -188,7 +188,7 @@ def judged_objects(prediction: InstancePrediction, target: Any, schema: Schema) 
     matches = match_objects(prediction, target)
     objects = target[~target.is_crowd]
     boxes = prediction.boxes_xyxy[torch.from_numpy(matches.order)]
-    overlap = box_iou(boxes.float(), objects.boxes_xyxy.float())
+    overlap = overlap_of(prediction[torch.from_numpy(matches.order)], objects, matches.outline)
     detections = []
     for place, (score, label, found) in enumerate(
         zip(matches.scores.tolist(), matches.labels.tolist(), matches.found.tolist(), strict=True)

@@ -6,7 +6,7 @@ written into its run folder as JSON. Nothing here imports the training engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -290,6 +290,27 @@ class FitRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnRecipe:
+    """Parts of your own in place of what the recipe names: each FILE.py:NAME or MODULE:NAME on the command line.
+
+    The recipe of a run records their qualified names; such a run cannot be repeated from its JSON alone.
+
+    Args:
+        data: what is learned from: samples by number and a schema, such as a visus.data.ListDataset, or what makes it.
+        val: what is measured on then; empty holds a fifth of the data out.
+        loss: loss(outputs, targets) gives a scalar tensor or named ones; of a class an object is made.
+        augment: augment(sample, generator) gives the changed sample; of a class an object is made.
+        backbone: a visus.nn.backbones.Backbone, or a class or function that makes one.
+    """
+
+    data: str = ""
+    val: str = ""
+    loss: str = ""
+    augment: str = ""
+    backbone: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run: what is learned, from what, and how.
 
@@ -297,8 +318,7 @@ class Recipe:
         name: name of the recipe; its runs are called by it.
         model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
-        own: what was given in Python in place of what the catalog has (data, loss, augment, backbone), by its qualified
-            name, as a record: such a run cannot be repeated from its JSON alone.
+        own: parts of your own in place of what the catalog has, each FILE.py:NAME or MODULE:NAME.
         init: the folder of a run, or the name of published weights, that the weights start from as far as they fit;
             empty starts as the model's options say.
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
@@ -314,7 +334,7 @@ class Recipe:
     model: str
     model_options: dict[str, Option] = field(default_factory=dict)
     init: str = ""
-    own: dict[str, str] = field(default_factory=dict)
+    own: OwnRecipe = field(default_factory=OwnRecipe)
     loss: str = ""
     loss_options: dict[str, Option] = field(default_factory=dict)
     metric: str = ""
@@ -373,7 +393,7 @@ def settings(recipe: Recipe) -> dict[str, object]:
     waiting: list[tuple[str, object]] = [(field.name, getattr(recipe, field.name)) for field in fields(recipe)]
     while waiting:
         name, value = waiting.pop()
-        if isinstance(value, DataRecipe | AugmentRecipe | EpisodeRecipe | OptimRecipe | FitRecipe):
+        if is_dataclass(value):
             waiting += [(f"{name}.{field.name}", getattr(value, field.name)) for field in fields(value)]
         else:
             found[name] = value

@@ -26,7 +26,7 @@ from visus.dataclass_json import to_json
 from visus.errors import VisusError
 from visus.names import closest_path
 from visus.new_folder import release_folder, take_folder
-from visus.training.recipe import Recipe
+from visus.training.recipe import OwnRecipe, Recipe
 from visus.whole_file import sweep_parts, write_whole
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class RunFolder:
             "model": recipe.model,
             "options": json.dumps(recipe.model_options),
             "schema": to_json(schema),
-            **({"own": json.dumps(recipe.own)} if recipe.own else {}),
+            **({} if recipe.own == OwnRecipe() else {"own": to_json(recipe.own)}),
             **({} if frozen_eps is None else {"frozen_eps": repr(frozen_eps)}),
         }
         save_weights(self.weights, state, metadata)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from visus.nn.fused.choose import multiplies_bfloat16
+from visus.training.records import check_monitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +98,29 @@ def tried(task: Task, batch: Batch) -> Trial:
                 times.append(time.perf_counter() - start)
                 task.zero_grad(set_to_none=True)
     return Trial(*(min(times[1:]) for times in seconds.values()))
+
+
+def refuse_monitor(recipe: Recipe, task: Task, batch: Callable[[], Batch]) -> None:
+    """Refuses to monitor what will never be measured, before a folder is made; the losses are those of one batch.
+
+    What an update of its own learns by is known after its first round alone, and checked then.
+
+    Args:
+        recipe: its ``fit.monitor`` names the number.
+        task: what will learn; it is as before afterwards.
+        batch: makes a batch as training will see it.
+
+    Raises:
+        VisusError: no number has that name; the message lists those that there are.
+    """
+    monitor, measures = recipe.fit.monitor, list(task.metric.measures)
+    if not monitor or monitor in measures or task.has_own_update:
+        return
+    losses: list[str] = []
+    if task.val_losses:
+        with _as_before(task), torch.random.fork_rng(devices=[]), torch.no_grad():
+            losses = ["val loss", *(f"val {name}" for name in task.losses(batch()))]
+    check_monitor(monitor, [*losses, *measures])
 
 
 @contextmanager
