@@ -229,9 +229,8 @@ def test_browsing_by_class_by_overlap_and_by_keys(page: Any, address: str) -> No
     page.keyboard.press("End")
     page.wait_for_function("view.iou === 0.95 && view.images.length === 6")
     assert page.evaluate(rights) <= before
-    assert page.evaluate(
-        "view.images.every(({ detections }) => detections.every(({ found, iou }) => found === undefined || iou >= 0.95))"
-    )
+    overlaps = page.evaluate("view.images.flatMap(({ detections }) => detections.map(({ iou }) => iou ?? 1))")
+    assert min(overlaps) >= 0.95
     page.click("#view-classes")
     assert "an IoU from 0.95" in page.inner_text("#totals")
     wrong = page.locator("#classes tbody td:nth-child(4)").all_inner_texts()
