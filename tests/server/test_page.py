@@ -251,6 +251,13 @@ def test_browsing_by_class_by_overlap_and_by_keys(page: Any, address: str) -> No
     page.focus(".tile:first-child")
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.dataset.key") == shown[1]
+    page.keyboard.press("Enter")
+    wide = page.locator("#large .seen").bounding_box()["width"]
+    page.keyboard.press("+")
+    assert page.locator("#large .seen").bounding_box()["width"] == pytest.approx(1.25 * wide, abs=2)
+    page.keyboard.press("-")
+    assert page.locator("#large .seen").bounding_box()["width"] == pytest.approx(wide, abs=2)
+    page.keyboard.press("Escape")
     boxes = page.locator(".tile rect").count()
     page.click("#key button:has-text('wrong')")
     assert page.locator(".tile rect").count() < boxes

@@ -203,8 +203,9 @@ function enlarge(index) {
   if (document.activeElement.disabled) dialog.querySelector(".primary").focus();  // keys do nothing on a button that is off
   const wide = Math.min(element("picture").clientWidth, (0.74 * innerHeight * image.width) / image.height, Math.max(image.width, 1000));
   const seen = picture(image, things, 1600, hover, image.width / wide);
-  seen.style.width = `min(100%, ${Math.round(wide)}px)`;
   element("picture").replaceChildren(seen);
+  Object.assign(view, { zoom: 1, wide });
+  zoomed(1);
   element("found").replaceChildren(make("ul", {}, ...things.map((one, i) => {
     const item = make("button", { type: "button", className: "item", dataset: { place: i } }, make("i", { className: `dot ${one.state}` }), make("span", {}, one.name), make("em", {}, one.score === null ? "" : one.score.toFixed(2)),
       make("small", {}, one.state === "wrong" ? `${CAUSES[one.cause]}${one.taken_for ? `, labelled ${one.taken_for}` : ""}` : `${one.state}, ${one.size}`));
@@ -212,10 +213,21 @@ function enlarge(index) {
     return make("li", {}, item);
   })));
 }
+// The wheel and the keys + and - look closer, at the place under the pointer or in the middle.
+function zoomed(factor, at = null) {
+  const box = element("picture"), seen = box.firstElementChild, frame = box.getBoundingClientRect(), before = view.zoom;
+  view.zoom = Math.min(8, Math.max(1, view.zoom * factor));
+  const [x, y] = at ? [at.clientX - frame.left, at.clientY - frame.top] : [frame.width / 2, frame.height / 2];
+  const [left, top] = [(box.scrollLeft + x) * (view.zoom / before) - x, (box.scrollTop + y) * (view.zoom / before) - y];
+  seen.style.width = view.zoom === 1 ? `min(100%, ${Math.round(view.wide)}px)` : `${Math.round(view.wide * view.zoom)}px`;
+  seen.querySelectorAll("text").forEach((text) => { text.style.fontSize = `${text.getAttribute("font-size") / view.zoom}px`; });
+  box.scrollTo(left, top);
+}
+element("picture").addEventListener("wheel", (event) => { event.preventDefault(); zoomed(event.deltaY < 0 ? 1.25 : 0.8, event); }, { passive: false });
 const turnPage = (step) => { const next = view.order[openPlace() + step]; if (next) enlarge(next.image.index); };
 element("before").addEventListener("click", () => turnPage(-1));
 element("after").addEventListener("click", () => turnPage(1));
-element("large").addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") turnPage(-1); else if (event.key === "ArrowRight") turnPage(1); });
+element("large").addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") turnPage(-1); else if (event.key === "ArrowRight") turnPage(1); else if (event.key === "+") zoomed(1.25); else if (event.key === "-") zoomed(0.8); });
 
 for (const id of ["class", "size", "kind", "sort"]) element(id).addEventListener("change", () => {
   if (element("sort").value === "random") view.shuffle = Math.floor(Math.random() * 2 ** 31);
