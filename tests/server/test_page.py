@@ -227,7 +227,7 @@ def test_browsing_by_class_by_overlap_and_by_keys(page: Any, address: str) -> No
     before = page.evaluate(rights)
     page.focus("#iou")
     page.keyboard.press("End")
-    page.wait_for_function("view.iou === 0.95 && view.images.length === 6")
+    page.wait_for_function("() => view.iou === 0.95 && view.images.length === 6")
     assert page.evaluate(rights) <= before
     overlaps = page.evaluate("view.images.flatMap(({ detections }) => detections.map(({ iou }) => iou ?? 1))")
     assert min(overlaps) >= 0.95
