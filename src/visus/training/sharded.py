@@ -35,11 +35,13 @@ class ShardedProcesses(Processes):
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """The whole state of the task."""
         assert self.lightning_module is not None
-        return whole(self.lightning_module.state_dict())
+        state: dict[str, Any] = whole(self.lightning_module.state_dict())
+        return state
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """The whole state of an optimiser."""
-        return whole(super().optimizer_state(optimizer))
+        state: dict[str, Any] = whole(super().optimizer_state(optimizer))
+        return state
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Gives each process its part of the states of the optimisers."""
@@ -56,5 +58,6 @@ class ShardedProcesses(Processes):
 
 def _part(value: Any, parameter: Tensor) -> Any:
     """This process's part of a tensor that belongs to a parameter; anything else as it is."""
-    divided = isinstance(parameter, DTensor) and isinstance(value, Tensor) and value.shape == parameter.shape
-    return distribute_tensor(value, parameter.device_mesh, parameter.placements) if divided else value
+    if isinstance(parameter, DTensor) and isinstance(value, Tensor) and value.shape == parameter.shape:
+        return distribute_tensor(value, parameter.device_mesh, parameter.placements)
+    return value
