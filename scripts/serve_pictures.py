@@ -27,6 +27,7 @@ from visus.data.vignettes import Vignettes
 OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+ARGUMENTS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 WIDE, PHONE = (1280, 860), (420, 860)
 QUALITY = 82
 PATIENCE = 120_000  # milliseconds
@@ -73,6 +74,7 @@ def page_states(browser: Any, address: str) -> dict[str, State]:
     problems = {one["name"]: one["problem"] for one in models}
     boxed = [name for name, problem in problems.items() if problem in ("detection", "instances", "scene_graphs")]
     states: dict[str, State] = {"start": lambda page: None, "error": _error, "teach": _teach}
+    states |= {"camera": _camera, "token": _token}
     for name, kind in takes.items():
         states[f"model_{name}"] = _made(name) if kind == "phrase" else _looked(name)
     if boxed:
@@ -93,10 +95,13 @@ def browse_states() -> dict[str, State]:
     def labels(page: Any) -> None:
         page.click("#view-labels")
 
+    def classes(page: Any) -> None:
+        page.click("#view-classes")
+
     def filtered(page: Any) -> None:
         page.select_option("#kind", "missed")
 
-    states = {"start": lambda page: None, "large": large, "labels": labels, "filtered": filtered}
+    states = {"start": lambda page: None, "large": large, "labels": labels, "classes": classes, "filtered": filtered}
     return {f"browse_{name}": state for name, state in states.items()}
 
 
@@ -173,6 +178,16 @@ def _error(page: Any) -> None:
     files = [{"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"}]
     page.set_input_files("#file", files)
     page.wait_for_selector("#status.bad", timeout=PATIENCE)
+
+
+def _camera(page: Any) -> None:
+    page.click("#camera")
+    page.wait_for_selector("#shoot")
+    page.wait_for_timeout(1500)
+
+
+def _token(page: Any) -> None:
+    page.evaluate("document.getElementById('token-dialog').showModal()")
 
 
 def _teach(page: Any) -> None:

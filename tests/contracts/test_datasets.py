@@ -133,6 +133,8 @@ LISTS = {
     "mask_folder": "classes.csv",
     "coco": "annotations/instances_train.json",
     "labelme": "train/001.json",
+    "label_studio": "project.json",
+    "cvat": "train/annotations.xml",
     "vrd": "annotations_train.json",
     "vg150": "VG-SGG-dicts-with-attri.json",
     "visual_genome": "objects.json",

@@ -79,7 +79,7 @@ PARTIAL = {
     "ON_VIEWS": "shapes have classes and parts alone",
     "COLOURED": "shapes have classes and parts alone",
     "REORDERED": "shapes have classes and parts alone",
-    "JUDGES": "a run is browsed for wrong objects and wrong classes of images alone",
+    **dict.fromkeys(("KEPT", "JUDGES"), "a run is browsed for wrong objects and wrong classes of images alone"),
     "ASKED": "phrases and questions are put to scene graphs alone",
 }
 """Tables that need no row for each kind, and why."""

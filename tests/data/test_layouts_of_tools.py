@@ -205,7 +205,6 @@ def no_class_folder(root: Path, reason: str) -> None:
     [
         ("a/0.json", '{"size": {"height": 20}, "objects": []}'),
         ("labels.json", '[{"image": "a/0.png", "annotations": [], "bbox": []}]'),
-        ("a/0.xml", "<annotations/>"),
         ("a/0.txt", "0 0.5 0.5 0.2 0.2\n"),
         ("a/list.txt", "a/0.png 0\na/1.png 0\n"),
         ("gallery.txt", "a/0.png\n"),
@@ -271,13 +270,6 @@ def test_masks_without_a_list_of_classes_are_refused_with_the_reason(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("annotations.xml", "<annotations/>", "CVAT's own XML: export COCO 1.0, Pascal VOC 1.1 or YOLO 1.1 instead"),
-        ("p.json", '[{"annotations": [{"result": []}], "data": {}}]', "Label Studio's own JSON: export COCO or YOLO"),
-        (
-            "p.json",
-            '[{"image": "a", "label": [{"original_width": 9, "rectanglelabels": ["a"]}]}]',
-            "Label Studio's short",
-        ),
         ("via.json", '{"a.png1": {"regions": [{"shape_attributes": {}}]}}', "VIA's own JSON: export COCO instead"),
         ("ann.json", '{"objects": [{"classTitle": "a"}]}', "Supervisely's own JSON: export COCO, VOC or YOLO instead"),
         (

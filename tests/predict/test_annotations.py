@@ -186,6 +186,25 @@ answer(said)
     assert [one[:4] for one in classes] == [["mask", 0, 0, 72.0 * 128], ["mask", 1, 0, 24.0 * 128]]
 
 
+def test_what_people_make_of_predictions_is_data_again(tmp_path: Path) -> None:
+    found = ragged_prediction()
+    out = written(tmp_path / "studio", "label-studio", found, SCHEMA)
+    [task] = json.loads((out / "tasks.json").read_text())
+    exported = {**task, "id": 1, "annotations": [{"id": 2, "result": task["predictions"][0]["result"]}]}
+    (tmp_path / "studio/photos/export.json").write_text(json.dumps([exported]))
+    out = written(tmp_path / "cvat", "cvat", found, SCHEMA)
+    (out / "annotations.xml").rename(tmp_path / "cvat/photos/annotations.xml")
+    for name in ("studio", "cvat"):
+        dataset = open_folder(tmp_path / name / "photos", "train")
+        target: Any = dataset.target(0)
+        assert dataset.schema.categories == ("cat", "dog")
+        assert torch.equal(target.masks, found.masks)
+        assert target.labels.tolist() == [0, 1]
+        points = target.keypoints_xyv[0].round().tolist()
+        assert sorted(points) == [[20, 60, 2], [35, 20, 2]]  # the third is a guess
+        assert dataset[0].input.shape == (3, *SIZE)
+
+
 def test_annotations_in_cocos_format_are_data_again(tmp_path: Path) -> None:
     found = ragged_prediction()
     out = written(tmp_path, "coco", found, SCHEMA)

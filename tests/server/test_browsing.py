@@ -53,6 +53,14 @@ def test_each_kind_of_error() -> None:
     assert [one["size"] for one in told["objects"]] == ["medium", "medium", "medium", "small"]
 
 
+def test_another_least_overlap_is_another_matching() -> None:
+    truth, found = target([[0, 0, 40, 40]], [0]), prediction([[0, 0, 40, 30]], [0], [0.9])  # an IoU of .75
+    for iou, cause in ((0.5, None), (0.75, None), (0.8, "place")):
+        told = judged_objects(found, truth, SCHEMA, iou)
+        assert told["detections"][0].get("cause") == cause
+        assert told["objects"][0]["found_score"] == (0.9 if cause is None else None)
+
+
 def test_what_lies_on_a_crowd_is_neither_right_nor_wrong() -> None:
     told = judged_objects(
         prediction([[10, 10, 30, 30]], [0], [0.9]), target([[0, 0, 100, 100]], [0], crowd=(0,)), SCHEMA
@@ -112,6 +120,14 @@ def test_browsing_over_http(tmp_path: Path) -> None:
             found = judged_objects(alone, sample.target, browser.dataset.schema)["detections"]
             assert len(image["detections"]) == pytest.approx(len(found), abs=2)  # in batches sums round otherwise
         assert len(client.get("/api/browse?since=4").json()["images"]) == 2
+        strict = client.get("/api/browse?iou=0.95").json()["images"]
+        assert [image["index"] for image in strict] == [image["index"] for image in told["images"]]
+        for image, before in zip(strict, told["images"], strict=True):
+            right = [one["iou"] for one in image["detections"] if "found" in one]
+            assert all(iou >= 0.95 for iou in right)
+            assert len(right) <= sum("found" in one for one in before["detections"])
+            assert len(image["detections"]) == len(before["detections"])
+        assert client.get("/api/browse?iou=7").status_code == 422
         picture = client.get("/api/browse/images/3?side=50")
         assert picture.headers["content-type"] == "image/jpeg"
         assert max(Image.open(io.BytesIO(picture.content)).size) == 50

@@ -218,6 +218,50 @@ def test_browsing_a_run(page: Any, address: str) -> None:
     page.wait_for_selector("#status:has-text('Saved:')")
 
 
+def test_browsing_by_class_by_overlap_and_by_keys(page: Any, address: str) -> None:
+    page.goto(f"{address}/browse")
+    page.wait_for_selector(".tile:nth-child(6)")
+    page.focus("#threshold")
+    page.keyboard.press("Home")
+    rights = "view.images.flatMap(judged).filter(({ state }) => state === 'right').length"
+    before = page.evaluate(rights)
+    page.focus("#iou")
+    with page.expect_request("**/api/browse?since=0&iou=0.95"):
+        page.keyboard.press("End")
+    page.wait_for_function("() => view.iou === 0.95 && view.images.length === 6")
+    assert page.evaluate(rights) <= before
+    page.click("#view-classes")
+    assert "an IoU from 0.95" in page.inner_text("#totals")
+    missed = page.locator("#classes tbody td:nth-child(5)").all_inner_texts()
+    page.click("#classes th button:has-text('Missed')")
+    ordered = page.locator("#classes tbody td:nth-child(5)").all_inner_texts()
+    assert ordered == sorted(missed, key=int, reverse=True)
+    assert page.get_attribute("#classes th:nth-child(5)", "aria-sort") == "descending"
+    name = page.inner_text("#classes tbody tr:first-child .link")
+    page.locator("#classes tbody .link").first.click()
+    assert page.input_value("#class") == name
+    assert page.get_attribute("#view-images", "aria-pressed") == "true"
+    page.select_option("#class", "")
+    page.select_option("#sort", "random")
+    order = "[...document.querySelectorAll('.tile')].map(({ dataset }) => dataset.key)"
+    shown = page.evaluate(order)
+    page.evaluate("draw()")
+    assert page.evaluate(order) == shown, "the same until it is asked for again"
+    page.focus(".tile:first-child")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.key") == shown[1]
+    page.keyboard.press("Enter")
+    wide = page.locator("#large .seen").bounding_box()["width"]
+    page.keyboard.press("+")
+    assert page.locator("#large .seen").bounding_box()["width"] == pytest.approx(1.25 * wide, abs=2)
+    page.keyboard.press("-")
+    assert page.locator("#large .seen").bounding_box()["width"] == pytest.approx(wide, abs=2)
+    page.keyboard.press("Escape")
+    boxes = page.locator(".tile rect").count()
+    page.click("#key button:has-text('missed')")
+    assert page.locator(".tile rect").count() < boxes
+
+
 def test_a_token_is_asked_for_and_kept(browser: Any, tmp_path: Path) -> None:
     from visus.server.loaded import Models
     from visus.server.settings import Settings

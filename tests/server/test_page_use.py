@@ -209,14 +209,17 @@ def test_fingers_find_what_they_press_and_nothing_scrolls_sideways(browser: Any,
             look(page, name)
             assert page.evaluate(SMALL, 30) == []
             assert page.evaluate("document.documentElement.scrollWidth <= 420")
+            assert page.evaluate("document.querySelector('.side').clientHeight < innerHeight"), "what is below is near"
         page.click("#correct")
         page.click("#teach summary")
         assert page.evaluate(SMALL, 30) == []
         assert page.evaluate("document.documentElement.scrollWidth <= 420")
         page.goto(f"{address}/browse")
         page.wait_for_selector(".tile")
-        assert page.evaluate(SMALL, 30) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= 420")
+        for view in ("images", "classes", "labels"):
+            page.click(f"#view-{view}")
+            assert page.evaluate(SMALL, 30) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= 420")
 
 
 @pytest.mark.parametrize(("motion", "moves"), [("reduce", False), ("no-preference", True)])

@@ -31,3 +31,13 @@ def sum_over_processes(*tensors: Shaped[Tensor, " ..."]) -> None:
     if share_of_this_process()[1] > 1:
         for tensor in tensors:
             torch.distributed.all_reduce(tensor)
+
+
+def whole(state: Any) -> Any:
+    """Dicts and lists with whole tensors in place of the parts of each process; all processes have to call it."""
+    if share_of_this_process()[1] == 1:
+        return state
+    from torch.distributed.tensor import DTensor
+    from torch.utils._pytree import tree_map
+
+    return tree_map(lambda value: value.full_tensor() if isinstance(value, DTensor) else value, state)

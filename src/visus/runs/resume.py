@@ -11,7 +11,10 @@ from visus.training.run import RunFolder, is_run, resumable_run
 
 CHANGEABLE = frozenset(
     {f"fit.{name}" for name in ("epochs", "max_steps", "max_minutes", "early_stop_patience", "val_every_epochs")}
-    | {f"fit.{name}" for name in ("logger", "log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes")}
+    | {
+        f"fit.{name}"
+        for name in ("logger", "log_every_steps", "save_every_minutes", "accelerator", "devices", "nodes", "strategy")
+    }
     | {"data.root", "data.workers", "optim.lr", "optim.clip_norm"}
 )
 """What may be another when a run goes on: how long, where, and what helps a training that diverged."""

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from visus.metrics.object_matches import MIN_IOU
 from visus.server.browsing import Browser
 from visus.server.described import BODY, ENTRY, responses
 from visus.server.settings import RequestError, Settings
 from visus.server.uploads import read_uploads
 
 Side = Annotated[int, Query(ge=16, le=4096, description="the longer side in pixels, at most")]
+Iou = Annotated[float, Query(ge=0.1, le=1, description="the least IoU at which an object counts as found")]
 Since = Annotated[int, Query(ge=0, description="leave out so many images, which are known")]
 
 
@@ -22,9 +24,9 @@ def browse_routes(browser: Browser, settings: Settings) -> APIRouter:
     router = APIRouter(prefix="/api/browse", tags=["browse"])
 
     @router.get("", responses=responses(*ENTRY, 409, 422, answer="browse"))
-    async def about(since: Since = 0) -> Any:
+    async def about(since: Since = 0, iou: Iou = MIN_IOU) -> Any:
         """How far the run's validation images have been looked at, and what is right and wrong in each."""
-        return browser.about(since)
+        return await asyncio.to_thread(browser.about, since, iou)
 
     as_jpeg = responses(*ENTRY, 404, 422, kind="image/jpeg")
 

@@ -31,7 +31,15 @@ from visus.server.jobs import Jobs, call_each
 from visus.server.loaded import LoadedModel
 from visus.server.settings import RequestError
 from visus.training.run import RunFolder
-from visus.types import ClassPrediction, GraphPrediction, InstancePrediction, Schema, row
+from visus.types import (
+    ClassPrediction,
+    ClassTarget,
+    GraphPrediction,
+    InstancePrediction,
+    InstanceTarget,
+    Schema,
+    row,
+)
 from visus.whole_file import write_whole
 
 LEAST_SCORE: Final = 0.05
@@ -65,6 +73,7 @@ class Browser:
     split: str = ""
     root: str = ""
     images: list[Record] = field(default_factory=list, init=False)
+    seen: list[Callable[[float], Record]] = field(default_factory=list, init=False)
     failure: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -82,8 +91,16 @@ class Browser:
         )
         threading.Thread(target=self._look_at_all, name="visus browse", daemon=True).start()
 
-    def about(self, since: int = 0) -> Record:
-        """How far it is, and what was found in the images from number ``since`` on."""
+    def about(self, since: int = 0, iou: float = MIN_IOU) -> Record:
+        """How far it is, and what was found in the images from number ``since`` on.
+
+        Args:
+            since: leaves out so many images.
+            iou: the least overlap of what counts as found.
+        """
+        judged = self.images[since:]
+        if iou != MIN_IOU:
+            judged = [{**image, **again(iou)} for image, again in zip(judged, self.seen[since:], strict=False)]
         return {
             "model": self.model.name,
             "split": self.recipe.data.val,
@@ -91,7 +108,7 @@ class Browser:
             "threshold": self.model.predictor.threshold,
             "categories": self.model.about["categories"],
             "failure": self.failure,
-            "images": self.images[since:],
+            "images": judged,
             "noise": self.noise(),
         }
 
@@ -153,16 +170,12 @@ class Browser:
                 work = partial(predict_batch, predictor.model, batch.inputs.to(predictor.device))
                 _, found = self._in_turn(work)
                 for place, path, prediction, target in zip(places, batch.paths, found, batch.targets, strict=True):
-                    judge = row(JUDGES, prediction, "browsing")
-                    self.images.append(
-                        {
-                            "index": place,
-                            "name": path,
-                            "height": target.size[0],
-                            "width": target.size[-1],
-                            **judge(prediction.to("cpu"), target.to("cpu"), predictor.schema),
-                        }
-                    )
+                    kept = row(KEPT, prediction, "browsing")(prediction.to("cpu"))
+                    truth = row(KEPT, target, "browsing")(target.to("cpu"))
+                    again = partial(JUDGES[type(kept)], kept, truth, predictor.schema)
+                    image = {"index": place, "name": path, "height": target.size[0], "width": target.size[-1]}
+                    self.seen.append(again)
+                    self.images.append({**image, **again(MIN_IOU)})
         except Exception as error:
             self.failure = " ".join(str(error).split()) or type(error).__name__
 
@@ -178,14 +191,14 @@ class Browser:
                 time.sleep(0.2)
 
 
-def judged_objects(prediction: InstancePrediction, target: Any, schema: Schema) -> Record:
+def judged_objects(prediction: InstancePrediction, target: Any, schema: Schema, iou: float = MIN_IOU) -> Record:
     """Detections, each with the object that it found or why it is wrong, and the objects of an image.
 
     ``found`` is the place of an object; ``cause`` one of twice, class, place, background; ``taken_for`` the label of
     the object that a detection of the wrong class lies on. ``found_score`` of an object is the score of its detection.
     """
     prediction = prediction[prediction.scores >= LEAST_SCORE]
-    matches = match_objects(prediction, target)
+    matches = match_objects(prediction, target, min_iou=iou)
     objects = target[~target.is_crowd]
     boxes = prediction.boxes_xyxy[torch.from_numpy(matches.order)]
     overlap = overlap_of(prediction[torch.from_numpy(matches.order)], objects, matches.outline)
@@ -200,7 +213,7 @@ def judged_objects(prediction: InstancePrediction, target: Any, schema: Schema) 
         elif bool(matches.ignored[place]):
             one["cause"] = "crowd"
         else:
-            one |= _cause(overlap[place], objects.labels, label, schema)
+            one |= _cause(overlap[place], objects.labels, label, schema, iou)
         detections.append(one)
     scores = {found: matches.scores[place] for place, found in enumerate(matches.found.tolist()) if found >= 0}
     truths = [
@@ -215,12 +228,12 @@ def judged_objects(prediction: InstancePrediction, target: Any, schema: Schema) 
     return {"detections": detections, "objects": truths}
 
 
-def _cause(overlap: Any, labels: Any, label: int, schema: Schema) -> Record:
+def _cause(overlap: Any, labels: Any, label: int, schema: Schema, iou: float) -> Record:
     """Why a detection is wrong (the kinds of TIDE, arXiv 2008.08115), by its IoU with each object."""
     same = labels == label
-    if bool((overlap[same] >= MIN_IOU).any()):
+    if bool((overlap[same] >= iou).any()):
         return {"cause": "twice"}
-    if bool((overlap[~same] >= MIN_IOU).any()):
+    if bool((overlap[~same] >= iou).any()):
         other = int(labels[torch.where(same, -1.0, overlap).argmax()])
         return {"cause": "class", "taken_for": schema.categories[other]}
     if bool((overlap[same] >= NEAR).any()):
@@ -228,7 +241,7 @@ def _cause(overlap: Any, labels: Any, label: int, schema: Schema) -> Record:
     return {"cause": "background"}
 
 
-def judged_class(prediction: ClassPrediction, target: Any, schema: Schema) -> Record:
+def judged_class(prediction: ClassPrediction, target: Any, schema: Schema, iou: float = MIN_IOU) -> Record:
     """The likeliest class of an image, right or not, and the one that it is labelled with."""
     label, score, truth = int(prediction.labels[0]), float(prediction.scores[0]), int(target.label)
     one: Record = {"name": schema.categories[label], "score": round(score, 4), "box_xyxy": None, "size": "large"}
@@ -247,9 +260,23 @@ def _rounded(box: Any) -> list[float]:
     return [round(value, 1) for value in box.tolist()]
 
 
-JUDGES: dict[type, Callable[[Any, Any, Schema], Record]] = {
+def _boxed(prediction: InstancePrediction) -> InstancePrediction:
+    """The boxes of what is shown, without masks and keypoints, which would fill the memory."""
+    kept = prediction[prediction.scores >= LEAST_SCORE]
+    return replace(kept, masks=None, keypoints_xyv=None, keypoint_scores=None)
+
+
+KEPT: dict[type, Callable[[Any], Any]] = {
+    InstancePrediction: _boxed,
+    GraphPrediction: lambda prediction: _boxed(prediction.objects),
+    ClassPrediction: lambda prediction: prediction,
+    InstanceTarget: lambda target: replace(target, masks=None, keypoints_xyv=None),
+    ClassTarget: lambda target: target,
+}
+"""What is kept of each kind of prediction and target; others are not browsed."""
+
+JUDGES: dict[type, Callable[[Any, Any, Schema, float], Record]] = {
     InstancePrediction: judged_objects,
-    GraphPrediction: lambda prediction, target, schema: judged_objects(prediction.objects, target, schema),
     ClassPrediction: judged_class,
 }
-"""What is right and wrong in each kind of prediction; others are not browsed."""
+"""What is right and wrong in each kind of `KEPT` prediction, at a least IoU."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 import torch.distributed
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import Strategy
+from torch import nn
 from torch.utils.data import DataLoader
 
 from visus.stopping import StoppedOnRequest
@@ -20,7 +22,7 @@ from visus.training.loaders import EpochLoader
 from visus.training.loggers import make_loggers
 from visus.training.pace import Pace
 from visus.training.processes import Processes, others_needed, quiet_engine
-from visus.training.recipe import Recipe
+from visus.training.recipe import Recipe, RecipeError
 from visus.training.records import Checkpoints, History
 from visus.training.run import RunFolder, resumable_run
 from visus.training.task import Task
@@ -54,7 +56,7 @@ def fit(
     resume: bool = False,
     loggers: list[Logger] | None = None,
 ) -> FitResult:
-    """Trains ``task`` and leaves weights, checkpoint and history in ``run``.
+    """Trains ``task`` and leaves weights, checkpoint and history in ``run``; the best weights are in the files.
 
     Args:
         task: what learns.
@@ -80,6 +82,8 @@ def fit(
     display = Display(pace, checkpoints, console(markup=True))
     if loggers is None:
         loggers = make_loggers(recipe, run, rounds=rounds)
+    # What divides the weights changes the network for good; whoever goes on with the task needs it as it was.
+    network = copy.deepcopy(task.model) if recipe.fit.strategy == "fsdp2" else task.model
     with quiet_engine(), pace.stop:
         callbacks: list[pl.Callback] = [pace, display, history, checkpoints]
         trainer = _trainer(task, run, callbacks, loggers)
@@ -90,6 +94,7 @@ def fit(
                 trainer.fit(task, train, val_loader, ckpt_path=checkpoint, weights_only=True)
         finally:
             train.close()
+    task.model = network
     is_main = trainer.is_global_zero
     if pace.stop.number:  # too late for the last batch
         raise StoppedOnRequest(f"Stopped after the last epoch, as asked. {run.go_on}", pace.stop.number)
@@ -124,10 +129,39 @@ def _trainer(task: Task, run: RunFolder, callbacks: list[pl.Callback], loggers: 
     )
 
 
+def _check_sharding(task: Task) -> None:
+    """Refuses to divide the weights of what is not divided.
+
+    Raises:
+        RecipeError: says what stands in the way.
+    """
+    fit, criterion = task.recipe.fit, task.criterion
+    learns = isinstance(criterion, nn.Module) and any(one.requires_grad for one in criterion.parameters())
+    obstacles = {
+        "divides the weights among several processes, and there is one: set fit.devices": fit.devices * fit.nodes == 1,
+        "does not divide a running average: leave fit.ema_decay out": fit.ema_decay is not None,
+        f"does not suit {task.recipe.model}, which learns by rounds of its own": task.has_own_update,
+        f"does not suit {task.recipe.model}, whose loss has weights of its own": learns,
+    }
+    for obstacle, there in obstacles.items():
+        if there:
+            raise RecipeError(f"fit.strategy fsdp2 {obstacle}")
+
+
 def _strategy(task: Task, run: RunFolder) -> str | Strategy:
-    """One process, or several with the gradients averaged; `Task.average_buffers` takes care of the buffers."""
+    """One process, or several with the gradients averaged; `Task.average_buffers` takes care of the buffers.
+
+    Raises:
+        RecipeError: ``fit.strategy`` asks for what does not suit the task.
+    """
     settings = task.recipe.fit
+    if settings.strategy == "fsdp2":
+        _check_sharding(task)
     if settings.devices * settings.nodes == 1:
         return "auto"
+    if settings.strategy == "fsdp2":
+        from visus.training.sharded import ShardedProcesses
+
+        return ShardedProcesses(run.go_on, some_unused=False)
     # An update of its own may leave some parameters out of each backward pass, which must not be waited for.
     return Processes(run.go_on, some_unused=task.has_own_update)

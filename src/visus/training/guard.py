@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from visus.errors import VisusError
 from visus.names import counted
+from visus.ops.processes import whole
 
 _ADVICE = (
     "Try a lower optim.lr, optim.clip_norm (1 to 10) or more optim.warmup_steps, and look for broken boxes with "
@@ -77,7 +78,8 @@ def check_weights(model: nn.Module, rounds: int) -> None:
     Raises:
         TrainingDiverged: some are infinite or not a number.
     """
-    weights = {name: value for name, value in model.state_dict().items() if value.is_floating_point() and value.numel()}
+    state: dict[str, Tensor] = whole(model.state_dict())
+    weights = {name: value for name, value in state.items() if value.is_floating_point() and value.numel()}
     # A sum is finite only where every summand is, and reads each weight once.
     sums = {name: value.detach().sum(dtype=torch.float64) for name, value in weights.items()}
     if sums and not all(map(isfinite, torch.stack(list(sums.values())).tolist())):

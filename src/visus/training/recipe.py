@@ -246,6 +246,8 @@ class FitRecipe:
         accelerator: kind of device; auto takes a GPU where there is one.
         devices: processes on this machine, one a device.
         nodes: machines.
+        strategy: how several processes share the work: each keeps all weights (ddp), or each keeps a part of the
+            weights, the gradients and the optimiser's moments, which takes less memory and more time (fsdp2).
         seed: seed of everything random.
         val_every_epochs: epochs from validation to validation; the last epoch is always validated.
         logger: where curves are recorded beside the run's own files: TensorBoard, Weights & Biases, MLflow, or nowhere.
@@ -264,6 +266,7 @@ class FitRecipe:
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = 1
     nodes: int = 1
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
     seed: int = 0
     val_every_epochs: int = 1
     logger: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
@@ -283,6 +286,7 @@ class FitRecipe:
         _require(decay is None or 0 < decay < 1, "fit.ema_decay", decay, "between 0 and 1, or None")
         kinds = ("auto", "cpu", "cuda", "mps")
         _require(self.accelerator in kinds, "fit.accelerator", self.accelerator, f"one of {', '.join(kinds)}")
+        _require(self.strategy in ("ddp", "fsdp2"), "fit.strategy", self.strategy, "'ddp' or 'fsdp2'")
         records = ("tensorboard", "wandb", "mlflow", "none")
         _require(self.logger in records, "fit.logger", self.logger, f"one of {', '.join(records)}")
         _require(0 <= self.seed < 2**31, "fit.seed", self.seed, "from 0 to 2147483647")

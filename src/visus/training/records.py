@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from visus.errors import VisusError
 from visus.metrics.metric import LOSS, Measure, headlines
 from visus.nn.weights import frozen_eps
+from visus.ops.processes import whole
 from visus.stopping import StoppedOnRequest
 from visus.training.guard import TrainingDiverged, check_weights
 from visus.training.pace import Pace, task_of
@@ -215,8 +216,9 @@ class Checkpoints(pl.Callback):
 
     def _save_weights(self, trainer: pl.Trainer, task: Task) -> None:
         check_weights(task.model, task.rounds)
+        weights = whole(task.model.state_dict())
         if trainer.is_global_zero:
-            state = {name: value.detach().cpu().contiguous() for name, value in task.model.state_dict().items()}
+            state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
             self.run.save_weights(state, task.recipe, self.schema, frozen_eps=frozen_eps(task.model))
 
     def _leave_if_asked(self, where: str) -> None:

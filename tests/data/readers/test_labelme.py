@@ -122,12 +122,12 @@ def test_problems_of_splits(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("b\nz.png\n")
     report = check_labelme(tmp_path)
     assert report.counts == {"missing annotation": 1, "duplicate image": 1, "missing split": 1}
-    with pytest.raises(AnnotationError, match=r"val.txt: names z.png, which has no JSON file"):
+    with pytest.raises(AnnotationError, match=r"val.txt: names z.png, which nobody has annotated"):
         open_labelme(tmp_path, "train")
     (tmp_path / "val.txt").write_bytes(b"\xff\xff")
     assert check_labelme(tmp_path).counts["unreadable annotations"] == 1
     (tmp_path / "val.txt").unlink()
-    with pytest.raises(DatasetNotFoundError, match=r"no file of the split 'val'.*it has train"):
+    with pytest.raises(DatasetNotFoundError, match=r"no image of the split 'val'.*it has train"):
         open_labelme(tmp_path, "val")
     (tmp_path / "train.txt").unlink()
     file(tmp_path / "train", "d", [])
@@ -256,7 +256,6 @@ def test_without_objects_there_is_nothing_to_learn(tmp_path: Path) -> None:
 def test_only_labelme_is_recognised(tmp_path: Path) -> None:
     others = {
         "coco": {"images": [], "annotations": [], "categories": []},
-        "label_studio": [{"id": 1, "annotations": [{"result": []}], "data": {"image": "a.png"}}],
         "via": {"a.png100": {"filename": "a.png", "regions": [], "size": 100}},
         "supervisely": {"size": {"height": 20, "width": 30}, "objects": []},
         "shapes": {"shapes": []},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +117,32 @@ def test_modelnet10_has_its_published_numbers() -> None:
     """3,991 and 908 grids, 7 and 1 of which are empty."""
     lengths = {name: len(modelnet10_voxels.open_modelnet10_voxels(REAL, name)) for name in ("all", "test")}
     assert lengths == {"all": 3984, "test": 907}
+
+
+def test_damaged_grids_are_refused_with_the_name_of_their_file(tmp_path: Path) -> None:
+    modelnet10_voxels.write_fake(tmp_path)
+    file = tmp_path / modelnet10_voxels.FILE
+    with np.load(file) as content:
+        arrays = {f"{name}.npy": content[name] for name in content.files}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            held = io.BytesIO()
+            np.save(held, array)
+            head = held.getvalue().replace(b"}", b"(", 1)  # what ends in the middle is no literal of Python
+            archive.writestr(name, head)
+    with pytest.raises(AnnotationError, match=r"modelnet10_30\.npz: no file of packed grids"):
+        modelnet10_voxels.open_modelnet10_voxels(tmp_path, "train")
+
+
+@pytest.mark.parametrize("kind", ["group", "type"])
+def test_damaged_clouds_are_refused_with_the_name_of_their_file(tmp_path: Path, kind: str) -> None:
+    h5py = pytest.importorskip("h5py")
+    modelnet_h5.write_fake(tmp_path)
+    with h5py.File(tmp_path / "ply_data_train0.h5", "a") as file:
+        del file["data"]
+        if kind == "group":
+            file.create_group("data")
+        else:
+            file["data"] = np.dtype("f4")
+    with pytest.raises(AnnotationError, match=r"ply_data_train0\.h5: no HDF5 with 'data' and 'label'"):
+        modelnet_h5.open_modelnet_h5(tmp_path, "train")

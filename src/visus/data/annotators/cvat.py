@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -18,7 +19,8 @@ from torch import Tensor
 from visus.data.annotators.drawn import Drawn, DrawnImage, cropped
 from visus.data.formats.coco_values import Record
 
-_END = " keypoints"
+KEYPOINTS = " keypoints"
+"""What the label of a skeleton ends in."""
 
 
 def cvat_xml(images: Sequence[str], categories: Sequence[Record], *, name: str) -> str:
@@ -49,7 +51,7 @@ def cvat_labels(categories: Sequence[Record]) -> list[Record]:
         if names := category.get("keypoints") or []:
             parts = [{"name": name, "type": "points", "attributes": []} for name in names]
             svg = _skeleton(names, category.get("skeleton") or [])
-            about = {"name": category["name"] + _END, "type": "skeleton", "attributes": []}
+            about = {"name": category["name"] + KEYPOINTS, "type": "skeleton", "attributes": []}
             found.append({**about, "sublabels": parts, "svg": svg})
     return found
 
@@ -90,7 +92,7 @@ def _shapes(thing: Drawn, group: int) -> list[str]:
             f'points="{point.x:.2f},{point.y:.2f}"></points>\n'
             for point in thing.points
         )
-        found.append(f"<skeleton label={quoteattr(thing.name + _END)} {usual}{joined}>\n{points}</skeleton>\n")
+        found.append(f"<skeleton label={quoteattr(thing.name + KEYPOINTS)} {usual}{joined}>\n{points}</skeleton>\n")
     return found
 
 
@@ -108,6 +110,22 @@ def row_runs(mask: Bool[Tensor, "h w"]) -> list[int]:
     edges = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [len(flat)]))
     runs: list[int] = np.diff(edges).tolist()
     return [0, *runs] if flat[0] else runs
+
+
+def runs_mask(runs: Sequence[str], size: tuple[int, int]) -> Any:
+    """The mask [h w], as an array, of the runs that `row_runs` gives.
+
+    Args:
+        runs: as text.
+        size: (h, w) of the mask.
+
+    Raises:
+        ValueError: they are no numbers, or do not fill the mask.
+    """
+    lengths = [int(run) for run in runs]
+    if min(lengths) < 0 or sum(lengths) != size[0] * size[1]:
+        raise ValueError(f"runs that do not fill a mask of {size[1]}x{size[0]}")
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(size)
 
 
 def _flat(labels: Sequence[Record]) -> list[tuple[str, Record]]:

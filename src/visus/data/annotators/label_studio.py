@@ -1,7 +1,8 @@
 """Tasks of Label Studio (https://labelstud.io/guide/task_format), and the labelling interface that shows them.
 
-Coordinates are per cent of the image. An object is a rectangle, polygons or a brush; its keypoints name its region as
-their parent. A brush is the image with four channels, run by run, in the bits that Label Studio packs them into.
+Coordinates are per cent of the image. An object is a rectangle, polygons or a brush; its other polygons and its
+keypoints name its first region as their parent. A brush is the image with four channels, run by run, in the bits that
+Label Studio packs them into.
 """
 
 from __future__ import annotations
@@ -81,12 +82,13 @@ def label_studio_config(tasks: Sequence[Record], categories: Sequence[Record]) -
 
 
 def _regions(thing: Drawn, number: int, size: tuple[int, int]) -> list[Record]:
-    """The regions of an object, those of its keypoints behind them."""
+    """The regions of an object: the first is the parent of its other parts and of its keypoints, behind them."""
     found: list[Record] = []
 
     def add(kind: str, value: Record) -> None:
         name = f"{number}" if not found else f"{number}-{len(found) + 1}"
-        found.append(_region(kind, name, size, value, thing.score))
+        whole = {"parentID": found[0]["id"]} if found else {}
+        found.append(_region(kind, name, size, value, thing.score) | whole)
 
     for polygon in thing.polygons:
         points = pairs(_percent(polygon, size))
@@ -100,7 +102,6 @@ def _regions(thing: Drawn, number: int, size: tuple[int, int]) -> list[Record]:
     for point in thing.points:
         x, y = _percent([point.x, point.y], size)
         add("keypointlabels", {"x": x, "y": y, "width": _POINT_SIZE, "keypointlabels": [point.name]})
-        found[-1]["parentID"] = found[0]["id"]
     return found
 
 
@@ -157,13 +158,13 @@ def brush_mask(runs: Sequence[int], size: tuple[int, int]) -> Any:
     sizes = [read(4) + 1 for _ in range(4)]
     if total != 4 * size[0] * size[1]:
         raise ValueError(f"a brush of {total // 4} pixels in an image of {size[1]}x{size[0]}")
-    values = np.zeros(total, np.int64)
+    values = np.zeros(total, bool)
     filled = 0
     while filled < total:
         same = read(1)
         end = filled + 1 + read(sizes[read(2)])
         if end > total:
             raise ValueError("the runs of a brush go beyond its image")
-        values[filled:end] = read(word) if same else [read(word) for _ in range(end - filled)]
+        values[filled:end] = read(word) > 0 if same else [read(word) > 0 for _ in range(end - filled)]
         filled = end
-    return values.reshape(*size, 4)[..., 3] > 0
+    return values.reshape(*size, 4)[..., 3]

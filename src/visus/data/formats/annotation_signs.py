@@ -24,15 +24,12 @@ _JSON_KEYS = (
 )
 """Two of them make annotations: of COCO, labelme, Label Studio, VIA, Supervisely."""
 _PROGRAMS = (
-    ("Label Studio's own JSON: export COCO or YOLO instead", (b'"result"', b'"annotations"', b'"data"')),
-    ("Label Studio's short JSON: export COCO or YOLO instead", (b'"original_width"', b'labels"')),
     ("VIA's own JSON: export COCO instead", (b'"shape_attributes"', b'"regions"')),
     ("Supervisely's own JSON: export COCO, VOC or YOLO instead", (b'"classTitle"',)),
     ("CreateML's JSON: export COCO, VOC or YOLO instead", (b'"coordinates"', b'"annotations"')),
     ("FiftyOne's own JSON: export COCO, VOC or YOLO instead", (b'"labels"', b'"classes"')),
 )
 """What programs write for themselves, by the keys in it, and what to choose there instead."""
-_CVAT = "CVAT's own XML: export COCO 1.0, Pascal VOC 1.1 or YOLO 1.1 instead"
 _HEAD = 1 << 20  # bytes of a JSON file that are looked at
 _FEW = 3
 _SHOWN = 8
@@ -88,7 +85,7 @@ def _signs_of(folder: Path, names: list[str], root: Path) -> list[str]:
         if ending == ".json" and (what := _json_sign(path, Path(name).stem in images)):
             found[ending] = f"{shown} ({what})"
         elif ending == ".xml" and is_annotation_xml(path):
-            found[ending] = f"{shown} ({_CVAT if is_annotation_xml(path, 'annotations') else 'annotations in XML'})"
+            found[ending] = f"{shown} (annotations in XML)"
         elif ending == ".txt" and (what := _text_sign(path, Path(name).stem in images, bool(images))):
             found[ending] = f"{shown} ({what})"
     return list(found.values())

@@ -8,12 +8,13 @@ base64, or null), ``imageHeight`` and ``imageWidth`` of the upright image.
 from __future__ import annotations
 
 import base64
+import json
 import math
 import os
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import Any, Literal
+from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
 
@@ -22,20 +23,15 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
+from visus.data.annotators.tool_folder import NO_CATEGORY, split_of
+from visus.data.annotators.tool_image import Finding, ToolImage, ToolObject, ellipse, paste_part, rectangle
 from visus.data.errors import AnnotationError
 from visus.data.files.images import ImageError, decode_image, image_size, read_image
 from visus.data.files.json_file import read_json
 from visus.data.files.opened import opened
 from visus.data.files.suffixes import SUFFIXES
-from visus.data.formats.coco_segments import draw_segments, polygon_area
 from visus.data.formats.coco_values import Record, are_numbers, is_finite, is_side
-from visus.ops.masks import masks_to_boxes, rle_encode
 
-Finding = tuple[str, Literal["error", "warning"], str]
-"""What is wrong: its kind, how bad it is, and which shape it is about."""
-
-NO_CATEGORY = ("__ignore__", "_background_")
-"""Labels that labelme's own scripts take for no object."""
 _MANY = 1_000_000
 _POINTS = {
     "polygon": (3, _MANY),
@@ -52,48 +48,6 @@ _POINTS = {
 """The fewest and the most points of each ``shape_type``; some programs write all four corners of a rectangle."""
 _NO_AREA = ("line", "linestrip", "points")
 _HIDDEN = ("hidden", "occluded")
-_GAP = 0.1  # pixels between a circle and the polygon that stands for it
-
-
-@dataclass
-class LabelmeObject:
-    """An object: its shapes, and its keypoints (x, y, visibility) by name.
-
-    Args:
-        label: of all its shapes.
-        number: of its first shape in the file, from 1.
-        group: the ``group_id`` of its shapes.
-    """
-
-    label: str
-    number: int
-    group: Hashable
-    shapes: list[Record] = field(default_factory=list)
-    points: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-
-    @property
-    def outlined(self) -> bool:
-        """Whether it is more than rectangles."""
-        return any(_kind(shape) != "rectangle" for shape in self.shapes)
-
-
-@dataclass(frozen=True)
-class LabelmeFile:
-    """What a file says.
-
-    Args:
-        path: of the file.
-        image: of its image; the file itself where the image is only inside.
-        size: the (h, w) of the image, None where the file does not say it.
-        objects: in the order of their first shapes.
-        findings: what is wrong with the file.
-    """
-
-    path: Path
-    image: Path
-    size: tuple[int, int] | None
-    objects: tuple[LabelmeObject, ...]
-    findings: tuple[Finding, ...]
 
 
 def is_labelme(content: Any) -> bool:
@@ -101,10 +55,16 @@ def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 
-def labelme_file(path: Path, content: Record) -> LabelmeFile:
-    """The content of a file, in which `is_labelme`; what cannot be used is left out and told."""
+def labelme_image(path: Path, root: Path, content: Record) -> ToolImage:
+    """The content of a file, in which `is_labelme`; what cannot be used is left out and told.
+
+    Args:
+        path: of the file.
+        root: the folder of the data set.
+        content: of the file.
+    """
     findings: list[Finding] = []
-    objects: dict[Hashable, LabelmeObject] = {}
+    objects: dict[Hashable, ToolObject] = {}
     points: list[tuple[str, Record]] = []
     for number, shape in enumerate(content["shapes"], start=1):
         if complaint := _complaint(shape):
@@ -118,14 +78,32 @@ def labelme_file(path: Path, content: Record) -> LabelmeFile:
             points.append((where, shape))
         else:
             key = number if group is None else (label, group)
-            objects.setdefault(key, LabelmeObject(label, number, group)).shapes.append(shape)
+            objects.setdefault(key, ToolObject(label, number, group)).add(_object(shape, label, number))
     for where, shape in points:
         findings += _give(where, shape, [one for one in objects.values() if one.group == shape["group_id"]])
     size, image = _size(content, findings), _image_of(path, content)
-    return LabelmeFile(path, image, size, tuple(objects.values()), tuple(findings))
+    listed = path.relative_to(root).with_suffix("")
+    return ToolImage(path, image, size, tuple(objects.values()), tuple(findings), split_of(path, root), listed)
 
 
-def _give(where: str, point: Record, owners: list[LabelmeObject]) -> list[Finding]:
+def _object(shape: Record, label: str, number: int) -> ToolObject:
+    """An object of one shape."""
+    kind, points = _kind(shape), shape["points"]
+    found = ToolObject(label, number, outlined=kind != "rectangle", shapes=[json.dumps(shape, sort_keys=True)])
+    if kind == "mask":
+        found.masks.append((number, partial(_paste, shape)))
+    elif kind == "rectangle":
+        (left, right), (top, bottom) = ((min(axis), max(axis)) for axis in zip(*points, strict=True))
+        found.polygons.append(rectangle(left, top, right, bottom))
+    elif kind == "circle":
+        (x, y), radius = points[0], math.dist(*points)
+        found.polygons.append(ellipse(x, y, radius, radius))
+    else:
+        found.polygons.append([value for point in points for value in point])
+    return found
+
+
+def _give(where: str, point: Record, owners: list[ToolObject]) -> list[Finding]:
     """Give a keypoint to the only object of its group, or say why not."""
     name = point["label"].strip()
     if not owners:
@@ -220,54 +198,12 @@ def labelme_image_size(path: str | Path) -> tuple[int, int]:
     return height, width
 
 
-def coco_object(file: LabelmeFile, thing: LabelmeObject) -> Record:
-    """The box, the area and, where it is more than rectangles, the outline of an object, as in COCO's format.
-
-    Raises:
-        AnnotationError: a mask that cannot be read.
-        ImageError: a mask needs the size of an image that cannot be read.
-    """
-    polygons = [_polygon(shape) for shape in thing.shapes if _kind(shape) != "mask"]
-    masks = [shape for shape in thing.shapes if _kind(shape) == "mask"]
-    if masks:
-        size = file.size or labelme_image_size(file.image)
-        drawn = draw_segments([[polygon] for polygon in polygons], size).any(dim=0)
-        for shape in masks:
-            _paste(drawn, shape, f"{file.path}: shape {1 + thing.shapes.index(shape)} of the object {thing.number}")
-        left, top, right, bottom = masks_to_boxes(drawn[None])[0].tolist()
-        return {"bbox": [left, top, right - left, bottom - top], "segmentation": dict(rle_encode(drawn))}
-    across = [x for polygon in polygons for x in polygon[::2]]
-    down = [y for polygon in polygons for y in polygon[1::2]]
-    box = [min(across), min(down), max(across) - min(across), max(down) - min(down)]
-    if not thing.outlined:
-        return {"bbox": box, "area": box[2] * box[3]}
-    # The pixels of several polygons, which may overlap, are counted later.
-    area = {"area": polygon_area(polygons[0])} if len(polygons) == 1 else {}
-    return {"bbox": box, "segmentation": polygons, **area}
-
-
-def _polygon(shape: Record) -> list[float]:
-    """The corners of a shape, x and y in turn."""
-    points, kind = shape["points"], _kind(shape)
-    if kind == "rectangle":
-        (left, right), (top, bottom) = ((min(axis), max(axis)) for axis in zip(*points, strict=True))
-        return [left, top, right, top, right, bottom, left, bottom]
-    if kind != "circle":
-        return [value for point in points for value in point]
-    (x, y), radius = points[0], math.dist(*points)
-    quarter = max(4, math.ceil(math.pi / 4 / math.acos(max(1 - _GAP / radius, 0)))) if radius else 4
-    angles = [math.tau * turn / (4 * quarter) for turn in range(4 * quarter)]  # four of them touch the box
-    return [value for angle in angles for value in (x + radius * math.cos(angle), y + radius * math.sin(angle))]
-
-
-def _paste(drawn: Bool[Tensor, "h w"], shape: Record, where: str) -> None:
+def _paste(shape: Record, drawn: Bool[Tensor, "h w"]) -> None:
     """Add a shape that is the PNG of a part of the image, whose first and last pixel are its points."""
     try:
         with opened(base64.b64decode(shape["mask"]), "its PNG") as image:
             part = torch.from_numpy(np.asarray(image.convert("L")) > 0)
-    except (KeyError, TypeError, ValueError) as error:
-        raise AnnotationError(f"{where} has an unusable mask ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
     left, top = (round(min(axis)) for axis in zip(*shape["points"], strict=True))
-    part = part[max(-top, 0) :, max(-left, 0) :]
-    window = drawn[max(top, 0) :, max(left, 0) :][: part.shape[0], : part.shape[1]]
-    window |= part[: window.shape[0], : window.shape[1]]
+    paste_part(drawn, part, left, top)

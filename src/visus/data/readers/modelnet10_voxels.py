@@ -11,6 +11,7 @@ import io
 import zlib
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -32,6 +33,7 @@ from visus.types import Schema
 FILE = "modelnet10_30.npz"
 CATEGORIES = ("bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet")
 _SIDE = 30
+_DAMAGES = (BadZipFile, zlib.error, TokenError, SyntaxError)  # the last two of a head, which is Python
 _SCHEMA = Schema(categories=CATEGORIES, category_ids=tuple(range(len(CATEGORIES))))
 
 
@@ -45,7 +47,7 @@ def open_modelnet10_voxels(root: Path, split: str, *, for_training: bool = False
     try:
         with np.load(io.BytesIO(read_content(file, AnnotationError)), allow_pickle=False) as content:
             packed, labels = content[f"X_{part}"], torch.from_numpy(content[f"y_{part}"].astype(np.int64))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, NotImplementedError, zlib.error) as error:
+    except (*_DAMAGES, OSError, ValueError, KeyError, EOFError, NotImplementedError) as error:
         raise AnnotationError(f"{file}: no file of packed grids ({' '.join(str(error).split())[:80]})") from error
     if len(packed) != len(labels) or bool(((labels < 0) | (labels >= len(CATEGORIES))).any()):
         raise AnnotationError(f"{file}: {len(packed)} grids with {len(labels)} labels, of {len(CATEGORIES)} classes")

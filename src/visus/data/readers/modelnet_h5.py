@@ -73,7 +73,7 @@ def _files(root: Path, part: str) -> Iterator[tuple[Path, Any, Any]]:
         try:
             with h5py.File(io.BytesIO(read_content(path, AnnotationError)), "r") as file:
                 clouds, labels = file["data"][:].astype(np.float32), file["label"][:].astype(np.int64).reshape(-1)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
             raise AnnotationError(
                 f"{path}: no HDF5 with 'data' and 'label' ({' '.join(str(error).split())[:80]})"
             ) from error

@@ -257,5 +257,5 @@ const TITLES = {
 const EMPTY = {
   objects: "No object at this score: move the slider to the left.",
   graph: "No object at this score: move the slider to the left.",
-  embedding: "A descriptor tells what is alike. A server started with --gallery FOLDER searches one.",
+  embedding: "A descriptor tells what is alike.",
 };
