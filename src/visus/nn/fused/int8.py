@@ -248,17 +248,16 @@ def _scale(
 
 
 def _can_be_rounded(node: fx.Node, modules: dict[str, Any], seen: dict[PackedConvolution, _Seen]) -> bool:
-    """Whether a step is a convolution of many channels that was looked at, and not the last of its branch."""
+    """Whether a step is a convolution of many channels that was looked at, and not the last of its branch.
+
+    Nor one that is faster as products for each row of its taps, which eight bits have no kernel for either.
+    """
     layer = modules.get(str(node.target)) if node.op == "call_module" else None
     if layer not in seen or not seen[layer].source.largest:
         return False
     conv = layer.origin.layer
-    if (
-        type(conv) is SameConv2d
-        or conv.groups > 1
-        or conv.in_channels < FEWEST_CHANNELS
-        or conv.out_channels < FEWEST_CHANNELS
-    ):
+    few = min(conv.in_channels, conv.out_channels) < FEWEST_CHANNELS
+    if type(conv) is SameConv2d or conv.groups > 1 or few or layer.goes_by_rows:
         return False
     ends = layer.activation.name == "none" and layer.origin.norm is None and conv.in_channels != conv.out_channels
     followed = any(user.op != "output" for user in node.users)

@@ -98,6 +98,11 @@ class PackedConvolution(Packed):
             x, other, *how, "add", 1.0, unary, numbers, algorithm
         )
 
+    @property
+    def goes_by_rows(self) -> bool:
+        """Whether it was found to be faster as a product for each row of taps."""
+        return any(rows is not None for rows in self._rows.values())
+
     def plain(
         self, x: Float[Tensor, "b c h w"], other: Float[Tensor, "b d y x"] | None = None
     ) -> Float[Tensor, "b d y x"]:
