@@ -65,19 +65,21 @@ def tasks(side: int = 28) -> list[Episode]:
     return [Episode(tuple(some[:5]), torch.arange(5), tuple(some[5:])) for some in grey.expand(-1, -1, 3, -1, -1)]
 
 
-def graphs() -> list[SceneGraph]:
-    """Two graphs, of the objects that are learned from."""
-    return [
-        SceneGraph(one.labels, one.attributes, one.relationships, one.size, seed=place)
-        for place, one in enumerate(objects_of_each(empty=False, times=1))
-    ]
+def graphs(attributes: int = 2) -> list[SceneGraph]:
+    """Two graphs, of the objects that are learned from, in a schema of so many attributes."""
+    found = []
+    for place, one in enumerate(objects_of_each(empty=False, times=1)):
+        wide = torch.zeros(len(one.labels), attributes, dtype=torch.bool)
+        wide[:, :2] = one.attributes[:, :attributes]
+        found.append(SceneGraph(one.labels, wide, one.relationships, one.size, seed=place))
+    return found
 
 
 INPUTS: dict[type, Callable[[Any], Any]] = {
     Tensor: lambda model: images(),
     PointCloud: clouds,
     Episode: lambda model: model.transform.batch(tasks()),
-    SceneGraph: lambda model: model.transform.batch(graphs()),
+    SceneGraph: lambda model: model.transform.batch(graphs(model.transform.num_attributes)),
 }
 """What a model is given, by the kind of input that it looks at."""
 

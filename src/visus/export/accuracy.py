@@ -126,6 +126,6 @@ def _split(run: str | Path, part: str) -> SampleDataset:
     if not is_run(folder):
         raise VisusError(f"{run} is no run, so it has no data")
     recipe = RunFolder(folder).recipe()
-    if "data" in recipe.own:
-        raise VisusError(f"{run} learned from {recipe.own['data']}, data of a program")
+    if recipe.own.data:
+        raise VisusError(f"{run} learned from {recipe.own.data}, data of a program")
     return open_split(recipe, part)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nn_fused_tiny import Tiny, a_batch
-from visus.nn.fused.int8 import calibrate, int8_layers, scale_of, top
+from visus.nn.fused.int8 import Scale, calibrate, int8_layers, scale_of, top
 from visus.nn.fused.optimize import optimize_network, unavailable
 from visus.nn.norm import ConvNorm
 
@@ -98,6 +98,42 @@ def test_the_rest_is_bfloat16_where_the_network_is(plain: Tiny) -> None:
     with torch.no_grad():
         found, expected = rounded(a_batch(images(9))).float(), plain(a_batch(images(9)))
     assert (found - expected).abs().max() < 0.1 * expected.abs().max()
+
+
+class TwoReaders(nn.Module):
+    """A map that two convolutions read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.left, self.right = (
+            ConvNorm(nn.Conv2d(channels, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU()) for channels in (3, 32, 32)
+        )
+        self.last = nn.Conv2d(32, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return self.last(self.left(x) + self.right(x))
+
+
+def test_a_map_that_several_layers_read_is_rounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = Tiny(TwoReaders()).eval()
+    fast = optimize_network(network, a_batch(images(0)), "fp32", on_note=pytest.fail)
+    rounded = calibrate(fast, [a_batch(images(n)) for n in range(4)], on_note=pytest.fail)
+    assert len(int8_layers(rounded)) == 2
+    times: list[int] = []
+    plain_way = Scale.quantised
+
+    def counted(self: Scale, x: Tensor) -> Tensor:
+        times.append(1)
+        return plain_way(self, x)
+
+    monkeypatch.setattr(Scale, "quantised", counted)
+    with torch.no_grad():
+        found, expected = rounded(a_batch(images(9))), network(a_batch(images(9)))
+        assert len(times) == 1
+        assert (found - expected).abs().max() < 0.1 * expected.abs().max()
+        assert torch.equal(pickle.loads(pickle.dumps(rounded))(a_batch(images(9))), found)
 
 
 def test_files_pack_anew(rounded: nn.Module) -> None:

@@ -27,7 +27,7 @@ from visus.nn.norm import SameConv2d
 FEWEST_CHANNELS: Final = 16
 """A map of fewer channels is not worth rounding."""
 
-_PART: Final = 1 << 17  # numbers of a map that are rounded at a time
+_PART: Final = 1 << 19  # numbers of a map that are rounded at a time
 _ACTIVATIONS: Final = ("none", "relu")
 
 
@@ -182,6 +182,22 @@ class Int8Convolution(nn.Module):
         self._kept = None
 
 
+class Rounding(nn.Module):
+    """Writes a map in eight bits, for all layers that read it.
+
+    Args:
+        scale: of the map.
+    """
+
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
+        """The rounded map."""
+        return self.scale.quantised(x)
+
+
 def calibrate(fast: nn.Module, batches: Iterable[Any], *, on_note: Note) -> nn.Module:
     """An int8 network of one that is fused in float32 or bfloat16, with the ranges of numbers of ``batches``.
 
@@ -237,7 +253,25 @@ def _round(call: FusedCall, seen: dict[PackedConvolution, _Seen]) -> int:
             dtype=layer.dtype,
         )
         call.graph.add_submodule(str(node.target), made)
+    _round_once(call.graph, chosen, inside)
     return len(chosen)
+
+
+def _round_once(graph: fx.GraphModule, chosen: Iterable[fx.Node], inside: set[fx.Node]) -> None:
+    """Lets several layers that read one map in more than eight bits share the rounded one."""
+    readers: dict[Any, list[fx.Node]] = {}
+    for node in chosen:
+        readers.setdefault(node.args[0], []).append(node)
+    for source, some in readers.items():
+        if source in inside or len(some) == 1:
+            continue
+        name = f"rounded_{source.name}"
+        graph.add_submodule(name, Rounding(graph.get_submodule(str(some[0].target)).source))  # type: ignore[arg-type]
+        with graph.graph.inserting_after(source):
+            rounded = graph.graph.call_module(name, (source,))
+        for node in some:
+            node.args = (rounded, *node.args[1:])
+    graph.recompile()
 
 
 def _scale(
