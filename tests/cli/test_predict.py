@@ -37,7 +37,9 @@ class Frames(Fake):
 
 @pytest.fixture(autouse=True)
 def predictor(monkeypatch, tmp_path):
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Frames(threshold_of(name)))
+    monkeypatch.setattr(
+        "visus.predict.predictor.load", lambda name, device=None, backbone=None: Frames(threshold_of(name))
+    )
     monkeypatch.setattr("visus.cli.predict._check_model", lambda name: None)
     monkeypatch.chdir(tmp_path)
 
@@ -106,7 +108,7 @@ def test_an_interrupt_keeps_what_was_done(tmp_path, monkeypatch, capsys):
                 raise KeyboardInterrupt
             return super().find(height, width)
 
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Interrupted())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None, backbone=None: Interrupted())
     assert main(["predict", "m", "in", "--out", "out"]) == 130
     assert len(read(tmp_path / "out")[1]["images"]) == 2
 
@@ -185,7 +187,7 @@ class Pixels(Fake):
 
 
 def test_pixels_become_masks_and_shares(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Pixels())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None, backbone=None: Pixels())
     save(tmp_path / "photo.jpg")
     assert main(["predict", "m", "photo.jpg", "--out", "out"]) == 0
     assert "100.0 %" in capsys.readouterr().err
@@ -199,7 +201,7 @@ def test_pixels_become_masks_and_shares(tmp_path, monkeypatch, capsys):
 def test_the_frames_of_a_video_of_pixels_are_of_one_size(tmp_path, monkeypatch, clip):
     from visus.predict.video import read_frames
 
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Pixels())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None, backbone=None: Pixels())
     assert main(["predict", "m", str(clip), "--out", "out"]) == 0
     frames = list(read_frames(tmp_path / "out" / "clip.mp4"))
     assert [tuple(frame.image.shape) for frame in frames] == [(3, 480, 640)] * 6
@@ -208,7 +210,7 @@ def test_the_frames_of_a_video_of_pixels_are_of_one_size(tmp_path, monkeypatch, 
 
 def test_several_looks_need_a_problem_that_averages_them(tmp_path, monkeypatch, capsys):
     model = Predictor(Brightness(num_classes=2, threshold=0.5), SCHEMA, device="cpu")
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: model)
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None, backbone=None: model)
     save(tmp_path / "a.png")
     for words in (["--flip"], ["--scales", "0.5", "1.0"], ["--window", "64", "64"]):
         assert main(["predict", "finder", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), *words]) == 2
@@ -220,7 +222,7 @@ def test_several_looks_are_asked_of_the_predictor(tmp_path, monkeypatch):
     asked = {}
     model = Pixels()
     model.averaged = lambda **options: asked.update(options) or Pixels()
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: model)
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None, backbone=None: model)
     save(tmp_path / "a.png")
     words = ["--out", str(tmp_path / "out"), "--flip", "--scales", "0.5", "1.0", "--window", "64", "96"]
     assert main(["predict", "m", str(tmp_path / "a.png"), *words]) == 0
@@ -293,7 +295,7 @@ def test_what_cannot_be_drawn_is_kept_without_a_drawing_and_named(tmp_path, monk
             found = super().find(height, width)
             return found if self.seen == 1 else InstancePrediction(**{**vars(found), "size": (height + 1, width)})
 
-    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None: Odd())
+    monkeypatch.setattr("visus.predict.predictor.load", lambda name, device=None, backbone=None: Odd())
     assert main(["predict", "m", "in", "--out", "out"]) == 1
     told = capsys.readouterr().err
     assert "1 could not be drawn:\n  b.png: " in told

@@ -65,7 +65,11 @@ def test_int8_needs_images(predictor: Predictor, images: list[np.ndarray]) -> No
     assert int8_layers(visus.optimize(predictor, "int8", images=images, on_note=pytest.fail).model)
 
 
-def test_the_first_look_optimises_and_says_what_it_chose(predictor: Predictor, images: list[np.ndarray]) -> None:
+def test_the_first_look_optimises_and_says_what_it_chose(
+    predictor: Predictor, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visus.nn.fused.choose._times", lambda models, inputs: [1.0, 0.5])
+    monkeypatch.setattr("visus.nn.fused.choose.multiplies_bfloat16", lambda: False)
     notes: list[str] = []
     fast = predictor.faster("auto", count=100, on_note=notes.append)
     assert notes == []

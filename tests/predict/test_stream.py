@@ -102,6 +102,7 @@ def test_the_public_names_and_no_others():
         "__version__",
         "evaluate",
         "export",
+        "keep_memory",
         "load",
         "open_dataset",
         "optimize",

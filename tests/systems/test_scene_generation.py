@@ -254,9 +254,11 @@ def test_a_generator_learns_two_images_by_heart() -> None:
 
 
 def test_the_rows_of_the_table_differ_in_one_thing_each() -> None:
-    full, plain, unjudged = (SCENE_ROWS[name].recipe() for name in SCENE_ROWS)
+    full, plain, unjudged, large = (SCENE_ROWS[name].recipe() for name in SCENE_ROWS)
     assert plain == replace(full, model_options={**full.model_options, "graph_convolution": False})
     assert unjudged == replace(full, loss_options={**full.loss_options, "judges": "none"})
+    assert large.model_options == {**full.model_options, "size": 128}
+    assert large.loss_options == full.loss_options
 
 
 # --- data ---

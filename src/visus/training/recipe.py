@@ -1,7 +1,7 @@
 """A recipe: everything that decides a training run, as frozen dataclasses that check themselves.
 
-A variant of a recipe is ``dataclasses.replace``; the command line sets single fields (``--optim.lr 0.01``). A recipe is
-written into its run folder as JSON. Nothing here imports the training engine.
+A variant is ``dataclasses.replace``; the command line sets single fields (``--optim.lr 0.01``). A run's folder keeps it
+as JSON. Nothing here imports the training engine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class RecipeError(VisusError, ValueError):
 
 
 def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    """Raises ``RecipeError`` unless ``holds``."""
     if not holds:
         raise RecipeError(f"{name} must be {allowed}, not {value!r}.")
 
@@ -295,9 +294,7 @@ class FitRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRecipe:
-    """Parts of your own in place of what the recipe names: each FILE.py:NAME or MODULE:NAME on the command line.
-
-    The recipe of a run records their qualified names; such a run cannot be repeated from its JSON alone.
+    """Parts of your own, FILE.py:NAME or MODULE:NAME; recorded by name, so that a run's JSON alone cannot repeat it.
 
     Args:
         data: what is learned from: samples by number and a schema, such as a visus.data.ListDataset, or what makes it.
@@ -323,8 +320,7 @@ class Recipe:
         model: name of an entry of visus.catalog.MODELS.
         model_options: named numbers for the model's builder, beyond what the data set decides.
         own: parts of your own in place of what the catalog has, each FILE.py:NAME or MODULE:NAME.
-        init: the folder of a run, or the name of published weights, that the weights start from as far as they fit;
-            empty starts as the model's options say.
+        init: the run or published weights that the weights start from as far as they fit; empty: as the model says.
         loss: name of an entry of visus.catalog.LOSSES, where the problem leaves a choice; empty takes the usual one.
         loss_options: named numbers for the loss.
         metric: what the problem measures by, where it leaves a choice; empty takes the usual one.
