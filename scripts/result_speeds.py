@@ -38,16 +38,26 @@ def retrieval_cases() -> Lines:
 
 
 def gallery_search() -> Lines:
-    """Milliseconds of the processors that a search takes beside faiss."""
-    times = record_of("gallery_search")["seconds of the processors"]
+    """Milliseconds that a search takes beside faiss, and the ratio of the times of the processors."""
+    record = record_of("gallery_search")
+    times, worked = record["seconds"], record["seconds of the processors"]
     rows = []
     for count in ("1 query", "64 queries"):
-        ours, theirs = times[f"{count}: gallery"], times[f"{count}: faiss IndexFlatIP"]
-        rows.append((count, f"{1e3 * ours:.1f}", f"{1e3 * theirs:.1f}", f"{ours / theirs:.2f}"))
+        pairs = [[of[f"{count}: {side}"] for side in ("gallery", "faiss IndexFlatIP")] for of in (times, worked)]
+        (ours, theirs), (our_work, their_work) = pairs
+        ratios = (f"{ours / theirs:.2f}", f"{our_work / their_work:.2f}")
+        rows.append((count, f"{1e3 * ours:.1f}", f"{1e3 * theirs:.1f}", *ratios))
         for share in ("1 %", "99 %"):
-            filtered = times[f"{count}: gallery, {share} by a filter"]
-            rows.append((f"{count}, a filter leaves {share}", f"{1e3 * filtered:.1f}", "", ""))
-    header = ["case", "gallery, ms", "faiss `IndexFlatIP`, ms", "ratio"]
+            rows.append(
+                (
+                    f"{count}, a filter leaves {share}",
+                    f"{1e3 * times[f'{count}: gallery, {share} by a filter']:.1f}",
+                    "",
+                    "",
+                    "",
+                )
+            )
+    header = ["case", "gallery, ms", "faiss `IndexFlatIP`, ms", "ratio", "ratio of the processors' time"]
     return table(header, rows) + sources("gallery_search")
 
 
