@@ -9,7 +9,7 @@ from visus.ops.int8 import int8_products
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 8, 31, 64, 129])
-@pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 2), (2, 3), (5, 16), (17, 33), (8, 300)])
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 2), (2, 3), (5, 16), (17, 33), (8, 300), (1, 300), (1, 5000)])
 def test_products_are_exact(dimensions: int, ours: int, theirs: int) -> None:
     generator = torch.Generator().manual_seed(dimensions)
     draw = [torch.randint(-127, 128, (n, dimensions), dtype=torch.int8, generator=generator) for n in (ours, theirs)]
