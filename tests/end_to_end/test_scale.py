@@ -54,10 +54,14 @@ def started(folder: Path, *words: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=there, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def flat(measures: dict[str, Any]) -> dict[str, float]:
-    """Measures, those of each class with the name of both."""
-    by_class = {name: value if isinstance(value, dict) else {"": value} for name, value in measures.items()}
-    return {f"{name} {key}": number for name, numbers in by_class.items() for key, number in numbers.items()}
+def flat(measures: dict[Any, Any]) -> dict[str, float]:
+    """Measures, those of each class with all their names, matrices number by number."""
+    found: dict[str, float] = {}
+    for name, value in measures.items():
+        parts = dict(enumerate(value)) if isinstance(value, list) else value
+        inner = flat(parts) if isinstance(parts, dict) else {"": value}
+        found |= {f"{name} {key}": number for key, number in inner.items()}
+    return found
 
 
 @pytest.mark.slow
